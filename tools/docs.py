@@ -1,0 +1,306 @@
+"""Writes the reference pages that come from the source: `docs/reference/{errors,api,settings,cli}.md`.
+
+`--check` writes nothing: it fails where a page says something else than the source, and names the command that mends
+it.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple, cast
+
+import msgspec
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+SOURCE: Final = ROOT / "src" / "hansa"
+PAGES: Final = ROOT / "docs" / "reference"
+MEND: Final = "make docs"
+CODE: Final = re.compile(r"[a-z][a-z_]*\.[a-z][a-z_]*")
+
+# Errors
+
+FAMILIES: Final = {
+    "CallerError": "caller",
+    "AuthorError": "author",
+    "PlanError": "author",
+    "OperatorError": "operator",
+    "Unavailable": "unavailable",
+    "InternalError": "internal",
+    "RunError": "run",
+    "Refused": "commit",
+    "Problem": "caller",
+    "Violation": "author",
+    "Finding": "author",
+    "Fault": "author",
+    "report": "author",
+    "_report_at": "author",
+    "_refusal": "author",
+    "choice": "author",
+}
+"""What is called with a code, and whom the code concerns."""
+CONNECTION: Final = {"refused": ("author", 0, "too_large"), "unavailable": ("unavailable", 2, "failed")}
+"""Helpers of `egress` that put `connection.` before a reason: family, the reason's place, its default."""
+WHO: Final = {
+    "caller": "whoever asks changes the request, the id or the token",
+    "author": "the author of the product changes its files",
+    "operator": "whoever runs this Hansa acts: disk, limits, isolation, settings",
+    "unavailable": "nothing was done; the same request may succeed later",
+    "run": "how a run failed; it stands in the run's history",
+    "commit": "why a commit was refused; the run is tried again or told",
+    "internal": "a bug of ours",
+}
+
+
+class Code(NamedTuple):
+    """One code as the source raises it."""
+
+    code: str
+    family: str
+    message: str
+
+
+def codes() -> list[Code]:
+    """Every code that the source raises, once for each family, with the first message that it comes with."""
+    found: dict[tuple[str, str], str] = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        for one in (*_called(tree), *(_connections(tree) if path.parent.name == "egress" else ()), *_tables(tree)):
+            if not found.get((one.code, one.family)):
+                found[one.code, one.family] = one.message
+    return [Code(code, family, message) for (code, family), message in sorted(found.items())]
+
+
+def _called(tree: ast.AST) -> Iterator[Code]:
+    for call, scope in _calls(tree):
+        family = FAMILIES.get(_name(call.func))
+        for index, argument in enumerate(call.args):
+            if family is not None and isinstance(argument, ast.Constant) and CODE.fullmatch(str(argument.value)):
+                following = call.args[index + 1] if index + 1 < len(call.args) else None
+                yield Code(str(argument.value), family, _text(following, scope))
+                break
+
+
+def _connections(tree: ast.AST) -> Iterator[Code]:
+    for call, scope in _calls(tree):
+        if _name(call.func) not in CONNECTION:
+            continue
+        family, place, default = CONNECTION[_name(call.func)]
+        reason = call.args[place] if place < len(call.args) else ast.Constant(default)
+        if isinstance(reason, ast.Constant) and isinstance(reason.value, str):
+            yield Code(f"connection.{reason.value}", family, _text(call.args[1 if place == 0 else 0], scope))
+
+
+def _tables(tree: ast.AST) -> Iterator[Code]:
+    """Codes that stand in tuples: (code, message, …) of runs, and (sign in a message, code) of broken contracts."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Tuple) or len(node.elts) not in (2, 3):
+            continue
+        values = [part.value if isinstance(part, ast.Constant) else None for part in node.elts]
+        if len(values) == 3 and str(values[0]).startswith("run.") and CODE.fullmatch(str(values[0])):
+            yield Code(str(values[0]), "run", _text(node.elts[1], tree))
+        if len(values) == 2 and str(values[1]).startswith("field."):
+            yield Code(str(values[1]), "author", "A field of a record breaks the port's contract")
+
+
+def _calls(tree: ast.AST) -> Iterator[tuple[ast.Call, ast.AST]]:
+    """Each call with the function (or module) that it stands in."""
+    inner = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    seen: set[int] = set()
+    for scope in (*reversed(inner), tree):
+        for node in ast.walk(scope):
+            if isinstance(node, ast.Call) and id(node) not in seen:
+                seen.add(id(node))
+                yield node, scope
+
+
+def _name(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _text(node: ast.expr | None, scope: ast.AST) -> str:
+    """What a message says, with `…` for what is filled in; empty where the source does not tell."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        parts = [str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values]
+        return "".join(parts).replace("'…'", "…")
+    if isinstance(node, ast.Name):
+        given = [
+            _text(one.value, scope)
+            for one in ast.walk(scope)
+            if isinstance(one, ast.Assign) and any(getattr(target, "id", "") == node.id for target in one.targets)
+        ]
+        return given[0] if given else ""
+    return ""
+
+
+def errors_page() -> str:
+    by_family: dict[str, list[Code]] = defaultdict(list)
+    for one in codes():
+        by_family[one.family].append(one)
+    lines = [
+        "# Error codes",
+        "",
+        "Generated from the source. A code is public and only ever added; its wording may change.",
+    ]
+    lines += ["Over HTTP it is `code` of a problem document (RFC 9457); on the command line it stands in brackets."]
+    for family, who in WHO.items():
+        lines += ["", f"## {family}", "", f"Who acts: {who}.", "", "| code | message |", "|---|---|"]
+        lines += [f"| `{one.code}` | {_cell(one.message)} |" for one in by_family[family]]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;") or "…"
+
+
+# HTTP API
+
+
+def api_page() -> str:
+    from hansa.server.api import admin, events, ports, products, runs
+    from hansa.server.api.base import Endpoint
+
+    lines = ["# HTTP API", "", *_API_HEAD]
+    endpoint = Endpoint(cast("Any", None))
+    for module in (products, runs, ports, events, admin):
+        lines += ["", f"## {module.__name__.rpartition('.')[2]}", "", (inspect.getdoc(module) or "").strip()]
+        for route in module.routes(endpoint):
+            lines += _route(module, route)
+    return "\n".join(lines) + "\n"
+
+
+_API_HEAD: Final = (
+    "Generated from the routes. Requests carry `Authorization: Bearer hansa_…`; answers are JSON, errors are problem",
+    "documents (RFC 9457) with a [code](errors.md). `GET /health` and `GET /openapi.json` need no token; the latter",
+    "describes the routes of deployed products. Times are RFC 3339 in UTC; names that end in `_us` are microseconds",
+    "since 1970.",
+)
+
+
+def _route(module: Any, route: Any) -> list[str]:
+    """One route: what it does, and what its handler asks of the request."""
+    (method,) = route.methods - {"HEAD"}
+    lines = ["", f"### {method} {route.path}", "", " ".join((route.endpoint.__doc__ or "").split())]
+    queries, bodies = _asked(module, route.name.rpartition(".")[2], set())
+    if queries:
+        lines += ["", f"Query: {', '.join(f'`{name}`' for name in dict.fromkeys(queries))}."]
+    for body in dict.fromkeys(bodies):
+        lines += ["", f"Body: {_body(getattr(module, body))}."]
+    return lines
+
+
+def _asked(module: Any, function: str, seen: set[str]) -> tuple[list[str], list[str]]:
+    """(query parameters, body structs) that a handler reads, itself or by the module's functions that it calls."""
+    target = getattr(module, function, None)
+    if function in seen or not inspect.isfunction(target) or target.__module__ != module.__name__:
+        return [], []
+    seen.add(function)
+    queries: list[str] = []
+    bodies: list[str] = []
+    for call in (node for node in ast.walk(ast.parse(inspect.getsource(target))) if isinstance(node, ast.Call)):
+        name, first = _name(call.func), call.args[0] if call.args else None
+        if name in ("query", "number", "flag", "seconds") and isinstance(first, ast.Constant):
+            queries.append(str(first.value))
+        elif name == "json" and isinstance(first, ast.Name):
+            bodies.append(first.id)
+        elif isinstance(call.func, ast.Name):
+            inner = _asked(module, name, seen)
+            queries += inner[0]
+            bodies += inner[1]
+    return queries, bodies
+
+
+def _body(struct: Any) -> str:
+    if not isinstance(struct, type) or not issubclass(struct, msgspec.Struct):
+        return f"`{getattr(struct, '__name__', struct)}`"
+    shown = [f"`{f.encode_name}`" + ("" if f.required else "?") for f in msgspec.structs.fields(struct)]
+    return f"{', '.join(shown)} (`?`: may be left out)" if any(s.endswith("?") for s in shown) else ", ".join(shown)
+
+
+# Settings
+
+SETTINGS: Final = {
+    "HANSA_DATA": ("`make run`", "`.hansa`", "The data folder."),
+    "HANSA_PORT": ("`make run`", "`8080`", "The port to listen on."),
+    "HANSA_ISOLATION": (
+        "server",
+        "`strict`",
+        "`strict`: author code runs isolated or not at all; `best`: as this machine can; `none`: for debugging only.",
+    ),
+    "HANSA_SPARES": (
+        "server",
+        "`1`",
+        "Workers that are forked ahead and wait for a product, for each set of libraries.",
+    ),
+    "HANSA_IDLE_S": ("server", "`300`", "Seconds after which an idle worker leaves."),
+    "HANSA_URL": ("`hansa`", "", "The Hansa to talk to, before any `.hansa/client.json`."),
+    "HANSA_TOKEN": ("`hansa`", "", "The token for `HANSA_URL`."),
+    "XDG_CONFIG_HOME": ("`hansa`", "`~/.config`", "`environments.yaml` stands in its folder `hansa`."),
+}
+"""Variable: who reads it, its default, what it says."""
+_VARIABLE: Final = re.compile(r"\b(HANSA_[A-Z_]+|XDG_[A-Z_]+)\b")
+_INTERNAL: Final = frozenset({"HANSA_COMPLETE", "_HANSA_COMPLETE"})
+
+
+def variables() -> set[str]:
+    """The environment variables that the source and the Makefile name."""
+    texts = [path.read_text("utf-8") for path in (*SOURCE.rglob("*.py"), ROOT / "Makefile")]
+    return {name for text in texts for name in _VARIABLE.findall(text)} - _INTERNAL
+
+
+def settings_page() -> str:
+    """Raises `SystemExit` where a variable has no description, or a description no variable."""
+    if odd := variables() ^ SETTINGS.keys():
+        raise SystemExit(f"tools/docs.py: describe in SETTINGS, or remove there: {', '.join(sorted(odd))}")
+    lines = [
+        "# Settings",
+        "",
+        "Environment variables; generated. Options of the commands are in [cli.md](cli.md), connections",
+    ]
+    lines += ["and secrets in [operations](../guide/operations.md).", "", "| variable | read by | default | meaning |"]
+    lines += ["|---|---|---|---|", *(f"| `{name}` | {' | '.join(told)} |" for name, told in SETTINGS.items())]
+    return "\n".join(lines) + "\n"
+
+
+# All pages
+
+
+def cli_page() -> str:
+    from hansa.cli.reference import markdown
+
+    return markdown()
+
+
+PAGE_OF: Final[dict[str, Callable[[], str]]] = {
+    "errors.md": errors_page,
+    "api.md": api_page,
+    "settings.md": settings_page,
+    "cli.md": cli_page,
+}
+
+
+def stale() -> list[str]:
+    """The pages that say something else than the source."""
+    return [n for n, make in PAGE_OF.items() if not (p := PAGES / n).exists() or p.read_text("utf-8") != make()]
+
+
+def main(arguments: list[str]) -> int:
+    if "--check" in arguments:
+        for name in (found := stale()):
+            sys.stderr.write(f"docs/reference/{name} is stale: run `{MEND}`\n")
+        return 1 if found else 0
+    PAGES.mkdir(parents=True, exist_ok=True)
+    for name, make in PAGE_OF.items():
+        (PAGES / name).write_text(make(), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
