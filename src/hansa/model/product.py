@@ -1,0 +1,270 @@
+"""What a revision of a data product contains, as plain values: the registry keeps it, plan compares it.
+
+The runtime describes a product in a worker and sends one `ProductSpec` back; author code is never imported elsewhere.
+Ids are strings in the grammar of `hansa.model.ids`; times are in seconds where a name ends in `_s`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+import msgspec
+
+
+class ProductState(StrEnum):
+    DRAFT = "draft"
+    ACTIVE = "active"
+    DEPRECATED = "deprecated"
+    RETIRED = "retired"
+
+
+class PortKind(StrEnum):
+    STREAM = "stream"
+    TABLE = "table"
+    LOOKUP = "lookup"
+    API = "api"
+    PREDICTION = "prediction"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """One field of a contract's schema. `type` is the ODCS logicalType; `fields` those of an object, `items` of an
+    array."""
+
+    name: str
+    type: str
+    required: bool = False
+    description: str = ""
+    personal: bool = False
+    primary_key_position: int | None = None
+    fields: tuple[FieldSpec, ...] = ()
+    items: FieldSpec | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ContractSpec:
+    """The part of an ODCS contract that decides at run time. `version` is semver; `key` orders and identifies
+    records."""
+
+    id: str
+    version: str
+    fields: tuple[FieldSpec, ...]
+    key: tuple[str, ...] = ()
+    description: str = ""
+    status: str = "active"
+    subject: str | None = None
+    """The field that names the person whose data a record is; its bodies are encrypted per subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPortSpec:
+    """`id` is `domain.product/name@major`, which is also its topic in the log."""
+
+    id: str
+    name: str
+    version: str
+    kind: PortKind
+    contract: ContractSpec
+    description: str = ""
+    partitions: int = 1
+    retention_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputPortSpec:
+    """`name` is what the author calls it; `port` the id of the output port that it reads."""
+
+    name: str
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSpec:
+    """One parameter of a logic, and the one place where its value comes from."""
+
+    name: str
+    source: Literal[
+        "value", "ctx", "path", "query", "resource", "connection", "result", "payload", "setting", "default"
+    ]
+    type: str
+    schema: dict[str, Any] | None = None
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LogicSpec:
+    """`digest` changes when the source of the function changes; `file` is relative to the product's folder."""
+
+    name: str
+    kind: Literal["logic", "aggregator"]
+    description: str
+    file: str
+    line: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """One place of a process: a logic (or a built-in aggregator) with the settings that were given to it there."""
+
+    name: str
+    logic: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    parameters: tuple[ParameterSpec, ...] = ()
+    builtin: bool = False
+
+
+class _Trigger(msgspec.Struct, frozen=True, tag_field="kind"):
+    """Triggers are a tagged union: `kind` says which one it is, here and on the wire."""
+
+    @property
+    def kind(self) -> str:
+        return str(self.__struct_config__.tag)
+
+
+class HttpTrigger(_Trigger, frozen=True, tag="http"):
+    """A route. `path` is absolute with `{names}`; a sync call waits `wait_s` and then answers 202 with the run's id."""
+
+    method: str
+    path: str
+    mode: Literal["sync", "async"] = "sync"
+    wait_s: float = 15.0
+    encapsulated: bool = False
+    body: Literal["none", "json", "form", "text", "bytes"] = "json"
+    body_schema: dict[str, Any] | None = None
+    result_schema: dict[str, Any] | None = None
+    public: bool = False
+    body_max_bytes: int = 10 * 1024 * 1024
+
+
+class PortTrigger(_Trigger, frozen=True, tag="port"):
+    """A subscription to an output port. `where` holds the filter's equalities; `start` is where a new one begins."""
+
+    port: str
+    batch: int = 1
+    where: dict[str, Any] = {}
+    start: Literal["earliest", "latest"] = "earliest"
+    single: bool = False
+    """True where the first logic takes one record at a time and is lifted over the batch."""
+
+
+class EventTrigger(_Trigger, frozen=True, tag="event"):
+    """A subscription to events by name, and optionally source, target and equalities over the payload."""
+
+    name: str
+    source: str | None = None
+    target: str | None = None
+    where: dict[str, Any] = {}
+    batch: int = 1
+    start: Literal["earliest", "latest"] = "latest"
+    single: bool = True
+
+
+class ScheduleTrigger(_Trigger, frozen=True, tag="schedule"):
+    """`cron` (five fields, in `timezone`) or `every_s`, exactly one. Times are logical: each fires once."""
+
+    cron: str | None = None
+    every_s: float | None = None
+    timezone: str = "UTC"
+    overlap: Literal["skip", "queue", "allow"] = "skip"
+    catch_up: Literal["none", "one", "all"] = "one"
+    payload: Any = None
+
+
+class OnceTrigger(_Trigger, frozen=True, tag="once"):
+    """Fires one time: at `at` (RFC 3339), or as soon as the revision is live where that is None."""
+
+    at: str | None = None
+    payload: Any = None
+
+
+class ManualTrigger(_Trigger, frozen=True, tag="manual"):
+    """Every process can be started by hand; declaring it documents that this is how it is meant."""
+
+
+Trigger = HttpTrigger | PortTrigger | EventTrigger | ScheduleTrigger | OnceTrigger | ManualTrigger
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """`attempts` in all, the first included; the n-th retry waits `delay_s * factor**(n-1)`, at most `delay_max_s`."""
+
+    attempts: int = 1
+    delay_s: float = 1.0
+    factor: float = 2.0
+    delay_max_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSpec:
+    """Logic composed, with its triggers; the last step is the aggregator."""
+
+    name: str
+    steps: tuple[StepSpec, ...]
+    triggers: tuple[Trigger, ...] = ()
+    description: str = ""
+    use_case: str | None = None
+    tags: tuple[str, ...] = ()
+    timeout_s: float = 180.0
+    retry: RetryPolicy = RetryPolicy()
+    durability: Literal["run", "step", "none"] = "run"
+    concurrency: int | None = None
+    reads: tuple[str, ...] = ()
+    """Ports that the process looks up or subscribes to, as far as its source says; runs tell the rest."""
+    publishes: tuple[str, ...] = ()
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    name: str
+    role: str = ""
+    contact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSpec:
+    """What one worker of the product may use."""
+
+    memory_max_bytes: int = 4 * 1024**3
+    file_max_bytes: int = 256 * 1024**2
+    open_files_max: int = 256
+    output_max_bytes: int = 64 * 1024
+    workers_max: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ProductSpec:
+    """One revision of a data product, described."""
+
+    id: str
+    name: str
+    description: str = ""
+    version: str = "0.1.0"
+    owner: str = ""
+    team: tuple[Person, ...] = ()
+    support: tuple[dict[str, str], ...] = ()
+    tags: tuple[str, ...] = ()
+    outputs: tuple[OutputPortSpec, ...] = ()
+    inputs: tuple[InputPortSpec, ...] = ()
+    connections: tuple[str, ...] = ()
+    logic: tuple[LogicSpec, ...] = ()
+    processes: tuple[ProcessSpec, ...] = ()
+    requirements: tuple[str, ...] = ()
+    limits: LimitSpec = LimitSpec()
+
+    @property
+    def domain(self) -> str:
+        return self.id.partition(".")[0]
+
+    def process(self, name: str) -> ProcessSpec | None:
+        """The process of that name, or None."""
+        return next((p for p in self.processes if p.name == name), None)
+
+    def output(self, port: str) -> OutputPortSpec | None:
+        """The output port of that id, or None."""
+        return next((p for p in self.outputs if p.id == port), None)
