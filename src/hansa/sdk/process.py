@@ -1,0 +1,107 @@
+"""A process as the runtime works it: every name and shape decided at plan time, nothing left to look up in a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final, Literal
+
+from hansa.model.product import RetryPolicy, Trigger
+from hansa.sdk.logic import Bound, Logic
+
+
+class Missing(Enum):
+    """The type of `MISSING`."""
+
+    MISSING = "missing"
+
+
+MISSING: Final = Missing.MISSING
+"""Stands where a parameter has no default."""
+
+Durability = Literal["run", "step", "none"]
+Source = Literal["value", "ctx", "path", "query", "resource", "connection", "result", "payload", "setting", "default"]
+Shape = Literal["none", "one", "list", "arrow", "polars"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter after the star and the one place where its value comes from. `annotation` is resolved, `Any` if
+    absent."""
+
+    name: str
+    source: Source
+    annotation: Any = Any
+    default: Any = MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """The first parameter. For "list" `annotation` is that of an element; `Any` where there is none.
+
+    What a logic gets: "one" that takes records is called for each record of a batch; "list" gets the batch, and a
+    single value as a batch of one; "arrow" and "polars" get the batch as a table.
+    """
+
+    shape: Shape = "none"
+    annotation: Any = Any
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One place in a process. `name` is unique in it: that of the logic, with `_2`, `_3`, … where it stands again."""
+
+    name: str
+    logic: Logic[..., Any]
+    settings: dict[str, Any]
+    parameters: tuple[Parameter, ...]
+    input: Input
+    on_error: Callable[..., Any] | None = None
+    on_error_parameters: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a process runs, whatever starts it."""
+
+    use_case: str | None = None
+    tags: tuple[str, ...] = ()
+    timeout_s: float = 180.0
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    durability: Durability = "run"
+    concurrency: int | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """A process as its author wrote it in `product.process(…)`."""
+
+    name: str
+    bound: tuple[Bound, ...]
+    triggers: tuple[Trigger, ...]
+    options: Options
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A compiled process: the last step is the aggregator, triggers are complete."""
+
+    name: str
+    steps: tuple[Step, ...]
+    triggers: tuple[Trigger, ...] = ()
+    description: str = ""
+    use_case: str | None = None
+    tags: tuple[str, ...] = ()
+    timeout_s: float = 180.0
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    durability: Durability = "run"
+    concurrency: int | None = None
+    reads: tuple[str, ...] = ()
+    publishes: tuple[str, ...] = ()
+    file: str = ""
+    line: int = 0
