@@ -1,0 +1,6 @@
+"""Bitol ODPS and ODCS files in, records and checks out: what a product promises, read from its YAML.
+
+`odps.read_product` → `ProductSpec`, `odcs.read_contract` → `ContractSpec`; `types.record_type` makes the class of a
+contract's records, `generate.generate_ports` writes it down as `ports.py`, `check.Validator` checks plain data
+against it.
+"""

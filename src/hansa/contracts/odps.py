@@ -1,0 +1,226 @@
+"""Bitol ODPS 1.x in: a product's folder as its files describe it, before any of its code is looked at.
+
+What ODPS cannot say stands in `customProperties` with `vendor: hansa`: on the product `owner`, `connections` and
+`limits`, on an input port `port`, the id of the output port that it reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+from hansa.contracts.document import read_document
+from hansa.contracts.odcs import ContractFile, major_of, normal_version, read_contract_file
+from hansa.contracts.part import Part
+from hansa.errors import CallerError, PlanError
+from hansa.model.ids import PortId, ProductId, check_name, did_you_mean
+from hansa.model.product import InputPortSpec, LimitSpec, OutputPortSpec, Person, PortKind, ProductSpec
+from hansa.sdk.finding import Finding, plan_error
+
+PRODUCT_FILE: Final = "product.yaml"
+CONTRACTS: Final = "contracts"
+REQUIREMENTS: Final = "requirements.txt"
+_ID_HINT: Final = "It is the domain and the product, for example 'operations.flights'."
+_PORT_HINT: Final = "Add a customProperty 'port' (vendor: hansa), for example 'operations.flights/departures@1'."
+
+
+def read_product(folder: Path) -> ProductSpec:
+    """What product.yaml, the contracts and requirements.txt say; logic and processes are left empty.
+
+    Raises `PlanError` with every finding, each with file and line.
+    """
+    findings: list[Finding] = []
+    part = Part.of(read_document(folder / PRODUCT_FILE), findings)
+    contracts = _contracts(folder, findings)
+    spec = _product(part, contracts, _requirements(folder))
+    if findings:
+        raise plan_error(findings)
+    return spec
+
+
+def _product(part: Part, contracts: list[ContractFile], requirements: tuple[str, ...]) -> ProductSpec:
+    part.choice("kind", ["DataProduct"], "DataProduct", "product.kind")
+    part.required("apiVersion", "For example 'apiVersion: v1.0.0'.")
+    identity = _identity(part)
+    custom, team = part.custom(), part.value.get("team")
+    outputs = _outputs(part, identity, contracts)
+    return ProductSpec(
+        id=str(identity),
+        name=part.text("name", identity.name),
+        description=_description(part),
+        version=normal_version(part.text("version", "0.1.0")) or "0.1.0",
+        owner=custom.text("owner") or (part.mapping("team").text("name") if isinstance(team, dict) else ""),
+        team=_team(part),
+        support=tuple(_texts_of(item) for item in part.parts("support")),
+        tags=part.texts("tags"),
+        outputs=outputs,
+        inputs=_inputs(part, {port.name for port in outputs}),
+        connections=_connections(custom),
+        requirements=requirements,
+        limits=_limits(custom),
+    )
+
+
+def _identity(part: Part) -> ProductId:
+    text = part.required("id", _ID_HINT)
+    try:
+        identity = ProductId.parse(text)
+    except CallerError as refused:
+        if text:
+            part.report("product.id", refused.message, refused.hint, "id")
+        return ProductId("unknown", "unknown")
+    domain = part.text("domain", identity.domain)
+    if domain != identity.domain:
+        message = f"domain is {domain!r}, but the id {text!r} says {identity.domain!r}"
+        part.report("product.domain", message, "Make them the same.", "domain")
+    return identity
+
+
+def _description(part: Part) -> str:
+    value = part.value.get("description")
+    return value.strip() if isinstance(value, str) else part.mapping("description").text("purpose")
+
+
+def _team(part: Part) -> tuple[Person, ...]:
+    """ODPS has `team.members`; its older form, a list, is taken too."""
+    is_list = isinstance(part.value.get("team"), list)
+    members = part.parts("team") if is_list else part.mapping("team").parts("members")
+    return tuple(
+        Person(member.text("name") or member.text("username"), member.text("role"), member.text("username"))
+        for member in members
+    )
+
+
+def _texts_of(part: Part) -> dict[str, str]:
+    return {key: value for key, value in part.value.items() if isinstance(value, str)}
+
+
+def _outputs(part: Part, product: ProductId, contracts: list[ContractFile]) -> tuple[OutputPortSpec, ...]:
+    found: dict[str, OutputPortSpec] = {}
+    for item in part.parts("outputPorts"):
+        port = _output(item, product, contracts)
+        if port is None:
+            continue
+        if port.id in found:
+            item.report("port.duplicate", f"There are two output ports {port.id}", "Remove one of them.", "name")
+        found[port.id] = port
+    return tuple(found.values())
+
+
+def _output(part: Part, product: ProductId, contracts: list[ContractFile]) -> OutputPortSpec | None:
+    name, version = _port_name(part), part.text("version", "1.0.0")
+    major = major_of(version)
+    if not major:
+        part.report(
+            "port.version", f"{version!r} has no major version of 1 or more", "It reads like '1.0.0'.", "version"
+        )
+    kind = part.choice("type", list(PortKind), PortKind.STREAM, "port.kind")
+    if not name or not major:
+        return None
+    contract = _contract_of(part, f"{name}@{major}", contracts)
+    if contract is None:
+        return None
+    return OutputPortSpec(
+        id=str(product.port(name, major)),
+        name=name,
+        version=normal_version(version) or version,
+        kind=PortKind(kind),
+        contract=contract.spec,
+        description=part.text("description") or contract.spec.description,
+        partitions=contract.partitions,
+        retention_s=contract.retention_s,
+    )
+
+
+def _contract_of(part: Part, port: str, contracts: list[ContractFile]) -> ContractFile | None:
+    """The contract that the port names by `contractId`, or whose file has the port's name."""
+    wanted, own_file = part.text("contractId"), f"{CONTRACTS}/{port}.odcs.yaml"
+    by_id = [c for c in contracts if c.spec.id == wanted and major_of(c.spec.version) == int(port.partition("@")[2])]
+    found = next((c for c in (by_id if wanted else contracts) if c.file == own_file), None)
+    found = found or next(iter(by_id), None)
+    if found is None:
+        asked = f"with the id {wanted!r} and that major version" if wanted else f"in {own_file}"
+        known = did_you_mean(wanted, {c.spec.id for c in contracts}) if wanted else None
+        part.report(
+            "contract.missing", f"The port {port} has no contract {asked}", known or f"Write {own_file}.", "name"
+        )
+    return found
+
+
+def _inputs(part: Part, taken: set[str]) -> tuple[InputPortSpec, ...]:
+    found: dict[str, InputPortSpec] = {}
+    for item in part.parts("inputPorts"):
+        name, port = _port_name(item), _port_read(item)
+        if name in taken or name in found:
+            item.report("port.duplicate", f"There are two ports called {name!r}", "Rename one of them.", "name")
+        if name and port:
+            found[name] = InputPortSpec(name, port)
+    return tuple(found.values())
+
+
+def _port_read(part: Part) -> str:
+    """The id of the output port: the custom property, or the contract's id where that is a port's."""
+    custom = part.custom()
+    text = custom.text("port") or part.text("contractId")
+    try:
+        return str(PortId.parse(text))
+    except CallerError as refused:
+        if "port" in custom.value:
+            custom.report("port.id", refused.message, refused.hint, "port")
+        else:
+            part.report(
+                "port.input_unnamed", "The input port does not say which output port it reads", _PORT_HINT, "name"
+            )
+        return ""
+
+
+def _port_name(part: Part) -> str:
+    name = part.required("name", "For example 'departures'.")
+    try:
+        return check_name(name, "port") if name else ""
+    except CallerError as refused:
+        part.report("port.name", refused.message, refused.hint, "name")
+        return ""
+
+
+def _connections(custom: Part) -> tuple[str, ...]:
+    """Names, or mappings with a `name`; their values belong to the environment."""
+    value = custom.value.get("connections")
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return tuple(str(item.get("name", "")) if isinstance(item, dict) else str(item) for item in value)
+    return tuple(value) if isinstance(value, dict) else custom.texts("connections")
+
+
+def _limits(custom: Part) -> LimitSpec:
+    part, known = custom.mapping("limits"), [field.name for field in fields(LimitSpec)]
+    found: dict[str, Any] = {}
+    for name in part.value:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"There are {', '.join(known)}."
+            custom.report("limit.unknown", f"There is no limit {name!r}", hint, "limits")
+        elif (value := part.number(name)) is not None and value > 0:
+            found[name] = value
+        else:
+            custom.report("limit.value", f"{name} is {part.value[name]!r}", "Give a whole number above 0.", "limits")
+    return LimitSpec(**found)
+
+
+def _contracts(folder: Path, findings: list[Finding]) -> list[ContractFile]:
+    """Every contract of the folder that can be read; the findings of the others are added."""
+    found = []
+    for path in sorted((folder / CONTRACTS).glob("*.odcs.yaml")):
+        try:
+            found.append(read_contract_file(path, f"{CONTRACTS}/{path.name}"))
+        except PlanError as refused:
+            findings += [Finding(**finding) for finding in refused.details["findings"]]
+    return found
+
+
+def _requirements(folder: Path) -> tuple[str, ...]:
+    """The lines of requirements.txt without comments, in order."""
+    path = folder / REQUIREMENTS
+    if not path.is_file():
+        return ()
+    lines = (line.partition(" #")[0].strip() for line in path.read_text("utf-8").splitlines())
+    return tuple(line for line in lines if line and not line.startswith("#"))

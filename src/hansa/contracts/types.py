@@ -1,0 +1,195 @@
+"""The class of a contract's records: one mapping from ODCS to Python, used at run time and written down by `generate`.
+
+    string str · integer int · number float (Decimal where decimal is asked for) · boolean bool · date date
+    timestamp datetime · time time · object a nested record · array list · map dict · vector list[float]
+
+What ODCS limits (lengths, patterns, ranges, enumerations, time zones) stands in the annotations, so that msgspec
+checks it. Limits of dates and times, and `uniqueItems`, are not checked. Required fields come first, then the
+optional ones, each in the contract's order: both can be given by position, and an optional field added later breaks
+no call.
+"""
+
+from __future__ import annotations
+
+import keyword
+import math
+import re
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal, cast
+
+import msgspec
+
+from hansa.model.product import ContractSpec, FieldSpec
+from hansa.sdk.ports import Record
+
+_SIMPLE: Final[dict[str, Any]] = {
+    "string": str,
+    "integer": int,
+    "number": float,
+    "boolean": bool,
+    "date": date,
+    "timestamp": datetime,
+    "time": time,
+    "map": dict[str, Any],
+    "vector": list[float],
+}
+_RANGE: Final = {
+    "minimum": "ge",
+    "maximum": "le",
+    "exclusiveMinimum": "gt",
+    "exclusiveMaximum": "lt",
+    "multipleOf": "multiple_of",
+}
+_LENGTH: Final = {"minLength": "min_length", "maxLength": "max_length", "pattern": "pattern"}
+_ITEMS: Final = {"minItems": "min_length", "maxItems": "max_length"}
+_LIMITS: Final = {"string": _LENGTH, "integer": _RANGE, "number": _RANGE, "array": _ITEMS}
+_ROUND: Final[dict[str, Callable[[float], int]]] = {
+    "ge": math.ceil,
+    "lt": math.ceil,
+    "gt": math.floor,
+    "le": math.floor,
+    "multiple_of": int,
+}
+_WIDTHS: Final = re.compile(r"([iu])(8|16|32)")
+_TAKEN: Final = frozenset(
+    ["str", "int", "float", "bool", "list", "dict", "dt", "Decimal", "Any", "Annotated", "Literal", "Meta", "field"]
+)
+_UNCHANGED: Final = frozenset({"news", "series", "species", "analytics"})
+
+
+def record_type(name: str, contract: ContractSpec) -> type[Record]:
+    """The class of the contract's records, as `generate_ports` writes it."""
+    return struct_type(name, contract.fields, contract.description)
+
+
+def struct_type(name: str, fields: Sequence[FieldSpec], description: str = "") -> type[Record]:
+    """A record class with those fields; nested objects become classes of their own, named after owner and field."""
+    made = msgspec.defstruct(
+        name,
+        [_member(name, field) for field in ordered(fields)],
+        bases=(Record,),
+        namespace={"__doc__": description or None},
+        frozen=True,
+    )
+    return cast("type[Record]", made)
+
+
+def _member(owner: str, field: FieldSpec) -> tuple[str, Any, Any]:
+    options: dict[str, Any] = {} if field.required else {"default": None}
+    if python_name(field.name) != field.name:
+        options["name"] = field.name
+    return python_name(field.name), annotation_of(owner, field), msgspec.field(**options)
+
+
+def ordered(fields: Sequence[FieldSpec]) -> list[FieldSpec]:
+    """Required fields first, then optional ones, each in the contract's order."""
+    return sorted(fields, key=lambda field: not field.required)
+
+
+def annotation_of(owner: str, field: FieldSpec) -> Any:
+    """The type of a field of the class `owner`, optional ones with `None`."""
+    annotation = value_type(owner, field)
+    return annotation if field.required or annotation is Any else annotation | None
+
+
+def value_type(owner: str, field: FieldSpec) -> Any:
+    """The type of the values that are there, with what the contract limits."""
+    values = field.options.get("enum")
+    if values and all(isinstance(value, str | int) and not isinstance(value, bool) for value in values):
+        return Literal[tuple(values)]
+    annotation, limits = _plain_type(owner, field), _limits(field)
+    return Annotated[annotation, msgspec.Meta(**limits)] if limits and annotation is not Decimal else annotation
+
+
+def nested(owner: str, field: FieldSpec) -> tuple[str, FieldSpec] | None:
+    """The object within a field of the class `owner` (the field itself or its elements) and the name of its class."""
+    if field.type == "object" and field.fields:
+        return owner + class_name(field.name), field
+    if field.type != "array" or field.items is None:
+        return None
+    if field.items.type == "object" and field.items.fields:
+        return owner + class_name(singular(field.name)), field.items
+    return nested(owner, field.items)
+
+
+def _plain_type(owner: str, field: FieldSpec) -> Any:
+    if field.type == "array":
+        inner = Any if field.items is None else _element_type(owner, field, field.items)
+        return list[inner]  # type: ignore[valid-type]
+    if field.type == "number" and _is_decimal(field):
+        return Decimal
+    return _object_type(owner, field) if field.type == "object" else _SIMPLE.get(field.type, Any)
+
+
+def _element_type(owner: str, field: FieldSpec, items: FieldSpec) -> Any:
+    return _object_type(owner, field) if items.type == "object" else value_type(owner, items)
+
+
+def _object_type(owner: str, field: FieldSpec) -> Any:
+    found = nested(owner, field)
+    return struct_type(found[0], found[1].fields, found[1].description) if found else dict[str, Any]
+
+
+def _is_decimal(field: FieldSpec) -> bool:
+    asked = f"{field.options.get('format', '')} {field.options.get('physicalType', '')}".lower()
+    return "decimal" in asked or "numeric" in asked
+
+
+def _limits(field: FieldSpec) -> dict[str, Any]:
+    """What msgspec can check of `logicalTypeOptions`, in its words."""
+    options = field.options
+    found = {ours: options[theirs] for theirs, ours in _LIMITS.get(field.type, {}).items() if theirs in options}
+    if field.type == "integer":
+        found = {name: _ROUND[name](value) for name, value in found.items()}
+        for name, value in _width(str(options.get("format", ""))).items():
+            found.setdefault(name, value)
+    if field.type in ("timestamp", "time") and isinstance(options.get("timezone"), bool):
+        found["tz"] = options["timezone"]
+    return _narrowest(found)
+
+
+def _narrowest(limits: dict[str, Any]) -> dict[str, Any]:
+    """One lower and one upper limit: msgspec takes either the inclusive or the exclusive one."""
+    if "gt" in limits and "ge" in limits:
+        del limits["ge" if limits["gt"] >= limits["ge"] else "gt"]
+    if "lt" in limits and "le" in limits:
+        del limits["le" if limits["lt"] <= limits["le"] else "lt"]
+    return limits
+
+
+def _width(text: str) -> dict[str, int]:
+    """The range of an integer format such as `i32` or `u8` (ODCS names them as Rust does)."""
+    match = _WIDTHS.fullmatch(text)
+    if not match:
+        return {"ge": 0} if text in ("u64", "u128") else {}
+    bits = int(match[2])
+    return {"ge": 0, "le": 2**bits - 1} if match[1] == "u" else {"ge": -(2 ** (bits - 1)), "le": 2 ** (bits - 1) - 1}
+
+
+def python_name(name: str) -> str:
+    """The field's name in Python: other signs become `_`; a keyword, a type's name or a digit in front is mended with
+    one.
+
+    A field called like a type would hide that type from the fields behind it.
+    """
+    text = re.sub(r"\W", "_", name)
+    if keyword.iskeyword(text) or text in _TAKEN or text.startswith("__") or not text.strip("_"):
+        return f"{text.strip('_')}_"
+    return f"_{text}" if text[0].isdigit() else text
+
+
+def class_name(name: str) -> str:
+    """`departure_weather` as `DepartureWeather`."""
+    words = re.split(r"[\W_]+", name)
+    return "".join(word[:1].upper() + word[1:] for word in words if word)
+
+
+def singular(name: str) -> str:
+    """`departures` as `departure`, as far as rules can say."""
+    if name in _UNCHANGED or not name.endswith("s") or name.endswith(("ss", "us", "is")):
+        return name
+    if name.endswith("ies"):
+        return f"{name[:-3]}y"
+    return name[:-2] if name.endswith(("sses", "shes", "ches", "xes", "zes", "tuses")) else name[:-1]
