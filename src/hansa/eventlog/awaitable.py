@@ -1,0 +1,84 @@
+"""Commits for an event loop: one wake-up per transaction, however many callers wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from hansa.errors import CallerError, Unavailable
+from hansa.eventlog.interface import CommitSet, Committed, Log, Outcome, Refused
+
+_report = logging.getLogger("hansa.eventlog")
+
+Tell = Callable[[Outcome], None]
+
+
+class AwaitableLog:
+    """Starts `log` and tells its outcomes in one event loop. A caller that went away loses only its answer."""
+
+    def __init__(self, log: Log, loop: asyncio.AbstractEventLoop) -> None:
+        self.log = log
+        self._loop = loop
+        self._watchers: dict[str, list[Callable[[], None]]] = {}
+        self._gathered: list[tuple[CommitSet, tuple[CommitSet, Tell]]] = []
+        log.start(self._on_outcomes)
+
+    def submit(self, commit: CommitSet, tell: Tell) -> None:
+        """Queues a set; `tell` gets its outcome in the event loop. What `tell` raises is reported and goes no further.
+        What one turn of the loop queues goes to the committer together."""
+        if not self._gathered:
+            self._loop.call_soon(self._flush)
+        self._gathered.append((commit, (commit, tell)))
+
+    def _flush(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        try:
+            self.log.submit_all(gathered)
+        except Unavailable as stopped:
+            self._tell([(ticket, stopped) for _, ticket in gathered])
+
+    async def commit(self, commit: CommitSet) -> Committed:
+        """Commits, or raises what stopped the log, or `CallerError` with the code of the refusal."""
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        self.submit(commit, partial(_settle, future))
+        outcome = await future
+        if isinstance(outcome, Refused):
+            raise CallerError(outcome.code, outcome.message, details={"value": outcome.value})
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def watch(self, topic: str, wake: Callable[[], None]) -> Callable[[], None]:
+        """`wake` is called when entries were appended to the topic ("" is any); call what is returned to end that."""
+        watchers = self._watchers.setdefault(topic, [])
+        watchers.append(wake)
+        return lambda: watchers.remove(wake) if wake in watchers else None
+
+    def _on_outcomes(self, notice: list[tuple[Any, Outcome]]) -> None:
+        self._loop.call_soon_threadsafe(self._tell, notice)
+
+    def _tell(self, notice: list[tuple[Any, Outcome]]) -> None:
+        topics: set[str] = {""}
+        for (commit, tell), outcome in notice:
+            if type(outcome) is Committed:
+                for append in commit.appends:
+                    topics.add(append.topic)
+            _call(tell, outcome)
+        for topic in topics & self._watchers.keys():
+            for wake in tuple(self._watchers[topic]):
+                _call(wake)
+
+
+def _call(listener: Callable[..., None], *outcome: Outcome) -> None:
+    try:
+        listener(*outcome)
+    except Exception:
+        _report.exception("an acknowledgement could not be delivered")
+
+
+def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    if not future.done():
+        future.set_result(outcome)

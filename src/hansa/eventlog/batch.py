@@ -1,0 +1,126 @@
+"""How a batch stands in a store: msgpack `[[header, count, entries, key], …]` and a CRC-32 over it and where it stands.
+
+Entries of a chunk whose header names a `subject` are AES-256-GCM under a key of that person (nonce first); `key` is the
+number of that key, nil where the entries are plain. Where the key was destroyed, readers get the same number of
+entries, each `[nil, nil]`.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from hansa.errors import InternalError
+from hansa.eventlog.interface import Chunk, Partition
+from hansa.eventlog.plan import Pending
+
+BYTES_MAX: Final = 4 << 20
+"""Where a batch ends, so that it is not too large to read at once; a single longer chunk is a batch of its own."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[tuple[dict[str, Any], int, bytes, int | None]]).decode
+_FORGOTTEN: Final = b"\x92\xc0\xc0"
+
+KeyOf = Callable[[int], bytes | None]
+"""The key of a number, None where it was destroyed. Raises `LookupError` where there never was one."""
+
+
+class Batch(NamedTuple):
+    """A stored batch: `count` entries from position `base` on, committed at `time_us`."""
+
+    topic: str
+    partition: int
+    base: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody asks
+    time_us: int
+    checksum: int
+    body: bytes
+
+    @property
+    def end(self) -> int:
+        """The position behind the last entry."""
+        return self.base + self.count
+
+
+def batches(partition: Partition, base: int, time_us: int, chunks: Sequence[Pending]) -> Iterator[Batch]:
+    """The chunks of one partition as batches: one, or several where it would pass `BYTES_MAX`."""
+    for part in _parts(chunks):
+        count = sum([chunk.count for chunk in part])
+        body = _encode(part)
+        yield Batch(*partition, base, count, time_us, _checksum(*partition, base, count, time_us, body), body)
+        base += count
+
+
+def _parts(chunks: Sequence[Pending]) -> Iterator[Sequence[Pending]]:
+    part: list[Pending] = []
+    size = 0
+    for chunk in chunks:
+        if part and size + len(chunk.entries) > BYTES_MAX:
+            yield part
+            part, size = [], 0
+        part.append(chunk)
+        size += len(chunk.entries)
+    yield part
+
+
+def _checksum(topic: str, partition: int, base: int, count: int, time_us: int, body: bytes) -> int:
+    return zlib.crc32(body, zlib.crc32(f"{topic} {partition} {base} {count} {time_us}".encode()))
+
+
+def checked(batch: Batch) -> Batch:
+    """The same batch. Raises `InternalError("log.damaged")` where it is not what was written."""
+    topic, partition, base, count, time_us, checksum, body = batch
+    if not isinstance(body, bytes) or _checksum(topic, partition, base, count, time_us, body) != checksum:
+        raise damaged(topic, partition, base)
+    return batch
+
+
+def opened(batch: Batch, key_of: KeyOf) -> list[Chunk]:
+    """The chunks of a checked batch. Raises `InternalError("log.damaged")` where its key is not the one it had."""
+    topic, partition, base, _, time_us, _, body = batch
+    chunks = []
+    for header, entries_count, entries, key in _decode(body):
+        if key is not None:
+            entries = _unsealed(batch, entries, entries_count, key, key_of)
+        chunks.append(Chunk(topic, partition, base, entries_count, time_us, header, entries))
+        base += entries_count
+    return chunks
+
+
+def damaged(topic: str, partition: int, base: int) -> InternalError:
+    """The error for a batch that cannot be read as it was written, or is missing."""
+    return InternalError(
+        "log.damaged",
+        f"The batch at {topic}[{partition}] position {base} is not what was written there",
+        hint="The disk or a copy damaged it. Restore a backup, or `hansa doctor` to see what can still be read.",
+        details={"topic": topic, "partition": partition, "position": base},
+    )
+
+
+def sealed(pending: Pending, number: int, key: bytes) -> Pending:
+    """The chunk with its entries encrypted under key `number`."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    nonce = os.urandom(12)
+    entries = nonce + AESGCM(key).encrypt(nonce, bytes(pending.entries), None)
+    return Pending(pending.header, pending.count, entries, number)
+
+
+def _unsealed(batch: Batch, entries: bytes, count: int, number: int, key_of: KeyOf) -> bytes:
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    try:
+        key = key_of(number)
+        return forgotten(count) if key is None else AESGCM(key).decrypt(entries[:12], entries[12:], None)
+    except (LookupError, ValueError, InvalidTag) as failure:
+        raise damaged(batch.topic, batch.partition, batch.base) from failure
+
+
+def forgotten(count: int) -> bytes:
+    """What stands for entries whose key was destroyed."""
+    return _FORGOTTEN * count

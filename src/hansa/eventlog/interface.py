@@ -1,0 +1,244 @@
+"""The interface of the log, and the values that go in and out of it.
+
+A topic has partitions; a partition is a dense sequence of positions from 0. What is stored is the **batch**: chunks of
+entries that were committed together. An entry is msgpack `[key, body]`; a chunk is the entries that one run appended
+to one partition, with one header. Nothing below the readers of a topic decodes a body.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+Partition = tuple[str, int]
+"""(topic, partition)"""
+
+
+class Append(msgspec.Struct, frozen=True):
+    """`count` entries for one partition. `entries` is their msgpack, one behind the other, each `[key, body]`; the log
+    trusts `count`. An append of no entries adds nothing and gets the position where the next one would stand.
+
+    `header` is what they share: `run`, `product`, `revision`, `process`, `contract`, `type`, `subject`, … Readers get
+    it with every entry. Where it holds `subject`, the log encrypts the bodies with that person's key.
+    """
+
+    topic: str
+    partition: int
+    count: int
+    entries: bytes | memoryview
+    header: dict[str, Any]
+
+
+class Advance(msgspec.Struct, frozen=True):
+    """Moves a group's position. Refused (`position.moved`) unless it stands at `expected`; None takes any."""
+
+    group: str
+    topic: str
+    partition: int
+    next: int
+    expected: int | None = None
+
+
+class Put(msgspec.Struct, frozen=True):
+    """Sets (or with None removes) one key of a scope's state. Refused (`state.moved`) unless it stands at `expected`,
+    where that is given; None expects that there is no such key."""
+
+    scope: str
+    key: str
+    value: bytes | None
+    expected: bytes | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """Takes a key that may be taken once until `until_us`. Refused (`claim.taken`) with the value that stands there."""
+
+    scope: str
+    key: str
+    value: bytes
+    until_us: int
+
+
+class CommitSet(msgspec.Struct, frozen=True):
+    """What one run does, all or nothing. `fence` is (resource, epoch): refused (`epoch.fenced`) once a later one
+    exists."""
+
+    appends: tuple[Append, ...] = ()
+    advances: tuple[Advance, ...] = ()
+    puts: tuple[Put, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    fence: tuple[str, int] | None = None
+
+
+class Committed(NamedTuple):
+    """`bases`: the position of the first entry of each append. `token`: give it to a reader, to read what was
+    written."""
+
+    bases: tuple[int, ...]
+    token: str
+
+
+class Refused(NamedTuple):
+    """The set did nothing. `code`: position.moved, state.moved, claim.taken, epoch.fenced, partition.unknown; `value`:
+    what stood there."""
+
+    code: str
+    message: str
+    value: bytes | int | None = None
+
+
+Outcome = Committed | Refused | Exception
+"""An exception says why the set was not decided. Nothing of it was written: `Unavailable("log.full")`, submit it again
+later; `InternalError("commit.malformed")`, the set itself cannot be stored. Unknown whether it was written:
+`Unavailable("log.stopped")`, the storage failed and the log takes no more commits."""
+
+
+class Entry(NamedTuple):
+    """One entry as a reader sees it. `body` is msgpack; `header` belongs to the chunk and is shared."""
+
+    topic: str
+    partition: int
+    position: int
+    time_us: int
+    key: str | None
+    body: bytes
+    header: Mapping[str, Any]
+
+
+class Chunk(NamedTuple):
+    """The entries that one run appended to one partition. `entries` is their msgpack, one behind the other."""
+
+    topic: str
+    partition: int
+    base: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody asks
+    time_us: int
+    header: Mapping[str, Any]
+    entries: bytes
+
+    @property
+    def end(self) -> int:
+        """The position behind the last entry."""
+        return self.base + self.count
+
+
+class TopicConfig(msgspec.Struct, frozen=True):
+    """`retention_s` None keeps everything."""
+
+    partitions: int = 1
+    retention_s: float | None = None
+
+
+class Log(ABC):
+    """Guarantees: an acknowledged set is durable, whole and in order; positions are dense and never change; a damaged
+    batch is an `InternalError("log.damaged")` naming it, never skipped. Methods may be called from any thread, but
+    `submit` and `on_outcomes` belong to one event loop or thread each. Reading never waits for writing.
+    """
+
+    @abstractmethod
+    def start(self, on_outcomes: Callable[[list[tuple[Any, Outcome]]], None]) -> None:
+        """Begins to commit. `on_outcomes` gets (ticket, outcome) pairs from the committer's thread; what it raises is
+        reported and never stops the committer."""
+
+    def submit(self, commit: CommitSet, ticket: Any) -> None:
+        """Queues one set, as `submit_all` does."""
+        self.submit_all([(commit, ticket)])
+
+    @abstractmethod
+    def submit_all(self, work: list[tuple[CommitSet, Any]]) -> None:
+        """Queues (set, ticket) pairs. Sets are decided in the order of submission, those from before `start` together.
+        Raises `Unavailable("log.stopped")` once `stop` was called."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Commits what was submitted, then closes. A second call does nothing."""
+
+    @abstractmethod
+    def declare(self, topic: str, config: TopicConfig) -> None:
+        """Creates a topic or changes its configuration; the number of partitions may only grow. Durable on return."""
+
+    @abstractmethod
+    def topics(self) -> dict[str, TopicConfig]:
+        """All topics."""
+
+    @abstractmethod
+    def acquire(self, resource: str) -> int:
+        """The next epoch of a resource; commits fenced with an earlier one are refused from now on. Durable on
+        return."""
+
+    @abstractmethod
+    def read(self, topic: str, partition: int, position: int, *, max_bytes: int = 1 << 20) -> list[Chunk]:
+        """Chunks from the one that holds `position` on, at least one where there is any; the first may begin earlier.
+        Raises `CallerError` (`topic.unknown`, `position.expired`: retention took it, details name the first left)."""
+
+    @abstractmethod
+    def changes(self, cursor: str, *, max_bytes: int = 4 << 20) -> tuple[list[Chunk], str]:
+        """What was committed to any topic behind `cursor` ("" is the beginning), in order, and the cursor behind it."""
+
+    @abstractmethod
+    def covers(self, cursor: str, token: str) -> bool:
+        """True where a reader that has reached `cursor` has seen the commit that `token` came from."""
+
+    @abstractmethod
+    def now(self) -> str:
+        """The token of everything committed so far."""
+
+    @abstractmethod
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """(first position that is kept, position behind the last)."""
+
+    @abstractmethod
+    def find(self, topic: str, partition: int, time_us: int) -> int:
+        """The first position committed at or after `time_us`; the end where there is none."""
+
+    @abstractmethod
+    def position(self, group: str, topic: str, partition: int) -> int | None:
+        """Where a group stands, or None where it never stood."""
+
+    @abstractmethod
+    def positions(self, group: str) -> dict[Partition, int]:
+        """Where a group stands in every partition it has read."""
+
+    @abstractmethod
+    def get(self, scope: str, key: str) -> bytes | None:
+        """The value of a key of a scope's state."""
+
+    @abstractmethod
+    def scan(self, scope: str) -> Iterator[tuple[str, bytes]]:
+        """The keys and values of a scope, by key."""
+
+    @abstractmethod
+    def trim(self, topic: str, partition: int, before: int) -> int:
+        """Takes whole batches that end at or before position `before`; returns the first position that is kept.
+        The last batch of a partition always stays."""
+
+    @abstractmethod
+    def forget(self, subject: str) -> None:
+        """Destroys a person's key: what was written of them reads as `[None, None]` from now on, at the same positions.
+        Durable on return. What is written of them later gets a new key."""
+
+
+_decoder = msgspec.msgpack.Decoder(list[tuple[str | None, msgspec.Raw]])
+
+
+def as_array(entries: bytes | memoryview, count: int) -> bytes:
+    """Entries that stand one behind the other, as one msgpack array of `[key, body]`; decode it with any type."""
+    return b"\xdd" + count.to_bytes(4, "big") + entries
+
+
+def split(entries: bytes | memoryview, count: int) -> list[tuple[str | None, msgspec.Raw]]:
+    """(key, msgpack body) of entries that stand one behind the other."""
+    return _decoder.decode(as_array(entries, count))
+
+
+def entries_of(chunk: Chunk) -> Iterator[Entry]:
+    """The entries of a chunk, one by one."""
+    for position, (key, body) in enumerate(split(chunk.entries, chunk.count), chunk.base):
+        yield Entry(chunk.topic, chunk.partition, position, chunk.time_us, key, bytes(body), chunk.header)
+
+
+def encode_entry(key: str | None, body: Any) -> bytes:
+    """One entry as it stands in `Append.entries`."""
+    return msgspec.msgpack.encode((key, body))

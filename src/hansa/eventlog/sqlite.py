@@ -1,0 +1,339 @@
+"""The log in one SQLite file: a row per batch, one writer on the committer's thread, a connection per reader."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from hansa.eventlog import batch
+from hansa.eventlog.batch import Batch
+from hansa.eventlog.committer import Committer, GroupCommit, Notice
+from hansa.eventlog.interface import Chunk, CommitSet, Log, Partition, TopicConfig
+from hansa.eventlog.plan import Pending, Plan, Stored
+from hansa.eventlog.reading import expired, grown, unknown_topic
+from hansa.eventlog.sqlite_file import LogFile
+from hansa.eventlog.sqlite_verify import Finding, key_of, verify
+
+_READ: Final = """
+SELECT base, count, time_us, checksum, body FROM batch WHERE topic = ?1 AND partition = ?2 AND base >= COALESCE(
+    (SELECT MAX(base) FROM batch WHERE topic = ?1 AND partition = ?2 AND base <= ?3), 0) ORDER BY base
+"""
+_CHANGES: Final = """
+SELECT seq, topic, partition, base, count, time_us, checksum, body FROM batch WHERE seq > ? ORDER BY seq
+"""
+_HOLDING: Final = """
+SELECT base, base + count, time_us FROM batch WHERE topic = ? AND partition = ? AND base <= ? ORDER BY base DESC LIMIT 1
+"""
+_BEFORE: Final = """
+SELECT seq, base FROM batch WHERE topic = ? AND partition = ? AND base < ? ORDER BY base DESC LIMIT 1
+"""
+_LAST: Final = """
+SELECT seq, base + count FROM batch WHERE topic = ? AND partition = ? ORDER BY base DESC LIMIT 1
+"""
+_GROWN: Final = """
+INSERT INTO bound VALUES (?, ?, 0, ?) ON CONFLICT (topic, partition) DO UPDATE SET end = excluded.end
+"""
+_OLDEST: Final = """
+SELECT seq, base + count FROM batch WHERE topic = ? AND partition = ? AND base + count <= ? ORDER BY base LIMIT 16
+"""
+_EXPIRED_CLAIMS: Final = """
+DELETE FROM claim WHERE (scope, key) IN (SELECT scope, key FROM claim WHERE until_us <= ? LIMIT ?)
+"""
+
+
+class SqliteLog(Log, Stored):
+    """A log in `folder/log.db`, for one process at a time: a second one gets `OperatorError("store.locked")`."""
+
+    def __init__(self, folder: Path, *, clock_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
+        self._clock_us = clock_us
+        self._file = LogFile(folder)
+        try:
+            self._load()
+        except BaseException:
+            self._file.close()
+            raise
+        self._committer = Committer(self._planned, self.now)
+        self._group = GroupCommit(self._committer.commit)
+
+    def _load(self) -> None:
+        with self._file.reading() as connection:
+            rows = connection.execute("SELECT id, name, config FROM topic").fetchall()
+            self._ids: dict[str, int] = {name: number for number, name, _ in rows}
+            self._names = {number: name for number, name, _ in rows}
+            self._topics = {name: msgspec.msgpack.decode(config, type=TopicConfig) for _, name, config in rows}
+            last = connection.execute("SELECT seq, time_us FROM batch ORDER BY seq DESC LIMIT 1").fetchone()
+            self._seq: int = last[0] if last else 0
+            self._time_us: int = last[1] if last else 0
+            self._load_bounds(connection)
+            self._epochs: dict[str, int] = dict(connection.execute("SELECT resource, epoch FROM epoch").fetchall())
+            self._positions = {row[:3]: row[3] for row in connection.execute("SELECT * FROM position")}
+
+    def _load_bounds(self, connection: sqlite3.Connection) -> None:
+        """The bounds as they were noted. Where the index reaches further, one of the two is damaged: the further one
+        counts, so that reading finds what is missing and says so."""
+        self._firsts: dict[Partition, int] = {}
+        self._ends: dict[Partition, int] = {}
+        for number, partition, first, end in connection.execute("SELECT * FROM bound"):
+            at = self._names.get(number, ""), partition
+            seq, reached = connection.execute(_LAST, (number, partition)).fetchone() or (0, 0)
+            self._firsts[at], self._ends[at] = first, max(end, reached)
+            self._seq = max(self._seq, seq)
+
+    # Committing
+
+    def start(self, on_outcomes: Callable[[Notice], None]) -> None:
+        self._committer.on_outcomes = on_outcomes
+        self._file.start()
+        self._group.start()
+
+    def submit_all(self, work: list[tuple[CommitSet, Any]]) -> None:
+        self._group.submit(work)
+
+    def stop(self) -> None:
+        self._group.stop()
+        self._file.close()
+
+    @contextlib.contextmanager
+    def _planned(self) -> Iterator[Plan]:
+        with self._file.lock:
+            with self._file.transaction() as connection:
+                self._time_us = max(self._time_us + 1, self._clock_us())
+                plan = Plan(self, self._time_us)
+                yield plan
+                seq = self._store_batches(connection, plan)
+                _store_state(connection, plan)
+            self._ends.update({partition: plan.end(partition) for partition in plan.chunks})
+            self._positions.update(plan.positions)
+            self._seq = seq
+
+    def _store_batches(self, connection: sqlite3.Connection, plan: Plan) -> int:
+        """Writes the chunks; returns the number of the last batch."""
+        seq = self._seq
+        for partition, (base, chunks) in plan.chunks.items():
+            ready = [_sealed(connection, chunk) if "subject" in chunk.header else chunk for chunk in chunks]
+            for made in batch.batches(partition, base, plan.now_us, ready):
+                seq += 1
+                row = (seq, self._ids[made.topic], *made[1:])
+                connection.execute("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            topic, number = partition
+            connection.execute(_GROWN, (self._ids[topic], number, plan.end(partition)))
+        return seq
+
+    # What is stored, for plans
+
+    def topic(self, name: str) -> TopicConfig | None:
+        return self._topics.get(name)
+
+    def end(self, partition: Partition) -> int:
+        return self._ends.get(partition, 0)
+
+    def epoch(self, resource: str) -> int:
+        return self._epochs.get(resource, 0)
+
+    def claimed(self, scope: str, key: str, now_us: int) -> bytes | None:
+        sql = "SELECT value FROM claim WHERE scope = ? AND key = ? AND until_us > ?"
+        value: bytes | None = self._value(sql, scope, key, now_us)
+        return value
+
+    def position(self, group: str, topic: str, partition: int) -> int | None:
+        return self._positions.get((group, topic, partition))
+
+    # Control
+
+    def declare(self, topic: str, config: TopicConfig) -> None:
+        with self._file.lock:
+            config = grown(self._topics.get(topic), config)
+            if self._topics.get(topic) == config:
+                return
+            with self._file.transaction() as connection:
+                connection.execute(
+                    "INSERT INTO topic (name, config) VALUES (?, ?) "
+                    "ON CONFLICT (name) DO UPDATE SET config = excluded.config",
+                    (topic, msgspec.msgpack.encode(config)),
+                )
+                number = connection.execute("SELECT id FROM topic WHERE name = ?", (topic,)).fetchone()[0]
+            self._ids[topic], self._names[number], self._topics[topic] = number, topic, config
+
+    def topics(self) -> dict[str, TopicConfig]:
+        return dict(self._topics)
+
+    def acquire(self, resource: str) -> int:
+        with self._file.lock:
+            epoch = self.epoch(resource) + 1
+            with self._file.transaction() as connection:
+                connection.execute("INSERT OR REPLACE INTO epoch VALUES (?, ?)", (resource, epoch))
+            self._epochs[resource] = epoch
+            return epoch
+
+    def trim(self, topic: str, partition: int, before: int) -> int:
+        self._id(topic)
+        while self._trim_some((topic, partition), before):
+            pass
+        return self.bounds(topic, partition)[0]
+
+    def _trim_some(self, partition: Partition, before: int) -> bool:
+        """Takes a few batches, so that commits need not wait long; False when there is nothing left to take."""
+        at = (self._id(partition[0]), partition[1])
+        with self._file.lock:
+            with self._file.transaction() as connection:
+                last = (connection.execute(_LAST, at).fetchone() or (0, 0))[0]
+                taken = [row for row in connection.execute(_OLDEST, (*at, before)).fetchall() if row[0] != last]
+                connection.executemany("DELETE FROM batch WHERE seq = ?", [(seq,) for seq, _ in taken])
+                for _, end in taken[-1:]:
+                    connection.execute("UPDATE bound SET first = ? WHERE topic = ? AND partition = ?", (end, *at))
+            for _, end in taken[-1:]:
+                self._firsts[partition] = end
+        return bool(taken)
+
+    def forget(self, subject: str) -> None:
+        with self._file.transaction() as connection:
+            connection.execute("UPDATE subject SET key = NULL WHERE name = ? AND key IS NOT NULL", (subject,))
+        self._file.scrub()
+
+    # Reading
+
+    def _id(self, topic: str) -> int:
+        try:
+            return self._ids[topic]
+        except KeyError:
+            raise unknown_topic(topic) from None
+
+    def _value(self, sql: str, *parameters: Any) -> Any:
+        """The one value of a query, None where it finds no row."""
+        with self._file.reading() as connection:
+            row = connection.execute(sql, parameters).fetchone()
+            return row[0] if row else None
+
+    def read(self, topic: str, partition: int, position: int, *, max_bytes: int = 1 << 20) -> list[Chunk]:
+        parameters = (self._id(topic), partition, position)
+        first, end = self.bounds(topic, partition)
+        if position < first:
+            raise expired(topic, partition, position, first)
+        if position >= end:
+            return []
+        chunks: list[Chunk] = []
+        size = 0
+        with self._file.reading() as connection, contextlib.closing(connection.execute(_READ, parameters)) as rows:
+            stored = (Batch(topic, partition, *row) for row in rows)
+            for found in _dense(stored, (topic, partition), position, end):
+                chunks += batch.opened(found, key_of(connection))
+                size += len(found.body)
+                if size >= max_bytes:
+                    break
+        return [chunk for chunk in chunks if chunk.end > position]
+
+    def changes(self, cursor: str, *, max_bytes: int = 4 << 20) -> tuple[list[Chunk], str]:
+        chunks: list[Chunk] = []
+        size = 0
+        at = int(cursor or 0)
+        with self._file.reading() as connection, contextlib.closing(connection.execute(_CHANGES, (at,))) as rows:
+            for seq, found in self._gapless(connection, rows, at):
+                chunks += batch.opened(found, key_of(connection))
+                at = seq
+                size += len(found.body)
+                if size >= max_bytes:
+                    break
+        return chunks, str(at)
+
+    def _gapless(self, connection: sqlite3.Connection, rows: Iterable[Any], cursor: int) -> Iterator[tuple[int, Batch]]:
+        """The batches with their numbers, while each follows the one before it in its partition, or the cursor."""
+        ends: dict[Partition, int] = {}
+        for seq, number, *rest in rows:
+            found = batch.checked(Batch(self._names.get(number, f"number {number}"), *rest))
+            partition = found.topic, found.partition
+            if partition not in ends:
+                before = connection.execute(_BEFORE, (number, found.partition, found.base)).fetchone()
+                ends[partition] = before[1] if before and before[0] > cursor else found.base
+            if ends[partition] != found.base:
+                raise batch.damaged(*partition, ends[partition])
+            ends[partition] = found.end
+            yield seq, found
+
+    def covers(self, cursor: str, token: str) -> bool:
+        return int(cursor or 0) >= int(token or 0)
+
+    def now(self) -> str:
+        return str(self._seq)
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        self._id(topic)
+        at = (topic, partition)
+        return self._firsts.get(at, 0), self._ends.get(at, 0)
+
+    def find(self, topic: str, partition: int, time_us: int) -> int:
+        """Halves the partition again and again: times never go back, so no index of them is needed."""
+        number = self._id(topic)
+        low, high = self.bounds(topic, partition)
+        with self._file.reading() as connection:
+            while low < high:
+                middle = (low + high) // 2
+                row = connection.execute(_HOLDING, (number, partition, middle)).fetchone()
+                base, end, at_us = row or (middle, middle + 1, time_us - 1)
+                low, high = (low, base) if at_us >= time_us else (end, high)
+        return low
+
+    def positions(self, group: str) -> dict[Partition, int]:
+        return {(topic, partition): at for (g, topic, partition), at in list(self._positions.items()) if g == group}
+
+    def get(self, scope: str, key: str) -> bytes | None:
+        value: bytes | None = self._value("SELECT value FROM state WHERE scope = ? AND key = ?", scope, key)
+        return value
+
+    def scan(self, scope: str) -> Iterator[tuple[str, bytes]]:
+        with self._file.reading() as connection:
+            rows = connection.execute("SELECT key, value FROM state WHERE scope = ? ORDER BY key", (scope,)).fetchall()
+        yield from rows
+
+    def verify(self) -> Iterator[Finding]:
+        """Walks the whole log and tells everything that is not as it was written."""
+        return verify(self._file)
+
+    def backup(self, target: Path) -> None:
+        """A consistent copy of the log into the file `target`, while it is in use."""
+        with contextlib.closing(sqlite3.connect(target)) as copy, self._file.reading() as connection:
+            connection.backup(copy)
+
+
+def _store_state(connection: sqlite3.Connection, plan: Plan) -> None:
+    many = connection.executemany
+    if plan.positions:
+        many("INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)", [(*k, v) for k, v in plan.positions.items()])
+    if plan.claims:
+        many("INSERT OR REPLACE INTO claim VALUES (?, ?, ?, ?)", [(*k, *v) for k, v in plan.claims.items()])
+        connection.execute(_EXPIRED_CLAIMS, (plan.now_us, 2 * len(plan.claims)))
+    for (scope, key), value in plan.puts.items():
+        if value is None:
+            connection.execute("DELETE FROM state WHERE scope = ? AND key = ?", (scope, key))
+        else:
+            connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", (scope, key, value))
+
+
+def _sealed(connection: sqlite3.Connection, chunk: Pending) -> Pending:
+    """The chunk under its subject's key. A first key is written in the same transaction, so no crash can part them."""
+    subject = chunk.header["subject"]
+    row = connection.execute("SELECT id, key FROM subject WHERE name = ? AND key IS NOT NULL", (subject,)).fetchone()
+    if row is None:
+        key = os.urandom(32)
+        made = connection.execute("INSERT INTO subject (name, key) VALUES (?, ?)", (subject, key))
+        row = made.lastrowid, key
+    return batch.sealed(chunk, *row)
+
+
+def _dense(rows: Iterable[Batch], partition: Partition, position: int, end: int) -> Iterator[Batch]:
+    """The batches as they come, while they follow one another without a gap from `position` to `end`."""
+    at: int | None = None
+    for found in map(batch.checked, rows):
+        if not (found.base <= position < found.end if at is None else found.base == at):
+            break
+        yield found
+        at = found.end
+    reached = position if at is None else at
+    if reached < end:
+        raise batch.damaged(*partition, reached)
