@@ -1,0 +1,99 @@
+"""The index of events: a row per event, its payload as JSON so that its fields can be searched."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from hansa.eventlog.interface import Chunk, as_array
+from hansa.model.run import EVENTS_TOPIC
+from hansa.views.bulk import BulkWriter
+from hansa.views.condition_sql import Column, SqlFields
+from hansa.views.interface import View
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One event, as the topic `_events` has it. `seq` is its place among the events that its logic emitted.
+
+    `run`, `process` and `logic` are None where it came from outside.
+    """
+
+    id: str
+    name: str
+    source: str | None = None
+    target: str | None = None
+    payload: Any = None
+    time_us: int = 0
+    run: str | None = None
+    product: str | None = None
+    process: str | None = None
+    logic: str | None = None
+    revision: str | None = None
+    principal: str | None = None
+    seq: int = 0
+
+
+EVENT_FIELDS: Final = SqlFields(
+    {
+        **{name: Column(name) for name in ("id", "name", "source", "target", "run", "process", "logic", "product")},
+        **{name: Column(name) for name in ("revision", "principal")},
+        "time": Column("time_us", "time"),
+        "seq": Column("seq", "number"),
+    },
+    "payload",
+)
+"""What can be searched, sorted and grouped by: these, and `payload.<path>`."""
+
+EVENT_COLUMNS: Final = Event.__struct_fields__
+_to_json = msgspec.json.Encoder().encode
+_from_json = msgspec.json.Decoder().decode
+
+
+class EventsView(View):
+    """A row per event, in the order of the log (`place`)."""
+
+    name = "events"
+    version = 1
+    tables = ("event",)
+    schema = (
+        """CREATE TABLE event (
+            place INTEGER PRIMARY KEY, id TEXT, name TEXT NOT NULL, source TEXT, target TEXT, payload TEXT,
+            time_us INTEGER NOT NULL, run TEXT, product TEXT, process TEXT, logic TEXT, revision TEXT, principal TEXT,
+            seq INTEGER)""",
+        "CREATE INDEX event_time ON event (time_us)",
+        "CREATE INDEX event_name ON event (name, time_us)",
+        "CREATE INDEX event_source ON event (source, time_us) WHERE source IS NOT NULL",
+        "CREATE INDEX event_target ON event (target, time_us) WHERE target IS NOT NULL",
+        "CREATE INDEX event_run ON event (run) WHERE run IS NOT NULL",
+        "CREATE INDEX event_id ON event (id)",
+    )
+
+    def __init__(self) -> None:
+        self._decode = msgspec.msgpack.Decoder(list[tuple[str | None, Event | None]]).decode
+        self._writer = BulkWriter(f"INSERT INTO event ({', '.join(EVENT_COLUMNS)})", len(EVENT_COLUMNS))
+
+    def follows(self, topic: str) -> bool:
+        return topic == EVENTS_TOPIC
+
+    def apply(self, db: sqlite3.Connection, chunks: Sequence[Chunk]) -> None:
+        entries = self._decode(as_array(b"".join([c.entries for c in chunks]), sum([c.count for c in chunks])))
+        self._writer.write(db, [_row(event) for _, event in entries if event is not None])
+
+
+def _row(event: Event) -> tuple[Any, ...]:
+    payload = None if event.payload is None else _to_json(event.payload).decode()
+    return (
+        *(event.id, event.name, event.source, event.target, payload, event.time_us, event.run, event.product),
+        *(event.process, event.logic, event.revision, event.principal, event.seq),
+    )
+
+
+def event_of(row: Sequence[Any]) -> Event:
+    """The event of a row of `EVENT_COLUMNS`."""
+    values = dict(zip(EVENT_COLUMNS, row, strict=True))
+    if values["payload"] is not None:
+        values["payload"] = _from_json(values["payload"])
+    return Event(**values)

@@ -1,0 +1,189 @@
+"""Walking the lineage graph: up, down or both, to a depth, as it was at a time."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Final, Literal
+
+import msgspec
+
+from hansa.discovery.lineage import EdgeKind, NodeKind, event_node, node_kind, process_node
+from hansa.errors import CallerError
+from hansa.model.product import EventTrigger, PortTrigger, ProductSpec
+from hansa.views.condition import malformed
+from hansa.views.store import ViewStore
+
+Direction = Literal["up", "down", "both"]
+
+_DEPTH_MAX: Final = 64
+_FOREVER_US: Final = (1 << 63) - 1
+
+
+class Node(msgspec.Struct, frozen=True, order=True):
+    id: str
+    kind: NodeKind
+
+
+class Edge(msgspec.Struct, frozen=True, order=True):
+    """From `source` to `target`. `name` is the event's. Times are microseconds; `records` those read or written.
+
+    An edge that was only declared has no uses: `count` is 0 and its times are 0.
+    """
+
+    source: str
+    target: str
+    kind: EdgeKind
+    name: str = ""
+    first_us: int = 0
+    last_us: int = 0
+    count: int = 0
+    records: int = 0
+
+
+class Graph(msgspec.Struct, frozen=True):
+    """Nodes and edges, each once, sorted. `complete` is False where the walk stopped at the most nodes it may find."""
+
+    nodes: list[Node]
+    edges: list[Edge]
+    complete: bool = True
+
+
+class LineageGraph:
+    """Questions about lineage. Every method is blocking work: call it from a thread."""
+
+    def __init__(self, store: ViewStore) -> None:
+        self._store = store
+
+    def graph(
+        self,
+        node: str,
+        direction: Direction = "both",
+        depth: int = 3,
+        *,
+        at_us: int | None = None,
+        event: str | None = None,
+        declared: Sequence[Edge] = (),
+        nodes_max: int = 2000,
+    ) -> Graph:
+        """What `node` comes from (up), leads to (down) or both, at most `depth` edges away; cycles end where they meet.
+
+        `at_us` leaves out what was first seen later, and counts up to the end of that hour; `event` keeps of the
+        event edges only those of that name; `declared` edges are merged in. A product stands for its ports and
+        processes. Raises `CallerError` (`lineage.unknown`, `query.malformed`).
+        """
+        if not 1 <= depth <= _DEPTH_MAX:
+            raise malformed(f"depth is {depth}", f"It is between 1 and {_DEPTH_MAX}.")
+        with self._store.reading() as db:
+            source = _Edges(db, declared, _FOREVER_US if at_us is None else at_us, event)
+            starts = source.members(node) if node_kind(node) == "product" else [node]
+            owned = {Edge(node, member, "owns") for member in starts if member != node}
+            found, complete = set(owned), True
+            for towards in ("up", "down") if direction == "both" else (direction,):
+                edges, whole = _walk(starts, partial(source.around, towards), depth, nodes_max)
+                found |= edges
+                complete = complete and whole
+        if not found:
+            raise _unknown(node)
+        ids = sorted({node, *(edge.source for edge in found), *(edge.target for edge in found)})
+        return Graph([Node(name, node_kind(name)) for name in ids], sorted(found), complete)
+
+    def prune(self, before_us: int) -> int:
+        """Forgets uses in hours that ended before `before_us`, and calls that never found their caller; how many."""
+        with self._store.writing() as db:
+            db.execute("DELETE FROM lineage_call WHERE time_us < ?", (before_us,))
+            return db.execute("DELETE FROM lineage_edge WHERE last_us < ?", (before_us,)).rowcount
+
+
+class _Edges:
+    """The edges around nodes: those that were seen, and those that were declared."""
+
+    def __init__(self, db: sqlite3.Connection, declared: Sequence[Edge], at_us: int, event: str | None) -> None:
+        self._db = db
+        self._declared = declared
+        self._at_us = at_us
+        self._event = event
+
+    def around(self, direction: str, nodes: Sequence[str]) -> list[Edge]:
+        """The edges that end in (up) or begin at (down) any of `nodes`."""
+        end = "target" if direction == "up" else "source"
+        seen = self._seen(f"{end} IN (SELECT value FROM json_each(?))", msgspec.json.encode(nodes).decode())
+        known = {(edge.source, edge.target, edge.kind, edge.name) for edge in seen}
+        wanted = set(nodes)
+        return seen + [
+            edge
+            for edge in self._declared
+            if getattr(edge, end) in wanted
+            and self._named(edge)
+            and (edge.source, edge.target, edge.kind, edge.name) not in known
+        ]
+
+    def members(self, product: str) -> list[str]:
+        """The ports and processes of a product."""
+        found = {
+            row[0]
+            for sign, behind in ((":", ";"), ("/", "0"))
+            for end in ("source", "target")
+            for row in self._db.execute(
+                f"SELECT DISTINCT {end} FROM lineage_edge WHERE {end} >= ? AND {end} < ? AND first_us <= ?",
+                (product + sign, product + behind, self._at_us),
+            )
+        }
+        found |= {node for edge in self._declared for node in (edge.source, edge.target)}
+        return sorted(node for node in found if node.startswith((f"{product}:", f"{product}/")))
+
+    def _seen(self, where: str, nodes: str) -> list[Edge]:
+        rows = self._db.execute(
+            "SELECT source, target, kind, name, MIN(first_us), MIN(MAX(last_us), ?), SUM(count), SUM(records) "
+            f"FROM lineage_edge WHERE {where} AND first_us <= ? GROUP BY source, target, kind, name",
+            (self._at_us, nodes, self._at_us),
+        )
+        return [edge for edge in (Edge(*row) for row in rows) if self._named(edge)]
+
+    def _named(self, edge: Edge) -> bool:
+        return self._event is None or not edge.name or edge.name == self._event
+
+
+def _walk(
+    starts: Iterable[str], around: Callable[[Sequence[str]], list[Edge]], depth: int, nodes_max: int
+) -> tuple[set[Edge], bool]:
+    """Breadth first from `starts`: the edges found, and whether it ended before `nodes_max` nodes."""
+    seen = set(starts)
+    frontier = sorted(seen)
+    found: set[Edge] = set()
+    for _ in range(depth):
+        edges = around(frontier)
+        found.update(edges)
+        frontier = sorted({node for edge in edges for node in (edge.source, edge.target)} - seen)
+        seen.update(frontier)
+        if not frontier:
+            return found, True
+        if len(seen) > nodes_max:
+            return found, False
+    return found, True
+
+
+def declared(specs: Iterable[ProductSpec]) -> list[Edge]:
+    """The edges that products declare: triggers, lookups and publishing of their processes."""
+    found: set[Edge] = set()
+    for spec in specs:
+        for process in spec.processes:
+            node = process_node(spec.id, process.name)
+            found |= {Edge(port, node, "read") for port in process.reads}
+            found |= {Edge(node, port, "write") for port in process.publishes}
+            for trigger in process.triggers:
+                if isinstance(trigger, PortTrigger):
+                    found.add(Edge(trigger.port, node, "read"))
+                elif isinstance(trigger, EventTrigger):
+                    found.add(Edge(event_node(trigger.name), node, "trigger", trigger.name))
+    return sorted(found)
+
+
+def _unknown(node: str) -> CallerError:
+    return CallerError(
+        "lineage.unknown",
+        f"Nothing is known of {node!r}: no run or event has named it",
+        hint="Nodes are products, ports, processes, `event:<name>`, and the sources and targets of events.",
+        details={"node": node},
+    )

@@ -1,0 +1,321 @@
+"""The history of runs: a lean index of the topic `_runs`, and the log behind it for the details.
+
+The index holds what is filtered, sorted and listed. Payload, result, per-logic times and headers stay in the log; a row
+keeps the coordinates of the run's latest entry and of the entry that has its payload.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from hansa.errors import CallerError
+from hansa.eventlog.interface import Chunk, Log, as_array
+from hansa.model.run import RUNS_TOPIC, RunEntry, RunError, RunState
+from hansa.views.bulk import BulkWriter
+from hansa.views.cursor import decode_cursor, encode_cursor
+from hansa.views.interface import View
+from hansa.views.store import ViewStore
+
+_NO_BYTES: Final = msgspec.msgpack.encode(b"")
+_RAW: Final = msgspec.Raw(b"\xc0")
+_TEXT_CHARS: Final = 4000
+"""How much of a run's output can be searched; all of it stands in the log."""
+
+
+class _Why(msgspec.Struct):
+    code: str
+    message: str
+
+
+class IndexedEntry(msgspec.Struct, array_like=True):
+    """A `RunEntry` of which only what is indexed is decoded: its first fields, in the same order."""
+
+    id: str
+    state: str
+    product: str
+    revision: str
+    process: str
+    attempt: int = 1
+    trigger: str = ""
+    trigger_detail: msgspec.Raw = _RAW
+    principal: str = ""
+    parent: str | None = None
+    trace: str | None = None
+    accepted_us: int = 0
+    started_us: int = 0
+    finished_us: int = 0
+    payload: msgspec.Raw = msgspec.Raw(_NO_BYTES)
+    result: msgspec.Raw = _RAW
+    status: int = 200
+    headers: msgspec.Raw = _RAW
+    error: _Why | None = None
+    logic: msgspec.Raw = _RAW
+    output: str = ""
+    reads: msgspec.Raw = _RAW
+    writes: msgspec.Raw = _RAW
+    events: int = 0
+    idempotency_key: str | None = None
+    dead: bool = False
+    replay_of: str | None = None
+    dry: bool = False
+
+
+class RunSummary(msgspec.Struct, frozen=True):
+    """One row of the history. `duration_us` is None until the run has finished."""
+
+    id: str
+    state: str
+    product: str
+    revision: str
+    process: str
+    attempt: int
+    trigger: str
+    principal: str
+    parent: str | None
+    trace: str | None
+    accepted_us: int
+    started_us: int
+    finished_us: int
+    status: int
+    events: int
+    dead: bool
+    dry: bool
+    replay_of: str | None
+    idempotency_key: str | None
+    error_code: str | None
+    error_message: str | None
+
+    @property
+    def duration_us(self) -> int | None:
+        return self.finished_us - self.started_us if self.finished_us else None
+
+
+_SUMMARY: Final = RunSummary.__struct_fields__
+_PLACE: Final = ("partition", "position", "payload_partition", "payload_position")
+_COLUMNS: Final = (*_SUMMARY, *_PLACE)
+_UPSERT: Final = (
+    "ON CONFLICT (id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name != "id" and not name.startswith("payload_"))
+    + ", payload_partition = COALESCE(payload_partition, excluded.payload_partition)"
+    + ", payload_position = COALESCE(payload_position, excluded.payload_position)"
+)
+
+
+class RunsView(View):
+    """A row per run, whatever the number of its entries."""
+
+    name = "runs"
+    version = 1
+    tables = ("run", "run_text")
+    schema = (
+        """CREATE TABLE run (
+            seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT, product TEXT, revision TEXT, process TEXT,
+            attempt INTEGER, trigger TEXT, principal TEXT, parent TEXT, trace TEXT, accepted_us INTEGER,
+            started_us INTEGER, finished_us INTEGER, status INTEGER, events INTEGER, dead INTEGER, dry INTEGER,
+            replay_of TEXT, idempotency_key TEXT, error_code TEXT, error_message TEXT,
+            partition INTEGER, position INTEGER, payload_partition INTEGER, payload_position INTEGER)""",
+        "CREATE INDEX run_time ON run (accepted_us)",
+        "CREATE INDEX run_product ON run (product, accepted_us)",
+        "CREATE INDEX run_process ON run (product, process, accepted_us)",
+        "CREATE INDEX run_state ON run (state, accepted_us) WHERE state <> 'succeeded'",
+        "CREATE INDEX run_parent ON run (parent) WHERE parent IS NOT NULL",
+        "CREATE TABLE run_text (id TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID",
+    )
+
+    def __init__(self) -> None:
+        self._decode = msgspec.msgpack.Decoder(list[tuple[str | None, IndexedEntry | None]]).decode
+        self._runs = BulkWriter(f"INSERT INTO run ({', '.join(_COLUMNS)})", len(_COLUMNS), _UPSERT)
+        self._texts = BulkWriter("INSERT OR REPLACE INTO run_text", 2)
+
+    def follows(self, topic: str) -> bool:
+        return topic == RUNS_TOPIC
+
+    def apply(self, db: sqlite3.Connection, chunks: Sequence[Chunk]) -> None:
+        entries = self._decode(as_array(b"".join([c.entries for c in chunks]), sum([c.count for c in chunks])))
+        rows, texts = [], []
+        for (_, entry), (partition, position) in zip(entries, _places(chunks), strict=True):
+            if entry is None:  # the person's key was destroyed
+                continue
+            rows.append(_row(entry, partition, position))
+            if entry.output or entry.error is not None:
+                texts.append((entry.id, _text(entry)))
+        self._runs.write(db, rows)
+        self._texts.write(db, texts)
+
+
+def _places(chunks: Sequence[Chunk]) -> Iterator[tuple[int, int]]:
+    """(partition, position) of every entry of `chunks`."""
+    for chunk in chunks:
+        for position in range(chunk.base, chunk.end):
+            yield chunk.partition, position
+
+
+def _row(e: IndexedEntry, partition: int, position: int) -> tuple[Any, ...]:
+    code, message = (e.error.code, e.error.message) if e.error is not None else (None, None)
+    payload = (None, None) if bytes(e.payload) == _NO_BYTES else (partition, position)
+    return (
+        *(e.id, e.state, e.product, e.revision, e.process, e.attempt, e.trigger, e.principal, e.parent, e.trace),
+        *(e.accepted_us, e.started_us, e.finished_us, e.status, e.events, e.dead, e.dry, e.replay_of),
+        *(e.idempotency_key, code, message, partition, position, *payload),
+    )
+
+
+def _text(entry: IndexedEntry) -> str:
+    message = f"{entry.error.code} {entry.error.message}\n" if entry.error is not None else ""
+    return message + entry.output[:_TEXT_CHARS]
+
+
+class RunQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which runs, newest first; what is None does not filter.
+
+    `process` is a name within `product`, or the whole id (`operations.flights:load`). `since_us` is inclusive and
+    `until_us` exclusive, both over the time of acceptance. `text` is looked for in the error's code and message and in
+    the beginning of the output, without regard to case. `after` is the `next` of the page before.
+    """
+
+    product: str | None = None
+    process: str | None = None
+    state: str | None = None
+    trigger: str | None = None
+    principal: str | None = None
+    parent: str | None = None
+    dead: bool | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    text: str | None = None
+    size: int = 50
+    after: str | None = None
+
+
+class RunPage(msgspec.Struct, frozen=True):
+    """`next` is where the page behind this one begins, None on the last."""
+
+    runs: list[RunSummary]
+    next: str | None
+
+
+_SIZE_MAX: Final = 1000
+
+
+class RunHistory:
+    """Questions about runs. Every method is one short piece of blocking work: call it from a thread."""
+
+    def __init__(self, store: ViewStore, log: Log) -> None:
+        self._store = store
+        self._log = log
+        self._decode = msgspec.msgpack.Decoder(list[tuple[str | None, RunEntry | None]]).decode
+
+    def find(self, query: RunQuery) -> RunPage:
+        """One page. Raises `CallerError` (`query.malformed`) for a size, state or cursor that cannot be."""
+        where, values = _where(query)
+        sql = f"SELECT seq, {', '.join(f'run.{name}' for name in _SUMMARY)} FROM run {where} LIMIT ?"
+        with self._store.reading() as db:
+            rows = db.execute(sql, (*values, query.size + 1)).fetchall()
+        runs = [_summary(row[1:]) for row in rows[: query.size]]
+        more = len(rows) > query.size
+        return RunPage(runs, encode_cursor([runs[-1].accepted_us, rows[query.size - 1][0]]) if more else None)
+
+    def summary(self, run_id: str) -> RunSummary:
+        """The row of a run. Raises `CallerError("run.unknown")`."""
+        return _summary(self._locate(run_id)[: len(_SUMMARY)])
+
+    def detail(self, run_id: str) -> RunEntry:
+        """All that is known of a run: its latest entry, with the payload of the entry that had it.
+
+        Where retention took an entry, what the index knows stands in for it, and the payload is empty. Raises
+        `CallerError("run.unknown")`.
+        """
+        row = self._locate(run_id)
+        partition, position, payload_partition, payload_position = row[len(_SUMMARY) :]
+        entry = self._entry(partition, position) or _from_summary(_summary(row[: len(_SUMMARY)]))
+        if entry.payload or payload_position is None or (payload_partition, payload_position) == (partition, position):
+            return entry
+        first = self._entry(payload_partition, payload_position)
+        return entry if first is None else msgspec.structs.replace(entry, payload=first.payload)
+
+    def prune(self, before_us: int, *, keep_dead: bool = True) -> int:
+        """Forgets finished runs that were accepted before `before_us`, dead letters only where `keep_dead` is False.
+
+        Returns how many. The entries in the log are retention's, not touched here.
+        """
+        what = "accepted_us < ? AND finished_us > 0" + (" AND NOT dead" if keep_dead else "")
+        with self._store.writing() as db:
+            db.execute(f"DELETE FROM run_text WHERE id IN (SELECT id FROM run WHERE {what})", (before_us,))
+            return db.execute(f"DELETE FROM run WHERE {what}", (before_us,)).rowcount
+
+    def _locate(self, run_id: str) -> Sequence[Any]:
+        with self._store.reading() as db:
+            row: Sequence[Any] | None = db.execute(
+                f"SELECT {', '.join(_COLUMNS)} FROM run WHERE id = ?", (run_id,)
+            ).fetchone()
+        if row is None:
+            raise CallerError(
+                "run.unknown",
+                f"There is no run {run_id!r}",
+                hint="`hansa runs` lists what there is; retention may have taken it.",
+                details={"run": run_id},
+            )
+        return row
+
+    def _entry(self, partition: int, position: int) -> RunEntry | None:
+        try:
+            chunks = self._log.read(RUNS_TOPIC, partition, position, max_bytes=1)
+        except CallerError:  # retention took it
+            return None
+        for chunk in chunks:
+            if chunk.base <= position < chunk.end:
+                return self._decode(as_array(chunk.entries, chunk.count))[position - chunk.base][1]
+        return None
+
+
+def _summary(row: Sequence[Any]) -> RunSummary:
+    values = dict(zip(_SUMMARY, row, strict=True))
+    return RunSummary(**values | {"dead": bool(values["dead"]), "dry": bool(values["dry"])})
+
+
+def _from_summary(summary: RunSummary) -> RunEntry:
+    shared = {name: getattr(summary, name) for name in _SUMMARY if name in RunEntry.__struct_fields__}
+    error = RunError(summary.error_code, summary.error_message or "") if summary.error_code else None
+    return RunEntry(**shared, error=error)
+
+
+def _where(query: RunQuery) -> tuple[str, list[Any]]:
+    """The end of the SELECT for a query, and its values."""
+    if not 1 <= query.size <= _SIZE_MAX:
+        raise _malformed(f"size is {query.size}", f"It is between 1 and {_SIZE_MAX}.")
+    if query.state is not None and query.state not in list(RunState):
+        raise _malformed(f"There is no state {query.state!r}", f"There are: {', '.join(RunState)}.")
+    tests: list[str] = []
+    values: list[Any] = []
+
+    def test(sql: str, *given: Any) -> None:
+        if None not in given:
+            tests.append(sql)
+            values.extend(given)
+
+    product, _, process = (query.process or "").rpartition(":")
+    test("product = ?", product or query.product)
+    test("process = ?", process or None)
+    for name in ("state", "parent", "principal", "trigger", "dead"):
+        test(f"{name} = ?", getattr(query, name))
+    if query.state not in (None, RunState.SUCCEEDED):
+        tests.append("state <> 'succeeded'")  # what the partial index asks for
+    test("accepted_us >= ?", query.since_us)
+    test("accepted_us < ?", query.until_us)
+    if query.text:
+        test("id IN (SELECT id FROM run_text WHERE text LIKE ? ESCAPE '!')", f"%{_literal(query.text)}%")
+    if query.after is not None:
+        test("(accepted_us, seq) < (?, ?)", *decode_cursor(query.after, 2))
+    return ("WHERE " + " AND ".join(tests) if tests else "") + " ORDER BY accepted_us DESC, seq DESC", values
+
+
+def _literal(text: str) -> str:
+    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+
+
+def _malformed(message: str, hint: str) -> CallerError:
+    return CallerError("query.malformed", message, hint=hint)

@@ -1,0 +1,60 @@
+"""What a view is, and what follows the log on a projector's thread."""
+
+from __future__ import annotations
+
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from hansa.eventlog.interface import Chunk
+
+
+class View(ABC):
+    """Tables that are a function of the log: applying the same chunks in the same order gives the same rows.
+
+    `version` is raised whenever tables or their meaning change; the view is then rebuilt when it is next opened.
+    `schema` creates what `tables` names, one statement each.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    schema: ClassVar[tuple[str, ...]]
+    tables: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def follows(self, topic: str) -> bool:
+        """True where the view wants the chunks of `topic`."""
+
+    @abstractmethod
+    def apply(self, db: sqlite3.Connection, chunks: Sequence[Chunk]) -> None:
+        """Writes what `chunks` mean, inside the caller's transaction. What it raises breaks this view alone."""
+
+    def create(self, db: sqlite3.Connection) -> None:
+        """Makes the empty tables, inside the caller's transaction."""
+        for statement in self.schema:
+            db.execute(statement)
+
+    def drop(self, db: sqlite3.Connection) -> None:
+        """Takes the tables away, inside the caller's transaction."""
+        for table in self.tables:
+            db.execute(f"DROP TABLE IF EXISTS {table}")
+
+
+class Follower(ABC):
+    """Something that follows the log in batches. `advance` and `close` belong to the projector's thread."""
+
+    @abstractmethod
+    def advance(self) -> bool:
+        """Applies one batch of what is new; True where there was any. What it raises is tried again later."""
+
+    @abstractmethod
+    def shows(self, token: str, view: str | None = None) -> bool:
+        """True where the commit that `token` came from can be seen in `view`, or in all views that are not broken.
+
+        True as well where `view` is not one of this follower's. Raises `OperatorError("view.broken")` for a broken one.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends the connections; nothing is lost."""

@@ -1,0 +1,73 @@
+"""The SQLite file that views share: one writer, and readers that see whole transactions.
+
+WAL with `synchronous=NORMAL`: a crash of the machine may take the last transactions, never half of one; the log still
+has them, and each view's cursor stands in the same transaction as its rows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+_CHECKPOINT_PAGES: Final = 4096
+
+
+class ViewStore:
+    """Tables in `file`, or in memory where it is None. Any thread may read and write; one writes at a time."""
+
+    def __init__(self, file: Path | None) -> None:
+        self.file = file
+        self._lock = threading.RLock()
+        self._writer = self._connect()
+        self._idle: list[sqlite3.Connection] = []
+
+    def _connect(self) -> sqlite3.Connection:
+        found = sqlite3.connect(self.file or ":memory:", isolation_level=None, check_same_thread=False, timeout=10)
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"wal_autocheckpoint={_CHECKPOINT_PAGES}"):
+            found.execute(f"PRAGMA {pragma}")
+        found.execute("PRAGMA cache_size=-8192")
+        return found
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: all of it is kept, or with an exception nothing. May be entered again inside itself."""
+        with self._lock:
+            if self._writer.in_transaction:
+                yield self._writer
+                return
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One snapshot for all queries inside. A file's readers wait for nobody; in memory they take turns."""
+        if self.file is None:
+            with self._lock:
+                yield self._writer
+            return
+        try:
+            db = self._idle.pop()
+        except IndexError:
+            db = self._connect()
+        db.execute("BEGIN")
+        try:
+            yield db
+        finally:
+            db.execute("ROLLBACK")
+            self._idle.append(db)
+
+    def close(self) -> None:
+        """Closes every connection that nobody uses."""
+        while self._idle:
+            self._idle.pop().close()
+        self._writer.close()
