@@ -1,0 +1,208 @@
+"""The one decision on access. It depends on its arguments and nothing else, so it may be cached by them.
+
+Rules are asked in order and the first that answers decides; where none does, the answer is no.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from hansa.access.principal import ANONYMOUS, Principal, Scope
+from hansa.model.product import ProductState
+from hansa.registry.values import Role
+
+
+class Action(StrEnum):
+    """What can be asked for."""
+
+    CATALOGUE_READ = "catalogue.read"
+    PORT_READ = "port.read"
+    ROUTE_CALL = "route.call"
+    RUN_READ = "run.read"
+    RUN_START = "run.start"
+    RUN_REPLAY = "run.replay"
+    RUN_CANCEL = "run.cancel"
+    EVENT_READ = "event.read"
+    EVENT_EMIT = "event.emit"
+    AUDIT_READ = "audit.read"
+    PRODUCT_DEPLOY = "product.deploy"
+    PRODUCT_RETIRE = "product.retire"
+    TRIGGER_MANAGE = "trigger.manage"
+    DOMAIN_MANAGE = "domain.manage"
+    TOKEN_MANAGE = "token.manage"
+    PEOPLE_MANAGE = "people.manage"
+    BACKUP = "backup"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an action is on: a product (then `domain` and `state` are its own), a domain, an account, or Hansa itself.
+
+    `public` is said of a route.
+    """
+
+    domain: str | None = None
+    product: str | None = None
+    state: ProductState = ProductState.ACTIVE
+    public: bool = False
+    account: str | None = None
+
+    @staticmethod
+    def of(product: str, state: ProductState = ProductState.ACTIVE, *, public: bool = False) -> Target:
+        """The target that a product's id names."""
+        return Target(product.partition(".")[0], product, state, public)
+
+    @property
+    def serves(self) -> bool:
+        """True for a product that others may use."""
+        return self.product is not None and self.state in (ProductState.ACTIVE, ProductState.DEPRECATED)
+
+    def __str__(self) -> str:
+        return self.product or self.domain or self.account or "this Hansa"
+
+
+HANSA: Final = Target()
+"""Hansa itself, as the target of what concerns no domain."""
+
+
+class Decision(NamedTuple):
+    """`reason` is a sentence; of a refusal it says what would allow it. `rule` names the rule that decided."""
+
+    allowed: bool
+    reason: str
+    rule: str
+
+
+class _Question(NamedTuple):
+    principal: Principal
+    action: Action
+    what: Target
+    purpose: str | None
+
+    def allow(self, rule: str, because: str) -> Decision:
+        return Decision(True, f"{self.principal.id} may {self.action} on {self.what}: {because}.", rule)
+
+    def deny(self, rule: str, remedy: str) -> Decision:
+        return Decision(False, f"{self.principal.id} may not {self.action} on {self.what}: {remedy}.", rule)
+
+
+SCOPE_OF: Final = {
+    Action.CATALOGUE_READ: Scope.READ,
+    Action.PORT_READ: Scope.READ,
+    Action.ROUTE_CALL: Scope.CALL,
+    Action.RUN_READ: Scope.READ,
+    Action.RUN_START: Scope.OPERATE,
+    Action.RUN_REPLAY: Scope.OPERATE,
+    Action.RUN_CANCEL: Scope.OPERATE,
+    Action.EVENT_READ: Scope.READ,
+    Action.EVENT_EMIT: Scope.PUBLISH,
+    Action.AUDIT_READ: Scope.READ,
+    Action.PRODUCT_DEPLOY: Scope.DEPLOY,
+    Action.PRODUCT_RETIRE: Scope.DEPLOY,
+    Action.TRIGGER_MANAGE: Scope.OPERATE,
+    Action.DOMAIN_MANAGE: Scope.ADMIN,
+    Action.TOKEN_MANAGE: Scope.ADMIN,
+    Action.PEOPLE_MANAGE: Scope.ADMIN,
+    Action.BACKUP: Scope.ADMIN,
+}
+"""The scope that a token needs for each action."""
+
+_CONSUMER: Final = frozenset({Action.CATALOGUE_READ, Action.PORT_READ, Action.ROUTE_CALL})
+_DEVELOPER: Final = _CONSUMER | {
+    Action.RUN_READ,
+    Action.RUN_START,
+    Action.RUN_REPLAY,
+    Action.RUN_CANCEL,
+    Action.EVENT_READ,
+    Action.EVENT_EMIT,
+    Action.AUDIT_READ,
+    Action.PRODUCT_DEPLOY,
+    Action.TRIGGER_MANAGE,
+}
+_OWNER: Final = _DEVELOPER | {Action.PRODUCT_RETIRE, Action.DOMAIN_MANAGE}
+ACTIONS_OF: Final = {Role.OWNER: _OWNER, Role.DEVELOPER: _DEVELOPER, Role.CONSUMER: _CONSUMER}
+"""What each role may do within its domain."""
+
+
+def decide(principal: Principal, action: Action, what: Target = HANSA, *, purpose: str | None = None) -> Decision:
+    """Whether `principal` may do `action` on `what`. Denies by default."""
+    question = _Question(principal, action, what, purpose)
+    answers = (rule(question) for rule in _RULES)
+    return next((answer for answer in answers if answer), None) or _default(question)
+
+
+def _public_route(question: _Question) -> Decision | None:
+    if question.action is Action.ROUTE_CALL and question.what.public and question.what.serves:
+        return question.allow("route.public", "the route is public")
+    return None
+
+
+def _anonymous(question: _Question) -> Decision | None:
+    if question.principal == ANONYMOUS:
+        return question.deny("principal.anonymous", f"send a token with the scope {SCOPE_OF[question.action]}")
+    return None
+
+
+def _scope(question: _Question) -> Decision | None:
+    scope = SCOPE_OF[question.action]
+    if not question.principal.may_use(scope):
+        return question.deny("token.scope", f"it takes a token with the scope {scope}")
+    return None
+
+
+def _allow_list(question: _Question) -> Decision | None:
+    """A token that is limited to some products is good for nothing that is not about one of them."""
+    products = question.principal.products
+    if products is not None and question.what.product not in products:
+        return question.deny("token.products", f"it takes a token that is not limited to {', '.join(sorted(products))}")
+    return None
+
+
+def _admin(question: _Question) -> Decision | None:
+    return question.allow("account.admin", "an admin may do everything") if question.principal.admin else None
+
+
+def _own_tokens(question: _Question) -> Decision | None:
+    if question.action is Action.TOKEN_MANAGE and question.what.account == question.principal.id:
+        return question.allow("token.own", "the token is its own")
+    return None
+
+
+def _open_reading(question: _Question) -> Decision | None:
+    """Until access is granted per port: who has a token with the scope `read` may read what is offered."""
+    catalogue = question.action is Action.CATALOGUE_READ and question.what.product is None
+    offered = question.action in (Action.CATALOGUE_READ, Action.PORT_READ) and question.what.serves
+    if catalogue or offered:
+        return question.allow(
+            "reading.open", "the catalogue and the ports of active products are open to every account"
+        )
+    return None
+
+
+def _role(question: _Question) -> Decision | None:
+    role = question.principal.role_in(question.what.domain)
+    if role and question.action in ACTIONS_OF[role]:
+        return question.allow(f"role.{role}", f"it is {role} of the domain {question.what.domain}")
+    return None
+
+
+def _default(question: _Question) -> Decision:
+    roles = [role for role in Role if question.action in ACTIONS_OF[role]]
+    if question.what.domain is None or not roles:
+        return question.deny("default", "it takes an admin")
+    return question.deny("default", f"it takes the role {' or '.join(roles)} in the domain {question.what.domain}")
+
+
+_RULES: Final[tuple[Callable[[_Question], Decision | None], ...]] = (
+    _public_route,
+    _anonymous,
+    _scope,
+    _allow_list,
+    _admin,
+    _own_tokens,
+    _open_reading,
+    _role,
+)

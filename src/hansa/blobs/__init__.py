@@ -1,0 +1,1 @@
+"""Bundles and files by the hash of their content."""

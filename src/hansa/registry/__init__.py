@@ -1,0 +1,1 @@
+"""What must be decided consistently: domains, accounts, products, revisions, triggers, tokens; and the audit."""

@@ -1,0 +1,212 @@
+"""The registry, by need. Every operation that takes an `actor` writes its audit entry in the same transaction, or none
+where it changed nothing; it is durable on return. Any method may be called from any thread.
+
+Ids that are unknown raise `CallerError` (`domain.unknown`, `account.unknown`, `product.unknown`, …) with the nearest
+known one in the hint. Storage that is full or busy raises `Unavailable` (`store.full`, `store.busy`), and
+nothing was done.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hansa.model.product import ProductSpec, ProductState
+from hansa.registry.values import (
+    Account,
+    AuditEntry,
+    AuditFilter,
+    Deployed,
+    Domain,
+    Found,
+    Identity,
+    Member,
+    Product,
+    Revision,
+    Role,
+    Token,
+    TriggerKey,
+    Verified,
+)
+
+
+class Domains(ABC):
+    """Domains, accounts and the roles between them."""
+
+    @abstractmethod
+    def put_domain(self, actor: str, domain: Domain) -> None:
+        """Creates or changes a domain. Raises `CallerError` (`id.malformed`, `domain.reserved`)."""
+
+    @abstractmethod
+    def domain(self, name: str) -> Domain:
+        """The domain of that name."""
+
+    @abstractmethod
+    def domains(self) -> list[Domain]:
+        """All domains, by name."""
+
+    @abstractmethod
+    def put_account(self, actor: str, account: Account) -> None:
+        """Creates or changes an account; the audit gets no name or contact.
+        Raises `CallerError` (`id.malformed`, `account.reserved`)."""
+
+    @abstractmethod
+    def account(self, account: str) -> Account:
+        """The account of that id."""
+
+    @abstractmethod
+    def accounts(self) -> list[Account]:
+        """All accounts, by id."""
+
+    @abstractmethod
+    def set_role(self, actor: str, domain: str, account: str, role: Role) -> None:
+        """Gives an account its role in a domain, in place of the one it had."""
+
+    @abstractmethod
+    def remove_role(self, actor: str, domain: str, account: str) -> None:
+        """Takes an account's role in a domain away; does nothing where it has none."""
+
+    @abstractmethod
+    def members(self, domain: str) -> list[Member]:
+        """Who has a role in the domain, by account."""
+
+
+class Products(ABC):
+    """Products and their revisions. A revision never changes, and the same hash is never kept twice."""
+
+    @abstractmethod
+    def deploy(self, actor: str, spec: ProductSpec, revision_hash: str, bundle_hash: str, note: str = "") -> Deployed:
+        """Makes a revision live; the domain must exist. Where that hash is live already, nothing happens. A retired
+        product becomes active again. Raises `CallerError("revision.conflict")` where the hash has another bundle."""
+
+    @abstractmethod
+    def rollback(self, actor: str, product: str, to: str | None = None) -> Deployed:
+        """Makes the revision `to` live again; None is the one before the live one, and once more goes further back.
+        Raises `CallerError` (`revision.unknown`, `revision.first`, `product.retired`)."""
+
+    @abstractmethod
+    def retire(self, actor: str, product: str) -> None:
+        """Ends a product; its revisions stay. Does nothing where it is retired already."""
+
+    @abstractmethod
+    def product(self, product: str) -> Product:
+        """The product of that id, with its live revision."""
+
+    @abstractmethod
+    def revision(self, product: str, revision_hash: str) -> Revision:
+        """One revision. Raises `CallerError` (`product.unknown`, `revision.unknown`)."""
+
+    @abstractmethod
+    def revisions(self, product: str) -> list[Revision]:
+        """All revisions, the newest first."""
+
+    @abstractmethod
+    def search(
+        self,
+        text: str = "",
+        *,
+        tag: str | None = None,
+        owner: str | None = None,
+        domain: str | None = None,
+        state: ProductState | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> Found:
+        """Products whose id, name, description, owner, tags, ports, processes or use cases contain every word of
+        `text`, case aside, and that fit all that is given. Those with the text in their id come first."""
+
+    @abstractmethod
+    def tags(self) -> dict[str, int]:
+        """Each tag of a live revision, and how many products bear it."""
+
+
+class Triggers(ABC):
+    """Which triggers are paused, and how far schedules have come."""
+
+    @abstractmethod
+    def pause_trigger(self, actor: str, trigger: TriggerKey) -> None:
+        """Raises `CallerError("trigger.unknown")` where the live revision has none such."""
+
+    @abstractmethod
+    def resume_trigger(self, actor: str, trigger: TriggerKey) -> None:
+        """Does nothing where the trigger is not paused."""
+
+    @abstractmethod
+    def paused_triggers(self) -> frozenset[TriggerKey]:
+        """All paused triggers."""
+
+    @abstractmethod
+    def mark_schedule(self, trigger: TriggerKey, last_us: int) -> None:
+        """Remembers the last logical time that fired. It never moves back; bookkeeping, so not audited."""
+
+    @abstractmethod
+    def schedule_mark(self, trigger: TriggerKey) -> int | None:
+        """The last logical time that fired, or None."""
+
+
+class Tokens(ABC):
+    """API keys, as far as they are kept."""
+
+    @abstractmethod
+    def add_token(self, actor: str, token: Token) -> None:
+        """Keeps a new token of an existing account."""
+
+    @abstractmethod
+    def revoke_token(self, actor: str, token: str) -> None:
+        """Ends a token at once; does nothing where it was revoked. Raises `CallerError("token.unknown")`."""
+
+    @abstractmethod
+    def tokens(self, account: str | None = None) -> list[Token]:
+        """The tokens of one account or of all, the newest first."""
+
+    @abstractmethod
+    def touch_tokens(self, last_used_us: Mapping[str, int]) -> None:
+        """Remembers when tokens were used; bookkeeping, so not audited."""
+
+    @abstractmethod
+    def identity(self, token: str) -> Identity | None:
+        """The token of that id with its account and roles, or None. It may have expired or been revoked."""
+
+    @abstractmethod
+    def access_epoch(self) -> int:
+        """A number that grows with every change of a token, an account or a role, before the change returns. What was
+        derived from them under an earlier number is stale. Costs no I/O."""
+
+
+class Audit(ABC):
+    """The audit: append-only, dense from seq 1, each entry chained to the one before."""
+
+    @abstractmethod
+    def record(
+        self, actor: str, operation: str, target: str, before: Any = None, after: Any = None, detail: str = ""
+    ) -> AuditEntry:
+        """Keeps an operation that happened elsewhere (`run.replayed`). `before` and `after` are plain values."""
+
+    @abstractmethod
+    def audit_list(
+        self, where: AuditFilter = AuditFilter(), *, limit: int = 100, after: int | None = None
+    ) -> list[AuditEntry]:
+        """The newest entries first. `after` is the seq of the last entry of the page before."""
+
+    @abstractmethod
+    def audit_after(self, seq: int, *, limit: int = 1000) -> Sequence[AuditEntry]:
+        """The entries behind `seq`, in order: whoever follows the audit keeps the last seq and asks again."""
+
+    @abstractmethod
+    def audit_verify(self) -> Verified:
+        """Checks every entry against its digest and its neighbours."""
+
+
+class Registry(Domains, Products, Triggers, Tokens, Audit):
+    """All of it, in one store."""
+
+    @abstractmethod
+    def backup(self, target: Path) -> None:
+        """A consistent copy into the new file `target`, while the registry is in use. Raises
+        `CallerError("backup.exists")`, `OperatorError("backup.failed")`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Closes the store. A second call does nothing."""

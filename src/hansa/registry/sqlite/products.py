@@ -1,0 +1,208 @@
+"""Products and revisions in SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Final
+
+from hansa.errors import CallerError
+from hansa.model.ids import ProductId, did_you_mean
+from hansa.model.product import ProductSpec, ProductState
+from hansa.registry.interface import Products
+from hansa.registry.spec import decode_spec, encode_spec
+from hansa.registry.sqlite.search import Wanted, conditions, set_terms, suggest
+from hansa.registry.sqlite.tables import DOMAIN, PRODUCT, Change, Tables, known
+from hansa.registry.values import Deployed, Found, Product, Revision
+
+_REVISION: Final = "r.product, r.hash, r.number, r.spec, r.bundle, r.actor, r.time_us, r.note"
+_PRODUCTS: Final = f"""
+    SELECT p.id, p.state, {_REVISION} FROM product p
+    JOIN deployment d ON d.id = p.live JOIN revision r ON r.product = p.id AND r.hash = d.hash"""
+
+
+class ProductTables(Tables, Products):
+    def deploy(self, actor: str, spec: ProductSpec, revision_hash: str, bundle_hash: str, note: str = "") -> Deployed:
+        product = ProductId.parse(spec.id)
+        with self._changing(actor) as change:
+            known(change.connection, DOMAIN, product.domain)
+            before = _find(change.connection, spec.id)
+            kept = _kept(change.connection, spec.id, revision_hash, bundle_hash)
+            if kept and before and before.state is ProductState.ACTIVE and before.live.hash == kept.hash:
+                return Deployed(kept, False, kept.hash)
+            revision = kept or _keep(change, spec, revision_hash, bundle_hash, note)
+            _deploy(change, before, revision)
+            operation = "product.updated" if before else "product.deployed"
+            change.audit(operation, spec.id, _state(before), _state(_find(change.connection, spec.id)), note)
+        return Deployed(revision, kept is None, before.live.hash if before else None)
+
+    def rollback(self, actor: str, product: str, to: str | None = None) -> Deployed:
+        with self._changing(actor) as change:
+            before = _get(change.connection, product)
+            if before.state is ProductState.RETIRED:
+                raise CallerError("product.retired", f"{product} is retired", hint="Deploy it to make it active again.")
+            if to == before.live.hash:
+                return Deployed(before.live, False, before.live.hash)
+            if to is None:
+                _step_back(change, before)
+            else:
+                _deploy(change, before, _revision(change.connection, product, to))
+            after = _get(change.connection, product)
+            change.audit("product.rolled_back", product, _state(before), _state(after))
+        return Deployed(after.live, False, before.live.hash)
+
+    def retire(self, actor: str, product: str) -> None:
+        with self._changing(actor) as change:
+            before = _get(change.connection, product)
+            if before.state is ProductState.RETIRED:
+                return
+            change.execute("UPDATE product SET state = ? WHERE id = ?", ProductState.RETIRED, product)
+            change.audit("product.retired", product, _state(before), _state(_get(change.connection, product)))
+
+    def product(self, product: str) -> Product:
+        with self._database.use() as connection:
+            return _get(connection, product)
+
+    def revision(self, product: str, revision_hash: str) -> Revision:
+        with self._database.use() as connection:
+            return _revision(connection, product, revision_hash)
+
+    def revisions(self, product: str) -> list[Revision]:
+        sql = f"SELECT {_REVISION} FROM revision r WHERE r.product = ? ORDER BY r.number DESC"
+        with self._database.use() as connection:
+            known(connection, PRODUCT, product)
+            return [_as_revision(row) for row in connection.execute(sql, (product,))]
+
+    def search(
+        self,
+        text: str = "",
+        *,
+        tag: str | None = None,
+        owner: str | None = None,
+        domain: str | None = None,
+        state: ProductState | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> Found:
+        wanted = Wanted(text, tag, owner, domain, state)
+        where, values = conditions(wanted)
+        order = "ORDER BY instr(p.id, ?) = 0, p.id LIMIT ? OFFSET ?"
+        with self._database.use() as connection:
+            rows = connection.execute(
+                f"{_PRODUCTS} WHERE {where} {order}", (*values, text.strip().lower(), limit, offset)
+            ).fetchall()
+            return Found(tuple(map(_product, rows)), None if rows else suggest(connection, wanted))
+
+    def tags(self) -> dict[str, int]:
+        return dict(self._rows("SELECT text, COUNT(*) FROM term WHERE kind = 'tag' GROUP BY text ORDER BY text"))
+
+
+def _find(connection: sqlite3.Connection, product: str) -> Product | None:
+    row = connection.execute(f"{_PRODUCTS} WHERE p.id = ?", (product,)).fetchone()
+    return _product(row) if row else None
+
+
+def _get(connection: sqlite3.Connection, product: str) -> Product:
+    known(connection, PRODUCT, product)
+    return _product(connection.execute(f"{_PRODUCTS} WHERE p.id = ?", (product,)).fetchone())
+
+
+def _find_revision(connection: sqlite3.Connection, product: str, revision_hash: str) -> Revision | None:
+    sql = f"SELECT {_REVISION} FROM revision r WHERE r.product = ? AND r.hash = ?"
+    row = connection.execute(sql, (product, revision_hash)).fetchone()
+    return _as_revision(row) if row else None
+
+
+def _revision(connection: sqlite3.Connection, product: str, revision_hash: str) -> Revision:
+    known(connection, PRODUCT, product)
+    found = _find_revision(connection, product, revision_hash)
+    if found is None:
+        hashes = [row[0] for row in connection.execute("SELECT hash FROM revision WHERE product = ?", (product,))]
+        raise CallerError(
+            "revision.unknown",
+            f"{product} has no revision {revision_hash!r}",
+            hint=did_you_mean(revision_hash, hashes) or f"It has {', '.join(hashes[-5:])}.",
+            details={"value": revision_hash},
+        )
+    return found
+
+
+def _kept(connection: sqlite3.Connection, product: str, revision_hash: str, bundle_hash: str) -> Revision | None:
+    """The revision of that hash, where there is one; it must stand for the same files."""
+    found = _find_revision(connection, product, revision_hash)
+    if found and found.bundle != bundle_hash:
+        raise CallerError(
+            "revision.conflict",
+            f"Revision {revision_hash} of {product} stands for the bundle {found.bundle}, not {bundle_hash}",
+            hint="Change any file of the product, so that it gets another hash, and deploy again.",
+        )
+    return found
+
+
+def _keep(change: Change, spec: ProductSpec, revision_hash: str, bundle_hash: str, note: str) -> Revision:
+    sql = "SELECT COALESCE(MAX(number), 0) + 1 FROM revision WHERE product = ?"
+    number = change.execute(sql, spec.id).fetchone()[0]
+    revision = Revision(spec.id, revision_hash, number, spec, bundle_hash, change.actor, change.time_us, note)
+    change.execute(
+        "INSERT INTO revision VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        revision.product,
+        revision.hash,
+        revision.number,
+        encode_spec(spec),
+        revision.bundle,
+        revision.actor,
+        revision.time_us,
+        revision.note,
+    )
+    return revision
+
+
+def _deploy(change: Change, before: Product | None, revision: Revision) -> None:
+    """Makes a revision live, above the one that is; rolling back finds that one again."""
+    if before and before.live.hash == revision.hash:
+        change.execute("UPDATE product SET state = ? WHERE id = ?", ProductState.ACTIVE, revision.product)
+        return
+    deployment = change.execute(
+        "INSERT INTO deployment (product, hash, previous) VALUES (?, ?, (SELECT live FROM product WHERE id = ?))",
+        revision.product,
+        revision.hash,
+        revision.product,
+    ).lastrowid
+    change.execute(
+        "INSERT INTO product VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET state = excluded.state, live = excluded.live",
+        revision.product,
+        revision.spec.domain,
+        ProductState.ACTIVE,
+        deployment,
+    )
+    set_terms(change.connection, revision.spec)
+
+
+def _step_back(change: Change, before: Product) -> None:
+    sql = "SELECT d.previous FROM product p JOIN deployment d ON d.id = p.live WHERE p.id = ?"
+    previous = change.execute(sql, before.id).fetchone()[0]
+    if previous is None:
+        raise CallerError(
+            "revision.first",
+            f"Nothing was live in {before.id} before revision {before.live.hash}",
+            hint="Name the revision to go to, or retire the product.",
+        )
+    change.execute("UPDATE product SET live = ? WHERE id = ?", previous, before.id)
+    set_terms(change.connection, _get(change.connection, before.id).live.spec)
+
+
+def _state(product: Product | None) -> dict[str, Any] | None:
+    """What the audit says of a product: the spec is in the revision, which never changes."""
+    if product is None:
+        return None
+    live = product.live
+    return {"state": product.state, "revision": live.hash, "number": live.number, "bundle": live.bundle}
+
+
+def _as_revision(row: Any) -> Revision:
+    product, revision_hash, number, spec, *rest = row
+    return Revision(product, revision_hash, number, decode_spec(spec), *rest)
+
+
+def _product(row: Any) -> Product:
+    return Product(row[0], ProductState(row[1]), _as_revision(row[2:]))

@@ -1,0 +1,152 @@
+"""What goes in and out of the registry. Times are microseconds UTC (`_us`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal, NamedTuple
+
+from hansa.model.product import ProductSpec, ProductState
+
+
+class Role(StrEnum):
+    """What an account may do in one domain; each role includes the ones below it."""
+
+    OWNER = "owner"
+    DEVELOPER = "developer"
+    CONSUMER = "consumer"
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """An owner boundary. `owner` is the name of the team that answers for it."""
+
+    name: str
+    description: str = ""
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A person or a service account. `id` is a pseudonym: the audit knows it, and neither `name` nor `contact`."""
+
+    id: str
+    kind: Literal["person", "service"] = "person"
+    name: str = ""
+    contact: str = ""
+    admin: bool = False
+
+
+class Member(NamedTuple):
+    """The role of an account in a domain."""
+
+    account: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One immutable state of a product. `number` counts from 1 in each product; `bundle` is the hash of its files."""
+
+    product: str
+    hash: str
+    number: int
+    spec: ProductSpec
+    bundle: str
+    actor: str
+    time_us: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product as it stands. A retired one keeps the revision that was live last."""
+
+    id: str
+    state: ProductState
+    live: Revision
+
+
+class Deployed(NamedTuple):
+    """`revision` is live now. `created` is False where it was known before; `previous` is the hash that was live."""
+
+    revision: Revision
+    created: bool
+    previous: str | None
+
+
+class Found(NamedTuple):
+    """The products that fit a search, best first; where none does, `suggestion` may be a hint: `Did you mean '…'?`"""
+
+    products: tuple[Product, ...]
+    suggestion: str | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TriggerKey:
+    """The trigger at `index` (from 0) of a process."""
+
+    product: str
+    process: str
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.product}:{self.process}#{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What is kept of an API key: never the secret, only its keyed hash. `products` None is every product."""
+
+    id: str
+    account: str
+    name: str
+    secret_hash: bytes
+    scopes: tuple[str, ...]
+    products: tuple[str, ...] | None
+    created_us: int
+    expires_us: int
+    last_used_us: int | None = None
+    revoked_us: int | None = None
+
+
+class Identity(NamedTuple):
+    """A token with its account and the account's role in each domain, read at one moment."""
+
+    token: Token
+    account: Account
+    roles: tuple[tuple[str, Role], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One operation: who did what to which target. `digest` covers every field and, by `previous`, all before it."""
+
+    seq: int
+    time_us: int
+    actor: str
+    operation: str
+    target: str
+    before: Any
+    after: Any
+    detail: str
+    previous: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """All that is given must hold. `target` takes in what lies within: `operations` finds `operations.flights:load`."""
+
+    actor: str | None = None
+    operation: str | None = None
+    target: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+
+
+class Verified(NamedTuple):
+    """The first `intact` entries are; `first_bad` is the seq of the first that was altered or is missing, or None."""
+
+    intact: int
+    first_bad: int | None

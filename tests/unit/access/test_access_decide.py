@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hansa.access.decide import HANSA, SCOPE_OF, Action, Target, decide
+from hansa.access.principal import ANONYMOUS, SYSTEM, Principal, Scope
+from hansa.model.product import ProductState
+from hansa.registry.values import Role
+
+ALL = frozenset(Scope)
+OWN = Target.of("operations.flights")
+OTHER = Target.of("weather.hourly")
+
+PRINCIPALS = {
+    "anonymous": ANONYMOUS,
+    "nobody": Principal("nina", scopes=ALL, token="t"),
+    "consumer": Principal("carl", (("operations", Role.CONSUMER),), ALL, token="t"),
+    "developer": Principal("dora", (("operations", Role.DEVELOPER),), ALL, token="t"),
+    "owner": Principal("olga", (("analytics", Role.CONSUMER), ("operations", Role.OWNER)), ALL, token="t"),
+    "admin": Principal("adam", scopes=ALL, admin=True, token="t"),
+}
+
+# Who may do it in the domain where they have their role | in another domain: nobody, consumer, developer, owner, admin
+# by their first letter. An anonymous caller may do none of it.
+TABLE = {
+    "catalogue.read": "ncdoa|ncdoa",
+    "port.read": "ncdoa|ncdoa",
+    "route.call": "cdoa|a",
+    "run.read": "doa|a",
+    "run.start": "doa|a",
+    "run.replay": "doa|a",
+    "run.cancel": "doa|a",
+    "event.read": "doa|a",
+    "event.emit": "doa|a",
+    "audit.read": "doa|a",
+    "product.deploy": "doa|a",
+    "product.retire": "oa|a",
+    "trigger.manage": "doa|a",
+    "domain.manage": "oa|a",
+    "token.manage": "a|a",
+    "people.manage": "a|a",
+    "backup": "a|a",
+}
+
+
+def test_the_table_has_every_action() -> None:
+    assert set(TABLE) == set(Action) == set(SCOPE_OF)
+
+
+@pytest.mark.parametrize("role", PRINCIPALS)
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("place", [0, 1])
+def test_role_by_action_by_domain(role: str, action: Action, place: int) -> None:
+    letters = TABLE[action].split("|")[place]
+    decision = decide(PRINCIPALS[role], action, (OWN, OTHER)[place])
+    assert decision.allowed == (role != "anonymous" and role[0] in letters), decision
+
+
+@pytest.mark.parametrize("role", PRINCIPALS)
+@pytest.mark.parametrize("action", Action)
+def test_what_concerns_no_domain_is_for_admins_but_the_catalogue(role: str, action: Action) -> None:
+    expected = role == "admin" or (role != "anonymous" and action is Action.CATALOGUE_READ)
+    assert decide(PRINCIPALS[role], action, HANSA).allowed == expected
+
+
+@pytest.mark.parametrize("role", ["nobody", "consumer", "developer", "owner", "admin"])
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("scope", Scope)
+def test_one_scope_allows_what_needs_it_and_no_more(role: str, action: Action, scope: Scope) -> None:
+    principal = replace(PRINCIPALS[role], scopes=frozenset({scope}))
+    decision = decide(principal, action, OWN)
+    enough = scope in (SCOPE_OF[action], Scope.ADMIN)
+    assert decision.allowed == (enough and decide(PRINCIPALS[role], action, OWN).allowed)
+    if not enough:
+        assert decision.rule == "token.scope"
+        assert f"the scope {SCOPE_OF[action]}" in decision.reason
+
+
+@pytest.mark.parametrize("role", ["nobody", "consumer", "developer", "owner", "admin"])
+@pytest.mark.parametrize("action", Action)
+def test_a_token_limited_to_a_product_is_good_for_that_product_only(role: str, action: Action) -> None:
+    principal = replace(PRINCIPALS[role], products=frozenset({"operations.flights"}))
+    assert decide(principal, action, OWN).allowed == decide(PRINCIPALS[role], action, OWN).allowed
+    for what in (Target.of("operations.planes"), Target("operations"), HANSA, Target(account=principal.id)):
+        assert not decide(principal, action, what).allowed
+
+
+@pytest.mark.parametrize("state", ProductState)
+@pytest.mark.parametrize("action", [Action.CATALOGUE_READ, Action.PORT_READ])
+def test_only_what_is_offered_is_open_to_every_account(state: ProductState, action: Action) -> None:
+    what = Target.of("operations.flights", state)
+    offered = state in ("active", "deprecated")
+    assert decide(PRINCIPALS["nobody"], action, what).allowed == offered
+    assert decide(PRINCIPALS["developer"], action, what).allowed
+
+
+@pytest.mark.parametrize("state", ProductState)
+@pytest.mark.parametrize("action", Action)
+def test_a_public_route_is_open_to_anyone_and_opens_nothing_else(state: ProductState, action: Action) -> None:
+    what = Target.of("operations.flights", state, public=True)
+    expected = action is Action.ROUTE_CALL and state in ("active", "deprecated")
+    assert decide(ANONYMOUS, action, what).allowed == expected
+
+
+def test_a_public_route_needs_no_scope() -> None:
+    limited = replace(PRINCIPALS["nobody"], scopes=frozenset(), products=frozenset())
+    assert decide(limited, Action.ROUTE_CALL, Target.of("operations.flights", public=True)).allowed
+
+
+def test_tokens_are_managed_by_their_own_account_and_by_admins() -> None:
+    def allowed(role: str, account: str) -> bool:
+        return decide(PRINCIPALS[role], Action.TOKEN_MANAGE, Target(account=account)).allowed
+
+    assert [allowed(role, "nina") for role in PRINCIPALS] == [False, True, False, False, False, True]
+
+
+def test_no_account_can_manage_the_tokens_of_strangers() -> None:
+    assert not decide(ANONYMOUS, Action.TOKEN_MANAGE, Target(account="anonymous")).allowed
+
+
+@pytest.mark.parametrize("action", Action)
+def test_hansa_itself_may_do_everything(action: Action) -> None:
+    assert decide(SYSTEM, action, OWN).allowed
+
+
+@pytest.mark.parametrize(
+    ("role", "action", "what", "remedy"),
+    [
+        ("anonymous", Action.PORT_READ, OWN, "send a token with the scope read"),
+        ("consumer", Action.PRODUCT_DEPLOY, OWN, "it takes the role owner or developer in the domain operations"),
+        ("developer", Action.PRODUCT_RETIRE, OWN, "it takes the role owner in the domain operations"),
+        ("owner", Action.BACKUP, HANSA, "it takes an admin"),
+    ],
+)
+def test_a_refusal_says_what_would_allow_it(role: str, action: Action, what: Target, remedy: str) -> None:
+    decision = decide(PRINCIPALS[role], action, what)
+    assert decision.reason == f"{PRINCIPALS[role].id} may not {action} on {what}: {remedy}."
+
+
+def test_a_decision_can_be_cached_by_its_arguments() -> None:
+    for principal in PRINCIPALS.values():
+        assert len({(principal, Action.PORT_READ, OWN), (principal, Action.PORT_READ, Target.of(str(OWN)))}) == 1
