@@ -1,0 +1,287 @@
+"""One attempt, from its task to its `Done`: decode the input, work the railway, encode the answer and the effects."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from hansa.model.run import LogicRun, RunError
+from hansa.runtime import railway, wire
+from hansa.runtime.context import Buffer, CappedOutput, Door, Lookup, RunContext
+from hansa.runtime.inputs import Inputs, trigger_info
+from hansa.runtime.traces import run_error
+from hansa.sdk.context import RunInfo
+from hansa.sdk.product import DataProduct
+from hansa.sdk.values import Chunk, Problem, Reply
+
+JSON: Final = "application/json"
+_decode_source: Final = msgspec.msgpack.Decoder(wire.Source).decode
+
+
+def plain(value: Any) -> Any:
+    """What JSON cannot say by itself: numpy and pandas values, sets, objects that know their own plain form."""
+    for name in ("to_pylist", "to_dicts", "tolist", "item", "isoformat"):
+        method = getattr(value, name, None)
+        if callable(method):
+            return method()
+    if hasattr(value, "to_dict"):
+        return value.to_dict("records") if hasattr(value, "columns") else value.to_dict()
+    raise TypeError(f"{type(value).__name__} has no JSON form; return plain values, records or a Reply")
+
+
+_to_json: Final = msgspec.json.Encoder(enc_hook=plain).encode
+_to_msgpack: Final = msgspec.msgpack.Encoder(enc_hook=plain).encode
+
+
+class Serving:
+    """A loaded product, ready to work tasks. Not thread-safe: one attempt at a time.
+
+    `connections` makes the object that stands for a connection; `lookup` opens the read model of a port by its id.
+    """
+
+    def __init__(
+        self,
+        product: DataProduct,
+        product_id: str,
+        revision: str,
+        *,
+        door: Door,
+        lookup: Callable[[str], Lookup],
+        connection: Callable[[str], Any],
+        output: CappedOutput,
+    ) -> None:
+        self._product = product
+        self._id = product_id
+        self._revision = revision
+        self._door = door
+        self._lookup = lookup
+        self._connection = connection
+        self._output = output
+        self._inputs = {name: Inputs(process) for name, process in product.processes.items()}
+        self._tracks = {
+            name: tuple(railway.Stop(step) for step in process.steps) for name, process in product.processes.items()
+        }
+        self._resources: dict[str, Any] = {}
+
+    def work(self, task: wire.Task, *, on_step: Callable[[wire.StepDone], None]) -> Iterator[wire.Done]:
+        """The ends of the task's chunks, where it has any, and then its own."""
+        attempt = Attempt(self, task, on_step)
+        try:
+            yield from attempt.run()
+        except Problem as problem:
+            yield attempt.answered(problem)
+        except Exception as raised:
+            yield attempt.failed(run_error(raised, None))
+        except SystemExit as raised:
+            error = RunError(
+                "logic.exited", f"Its code called exit({raised.code!r})", hint="Return, or raise an error."
+            )
+            yield attempt.failed(error)
+
+    def resource(self, name: str) -> Any:
+        """A resource of the product, made at first use and kept as long as the worker lives."""
+        if name not in self._resources:
+            self._resources[name] = self._product.resources[name]()
+        return self._resources[name]
+
+
+class _Resources(Mapping[str, Any]):
+    def __init__(self, serving: Serving) -> None:
+        self._serving = serving
+
+    def __getitem__(self, name: str) -> Any:
+        return self._serving.resource(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+class Attempt:
+    """One try of one run."""
+
+    def __init__(self, serving: Serving, task: wire.Task, on_step: Callable[[wire.StepDone], None]) -> None:
+        self._serving = serving
+        self._task = task
+        self._on_step = on_step
+        self._began = time.perf_counter_ns()
+        self._started = time.monotonic_ns()
+        self._process = serving._product.processes[task.process]
+        self._track = serving._tracks[task.process]
+        if task.only is not None:
+            self._track = tuple(stop for stop in self._track if stop.name == task.only)
+        self._source = _decode_source(task.source)
+        self._buffer = Buffer()
+        now_us = time.time_ns() // 1000
+        run = RunInfo(
+            task.run, task.process, serving._id, serving._revision, task.attempt, task.principal, None, task.replay_of
+        )
+        self.ctx = RunContext(
+            run, trigger_info(self._source), self._buffer, serving._door, serving._output, serving._lookup, lambda:
+            now_us,
+            task.at,
+        )  # fmt: skip
+        if task.position is not None:
+            self.ctx.position = msgspec.msgpack.decode(task.position)
+
+    def _enter(self, name: str) -> None:
+        self.ctx.logic = self._serving._door.logic = name
+
+    def run(self) -> Iterator[wire.Done]:
+        inputs = self._serving._inputs[self._task.process]
+        scope = self._scope(inputs)
+        value, batch = self._value(inputs)
+        scope.payload = value
+        if not batch and inspect.isgeneratorfunction(self._process.steps[0].logic.function):
+            yield from self._chunks(value, scope)
+            return
+        outcome = railway.run(self._track, value, scope, batch=batch)
+        yield self._done(outcome)
+
+    def _value(self, inputs: Inputs) -> tuple[Any, bool]:
+        """The input, and whether it is a batch whose records are worked one by one."""
+        task = self._task
+        if not task.records:
+            if self._source.kind == "record":
+                return inputs.records([wire.Records("", 0, 0, 1, 0, self._source.body)])[0], False
+            return inputs.value(self._source), False
+        records = inputs.records(task.records)
+        if inputs.shape != "one":
+            return records, False
+        if len(records) == 1 and self._source.detail.get("single"):
+            return records[0], False
+        return records, True
+
+    def _scope(self, inputs: Inputs) -> railway.Scope:
+        serving, task = self._serving, self._task
+        sources: dict[str, Mapping[str, Any]] = {
+            **inputs.arguments(self._source),
+            "resource": _Resources(serving),
+            "connection": _Connections(serving._connection),
+        }
+        journalled: dict[int, Callable[[], Any]] = {
+            index: _journalled(result, _returns(self._process.steps[index].logic.function))
+            for index, result in task.steps.items()
+        }
+        journal = self._journal if self._process.durability == "step" else None
+        return railway.Scope(sources, self._buffer, self._enter, ctx=self.ctx, journalled=journalled, journal=journal)
+
+    def _journal(self, index: int, result: Any) -> None:
+        self._on_step(wire.StepDone(self._task.seq, index, _to_msgpack(result)))
+
+    # Chunks
+
+    def _chunks(self, value: Any, scope: railway.Scope) -> Iterator[wire.Done]:
+        first, rest = self._track[0], self._track[1:]
+        total = count = 0
+        position: Any = self.ctx.position
+        made = first.call(value, scope)
+        for chunk in made:
+            if not isinstance(chunk, Chunk):
+                raise TypeError(f"{first.name} yielded {type(chunk).__name__}; yield Chunk(records, position)")
+            records = chunk.records if isinstance(chunk.records, list) else list(chunk.records)
+            outcome = railway.run(rest, records, scope, batch=rest[0].takes_one)
+            position = chunk.position
+            if outcome.state == "failed":
+                yield self._done(outcome)
+                return
+            count, total = count + 1, total + len(records)
+            where = None if position is None else msgspec.msgpack.encode(position)
+            yield msgspec.structs.replace(self._done(outcome), chunk=count, position=where)
+            self._began, self._started = time.perf_counter_ns(), time.monotonic_ns()
+        summary = {"chunks": count, "records": total, "position": position}
+        yield self._done(railway.Outcome(value=summary, logic=[LogicRun(first.name, "succeeded", 0)]))
+
+    # The end
+
+    def _done(self, outcome: railway.Outcome) -> wire.Done:
+        if outcome.problem is not None:
+            return self.answered(outcome.problem, outcome.logic)
+        if outcome.state == "failed":
+            assert outcome.error is not None
+            return self.failed(outcome.error, outcome.logic)
+        reply = outcome.value if isinstance(outcome.value, Reply) else None
+        body = outcome.value if reply is None else reply.body
+        if isinstance(body, (bytes, bytearray)):
+            result, content_type = bytes(body), "application/octet-stream"
+        else:
+            result, content_type = _to_json(body), JSON
+        headers = dict(reply.headers) if reply is not None and reply.headers else None
+        effects, puts = self._buffer.taken()
+        return wire.Done(
+            self._task.seq, "succeeded", 200 if reply is None else reply.status, result, content_type, self._started,
+            self._spent_us(), outcome.logic, headers, outcome.error, self._serving._output.taken(), effects, puts,
+            list(self.ctx.looked_up.items()), self._refused(outcome.refused), outcome.dropped,
+        )  # fmt: skip
+
+    def _refused(self, refused: Iterable[railway.Refused]) -> list[tuple[int, bytes, RunError]]:
+        found = list(refused)
+        if not found:
+            return []
+        entries = list(itertools.chain.from_iterable(_raw(part) for part in self._task.records))
+        return [(r.index, entries[r.index] if entries else b"", r.error) for r in found]
+
+    def answered(self, problem: Problem, logic: list[LogicRun] | None = None) -> wire.Done:
+        """The run was answered with a problem: it is done, and commits nothing but its history."""
+        error = RunError(problem.code, problem.message, hint=problem.hint, details=problem.details or None)
+        return wire.Done(
+            self._task.seq, "succeeded", problem.status, b"", JSON, self._started, self._spent_us(), logic or [],
+            error=error, output=self._serving._output.taken(), retry=False,
+        )  # fmt: skip
+
+    def failed(self, error: RunError, logic: list[LogicRun] | None = None) -> wire.Done:
+        """The run failed; nothing of it is committed but its history."""
+        return wire.Done(
+            self._task.seq, "failed", 500, b"", JSON, self._started, self._spent_us(), logic or [],
+            error=error, output=self._serving._output.taken(),
+        )  # fmt: skip
+
+    def _spent_us(self) -> int:
+        return (time.perf_counter_ns() - self._began) // 1000
+
+
+class _Connections(Mapping[str, Any]):
+    def __init__(self, connection: Callable[[str], Any]) -> None:
+        self._connection = connection
+
+    def __getitem__(self, name: str) -> Any:
+        return self._connection(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _returns(function: Callable[..., Any]) -> Any:
+    try:
+        return inspect.get_annotations(function, eval_str=True).get("return", Any)
+    except (NameError, SyntaxError):
+        return Any
+
+
+def _journalled(result: bytes, annotation: Any) -> Callable[[], Any]:
+    def take() -> Any:
+        try:
+            return msgspec.msgpack.decode(result, type=annotation)
+        except (TypeError, msgspec.ValidationError):
+            return msgspec.msgpack.decode(result)
+
+    return take
+
+
+_raw_entries: Final = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+
+
+def _raw(part: wire.Records) -> list[bytes]:
+    from hansa.eventlog.interface import as_array
+
+    return [bytes(entry) for entry in _raw_entries(as_array(part.entries, part.count))]

@@ -1,0 +1,187 @@
+"""A product's own Python requirements, installed once into a folder of their own that its zygote puts on the path.
+
+An environment is named by what determines it: its requirements and the interpreter. It appears complete, by a rename,
+or not at all. Only built distributions (wheels) are installed unless the builder allows sources: building one runs its
+author's code on the server, outside any worker.
+"""
+
+from __future__ import annotations
+
+import collections
+import compileall
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from hansa.errors import AuthorError, OperatorError
+
+LAST_LINES: Final = 20
+_DESCRIPTION: Final = "hansa-environment.json"
+_NAME: Final = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?=$|[\[(<>=!~;@\s])")
+
+
+@dataclasses.dataclass(frozen=True)
+class Environment:
+    """Installed requirements. `path` goes to `LibrarySet.path`, `modules` (the import names of what was asked for, not
+    of what that needs in turn) to its `preload`."""
+
+    path: Path
+    key: str
+    modules: tuple[str, ...]
+
+
+def normalized(requirements: Iterable[str]) -> tuple[str, ...]:
+    """The requirements without surrounding space, sorted, each once. Raises `AuthorError` `requirements.invalid` for
+    what is no named requirement: an option or a path would let a product steer the installer."""
+    found = sorted({requirement.strip() for requirement in requirements})
+    for requirement in found:
+        if not _NAME.match(requirement) or "\n" in requirement or "@" in requirement.partition(";")[0]:
+            raise AuthorError(
+                "requirements.invalid",
+                f"{requirement!r} is no requirement that can be installed",
+                hint="Write a name and a version, as in `polars>=1.5`; options, files and addresses are not accepted.",
+            )
+    return tuple(found)
+
+
+def environment_key(requirements: tuple[str, ...], interpreter: str) -> str:
+    """64 hexadecimal digits (SHA-256): equal for equal requirements in any order, on one kind of interpreter."""
+    text = "\n".join((interpreter, *normalized(requirements)))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def import_names(files: Iterable[str]) -> tuple[str, ...]:
+    """The top-level modules among the installed `files` of a distribution, private ones left out."""
+    names = set()
+    for file in files:
+        first, _, rest = file.partition("/")
+        if rest and file.endswith((".py", ".so")):
+            names.add(first)
+        elif not rest and first.endswith((".py", ".so")):
+            names.add(first.partition(".")[0])
+    return tuple(sorted(name for name in names if name.isidentifier() and not name.startswith("_")))
+
+
+class EnvironmentBuilder:
+    """Keeps environments in `folder`, one per key. Several threads and processes may ask at once."""
+
+    def __init__(self, folder: Path, *, allow_sources: bool = False, index_arguments: tuple[str, ...] = ()) -> None:
+        """`index_arguments` are the operator's, for the installer: `("--index-url", …)` or `("--find-links", …)`."""
+        self._folder = folder
+        self._allow_sources = allow_sources
+        self._index_arguments = index_arguments
+
+    def ensure(self, requirements: tuple[str, ...], progress: Callable[[str], None]) -> Environment:
+        """The environment of `requirements`, built if it is not there; blocks, for as long as an installation takes.
+        `progress` gets the installer's lines. Raises `AuthorError` `requirements.invalid` or `requirements.failed`
+        (with the installer's last lines), `OperatorError` `environment.unwritable`."""
+        wanted = normalized(requirements)
+        key = environment_key(wanted, _interpreter())
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with _locked(self._folder / f"{key}.lock"):
+                return self._known(key) or self._build(key, wanted, progress)
+        except OSError as failure:
+            raise _unwritable(self._folder, failure) from failure
+
+    def _known(self, key: str) -> Environment | None:
+        path = self._folder / key
+        if not path.exists():
+            return None
+        modules = msgspec.json.decode((path / _DESCRIPTION).read_bytes(), type=tuple[str, ...])
+        return Environment(path, key, modules)
+
+    def _build(self, key: str, wanted: tuple[str, ...], progress: Callable[[str], None]) -> Environment:
+        unfinished = Path(tempfile.mkdtemp(prefix="building-", dir=self._folder))
+        try:
+            if wanted:
+                _install(self._command(unfinished, wanted), wanted, progress)
+            progress("compiling")
+            compileall.compile_dir(unfinished, quiet=2, force=False, stripdir=unfinished, prependdir=self._folder / key)
+            modules = _modules_of(wanted, unfinished)
+            (unfinished / _DESCRIPTION).write_bytes(msgspec.json.encode(modules))
+            unfinished.chmod(0o755)
+            unfinished.rename(self._folder / key)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        return Environment(self._folder / key, key, modules)
+
+    def _command(self, target: Path, wanted: tuple[str, ...]) -> list[str]:
+        sources = [] if self._allow_sources else ["--only-binary", ":all:"]
+        options = ["--target", str(target), *sources, *self._index_arguments, "--", *wanted]
+        if importlib.util.find_spec("uv") is not None:
+            return [sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable, *options]
+        return [sys.executable, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", *options]
+
+
+def _interpreter() -> str:
+    return f"{sys.implementation.cache_tag}-{os.uname().machine}" if sys.implementation.cache_tag else sys.version
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One holder among all threads and processes; the system gives the lock up when its holder dies."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _install(command: list[str], wanted: tuple[str, ...], progress: Callable[[str], None]) -> None:
+    last: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as installer:
+        assert installer.stdout is not None
+        for line in installer.stdout:
+            last.append(line.rstrip())
+            progress(last[-1])
+    if installer.returncode != 0:
+        raise AuthorError(
+            "requirements.failed",
+            f"The requirements {', '.join(wanted)} could not be installed: {last[-1] if last else 'no output'}",
+            hint="Check the names and versions; each needs a wheel for this machine unless sources are allowed.",
+            details={"requirements": list(wanted), "output": list(last)},
+        )
+
+
+def _modules_of(wanted: tuple[str, ...], folder: Path) -> tuple[str, ...]:
+    asked = {_canonical(_name(requirement)) for requirement in wanted}
+    found: list[str] = []
+    for distribution in importlib.metadata.distributions(path=[str(folder)]):
+        if _canonical(distribution.metadata["Name"]) in asked:
+            found += import_names(str(file) for file in distribution.files or ())
+    return tuple(sorted(set(found)))
+
+
+def _name(requirement: str) -> str:
+    match = _NAME.match(requirement)
+    assert match is not None  # `normalized` has refused others
+    return match[1]
+
+
+def _canonical(name: str) -> str:
+    """The same for every spelling of a distribution's name (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _unwritable(folder: Path, failure: OSError) -> OperatorError:
+    return OperatorError(
+        "environment.unwritable",
+        f"The environment in {folder} could not be built: {failure}",
+        hint="Free space on its disk, or give the user that runs Hansa the right to write there.",
+    )

@@ -1,0 +1,49 @@
+"""What is live: products with the pool of their revision, and their processes."""
+
+from __future__ import annotations
+
+import collections
+from dataclasses import dataclass, field
+from typing import Any
+
+from hansa.model.product import ProcessSpec, ProductSpec
+from hansa.runtime.pool import Pool
+
+
+@dataclass(slots=True, eq=False)
+class LiveProduct:
+    """One product's live revision."""
+
+    spec: ProductSpec
+    revision: str
+    pool: Pool
+    processes: dict[str, LiveProcess] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.processes = {spec.name: LiveProcess(self, spec) for spec in self.spec.processes}
+
+    @property
+    def id(self) -> str:
+        return self.spec.id
+
+
+@dataclass(slots=True, eq=False)
+class LiveProcess:
+    """A process and the runs it has now. Runs over its concurrency limit wait, oldest first."""
+
+    product: LiveProduct
+    spec: ProcessSpec
+    running: int = 0
+    waiting: collections.deque[Any] = field(default_factory=collections.deque)
+
+    @property
+    def id(self) -> str:
+        return f"{self.product.spec.id}:{self.spec.name}"
+
+    @property
+    def state_scope(self) -> str:
+        return f"state:{self.id}"
+
+    @property
+    def claim_scope(self) -> str:
+        return f"idempotency:{self.id}"

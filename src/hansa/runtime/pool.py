@@ -1,0 +1,283 @@
+"""The workers of one revision: how many there are, which one a task goes to, what a death costs.
+
+A task is answered exactly once: by its own `Done`, or by `Lost` when the task itself ended its worker (it crashed,
+hung or was cancelled). Tasks that only waited behind it go to another worker; they have done nothing yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import dataclasses
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from hansa.errors import HansaError, Unavailable
+from hansa.runtime import wire
+from hansa.runtime.link import Link
+
+PIPELINE_MAX: Final = 64
+"""Tasks that wait in one worker while runs are short."""
+SHORT_S: Final = 0.002
+"""Below this mean, tasks are pipelined into a busy worker instead of waiting for a free one."""
+WATCH_S: Final = 0.05
+QUEUE_MAX: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The task ended its worker. `reason`: crashed, timed_out, cancelled."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Job:
+    """A task and who waits for it. Callbacks come from the event loop and must not raise."""
+
+    task: wire.Task
+    timeout_s: float
+    on_done: Callable[[wire.Done | Lost], None]
+    on_message: Callable[[Worker, Any], None]
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """One process and what it has been given, oldest first."""
+
+    link: Link
+    jobs: dict[int, Job] = field(default_factory=dict)
+    mean_s: float = 0.0
+    idle_since: float = 0.0
+    ending: str | None = None
+    """Why it was killed: timed_out or cancelled."""
+    culprit: int = 0
+    is_blocked: bool = False
+    """True while its task waits for another process. It gets no more tasks and does not count as one of the pool's: the
+    other process may need a worker here, and would wait for this one for ever."""
+
+    @property
+    def takes_tasks(self) -> bool:
+        return self.ending is None and not self.is_blocked
+
+
+def _ignored(_: wire.Done | Lost) -> None:
+    """For a task that was cancelled: its end was told already."""
+
+
+Fork = Callable[[Callable[[Any], None], Callable[[], None]], Awaitable[tuple[Link, wire.Loaded]]]
+"""Gives a worker that has loaded the revision: (on_message, on_lost) → its link and what it said."""
+
+
+class Pool:
+    """Dispatches to at most `workers_max` workers. `idle_s`: after that an idle worker leaves; `keep` of them stay."""
+
+    def __init__(
+        self, fork: Fork, *, workers_max: int, idle_s: float, on_failure: Callable[[HansaError], None]
+    ) -> None:
+        self._fork = fork
+        self._workers_max = workers_max
+        self._idle_s = idle_s
+        self._on_failure = on_failure
+        self._workers: list[Worker] = []
+        self._waiting: collections.deque[Job] = collections.deque()
+        self._starting = 0
+        self._draining = False
+        self._drained = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._seq = 0
+
+    def next_seq(self) -> int:
+        """A number for a task, unique in this pool."""
+        self._seq += 1
+        return self._seq
+
+    @property
+    def workers(self) -> list[Worker]:
+        return list(self._workers)
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that no worker has yet."""
+        return len(self._waiting)
+
+    def dispatch(self, job: Job) -> None:
+        """Gives the job to a worker now, or as soon as there is one. Raises `Unavailable("run.queue_full")`."""
+        worker = self._choose()
+        if worker is not None:
+            self._give(worker, job)
+            return
+        if len(self._waiting) >= QUEUE_MAX:
+            raise Unavailable(
+                "run.queue_full", f"{QUEUE_MAX} runs wait for a worker", hint="Try again later, or raise workers_max."
+            )
+        self._waiting.append(job)
+        self._start_if_useful()
+
+    def cancel(self, seq: int) -> bool:
+        """Ends a job: takes it from the queue, or ends the worker that is at it. False where it is not here."""
+        for job in self._waiting:
+            if job.task.seq == seq:
+                self._waiting.remove(job)
+                job.on_done(Lost("cancelled", "before it began"))
+                self._check_drained()
+                return True
+        for worker in self._workers:
+            if seq in worker.jobs and worker.jobs[seq].on_done is not _ignored:
+                if wire.marked(worker.link.process.cells)[0] == seq:
+                    self._end(worker, seq, "cancelled")
+                else:
+                    job = worker.jobs[seq]
+                    worker.jobs[seq] = dataclasses.replace(
+                        job, on_done=_ignored
+                    )  # it may begin yet; nobody wants its end
+                    job.on_done(Lost("cancelled", "before it began"))
+                return True
+        return False
+
+    def block(self, worker: Worker, *, is_blocked: bool) -> None:
+        """The worker's task begins, or ends, to wait for another process."""
+        worker.is_blocked = is_blocked
+        if not is_blocked:
+            self._hand_out()
+        elif self._waiting:
+            self._start_if_useful()
+
+    async def drain(self) -> None:
+        """Takes no more jobs, waits for those it has, and ends the workers."""
+        self._draining = True
+        self._check_drained()
+        await self._drained.wait()
+        for worker in self._workers:
+            worker.link.close()
+
+    def watch(self, now_ns: int) -> None:
+        """Ends workers whose task is over its time, and those that have been idle too long. Called every `WATCH_S`."""
+        for worker in list(self._workers):
+            seq, since_ns = wire.marked(worker.link.process.cells)
+            job = worker.jobs.get(seq)
+            if job is not None and worker.ending is None and now_ns - since_ns > job.timeout_s * 1e9:
+                self._end(worker, seq, "timed_out")
+            elif not worker.jobs and not self._waiting and now_ns / 1e9 - worker.idle_since > self._idle_s:
+                self._workers.remove(worker)
+                worker.link.close()
+
+    def adopt(self, link: Link) -> Worker:
+        """Adds a worker that has loaded the revision."""
+        worker = Worker(link, idle_since=time.monotonic())
+        self._workers.append(worker)
+        while self._waiting and self._has_room(worker):
+            self._give(worker, self._waiting.popleft())
+        return worker
+
+    # Dispatch
+
+    def _choose(self) -> Worker | None:
+        best: Worker | None = None
+        for worker in self._workers:
+            if worker.takes_tasks and (best is None or len(worker.jobs) < len(best.jobs)):
+                best = worker
+        if best is None or not best.jobs:
+            return best
+        self._start_if_useful()
+        return best if self._has_room(best) else None
+
+    def _has_room(self, worker: Worker) -> bool:
+        if not worker.takes_tasks:
+            return False
+        return not worker.jobs or (worker.mean_s < SHORT_S and len(worker.jobs) < PIPELINE_MAX)
+
+    def _give(self, worker: Worker, job: Job) -> None:
+        worker.jobs[job.task.seq] = job
+        worker.link.send(job.task)
+
+    def _start_if_useful(self) -> None:
+        """Another worker, where runs are long enough that two work faster than one, or where there is none."""
+        taking = [worker for worker in self._workers if worker.takes_tasks]
+        if len(taking) >= self._workers_max or self._starting:
+            return
+        if taking and not self._waiting and all(worker.mean_s < SHORT_S for worker in taking):
+            return
+        self._starting += 1
+        task = asyncio.get_running_loop().create_task(self._start())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _start(self) -> None:
+        holder: list[Worker] = []
+        try:
+            link, loaded = await self._fork(lambda message: self.heard(holder[0], message), lambda: self.lost(holder))
+        except HansaError as failure:
+            self._starting -= 1
+            self._give_up(failure)
+            return
+        self._starting -= 1
+        del loaded
+        worker = Worker(link, idle_since=time.monotonic())
+        holder.append(worker)
+        self._workers.append(worker)
+        self._hand_out()
+
+    def _give_up(self, failure: HansaError) -> None:
+        """No worker can be started: whoever waits with none alive is told."""
+        self._on_failure(failure)
+        if self._workers:
+            return
+        waiting, self._waiting = self._waiting, collections.deque()
+        for job in waiting:
+            job.on_done(Lost("crashed", str(failure)))
+
+    def _hand_out(self) -> None:
+        while self._waiting:
+            worker = self._choose()
+            if worker is None:
+                return
+            self._give(worker, self._waiting.popleft())
+
+    # What workers say
+
+    def heard(self, worker: Worker, message: Any) -> None:
+        """A message of one of its workers."""
+        job = worker.jobs.get(message.seq)
+        if job is None:
+            return
+        if not isinstance(message, wire.Done) or message.chunk is not None:
+            job.on_message(worker, message)
+            return
+        del worker.jobs[message.seq]
+        worker.mean_s += 0.2 * (message.duration_us / 1e6 - worker.mean_s)
+        if not worker.jobs:
+            worker.idle_since = time.monotonic()
+        job.on_done(message)
+        if self._waiting:
+            self._hand_out()
+        if self._draining:
+            self._check_drained()
+
+    def _end(self, worker: Worker, seq: int, why: str) -> None:
+        worker.ending, worker.culprit = why, seq
+        worker.link.process.kill()
+
+    def lost(self, holder: list[Worker]) -> None:
+        """A worker has gone; `holder` is empty where it never was one of the pool's."""
+        if not holder or holder[0] not in self._workers:
+            return
+        worker = holder[0]
+        self._workers.remove(worker)
+        culprit = worker.culprit or wire.marked(worker.link.process.cells)[0]
+        jobs, worker.jobs = worker.jobs, {}
+        guilty = jobs.pop(culprit, None)
+        self._waiting.extendleft(reversed(jobs.values()))
+        if guilty is not None:
+            guilty.on_done(Lost(worker.ending or "crashed", worker.link.process.stderr_tail()))
+        if self._waiting:
+            self._hand_out()
+            self._start_if_useful()
+        self._check_drained()
+
+    def _check_drained(self) -> None:
+        if self._draining and not self._waiting and not any(worker.jobs for worker in self._workers):
+            self._drained.set()

@@ -1,0 +1,267 @@
+"""The worker's side: one process, one product revision, one task at a time, forked from a zygote.
+
+It says which task it is at in shared memory before it runs it, so that the server knows what a hang or a crash was
+about even when answers were still being gathered.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import io
+import logging
+import mmap
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from hansa.errors import AuthorError, HansaError, PlanError
+from hansa.model.product import ProductSpec
+from hansa.runtime import wire
+from hansa.runtime.attempt import Serving
+from hansa.runtime.context import CappedOutput, Lookup
+from hansa.runtime.doors import connection_for
+from hansa.runtime.traces import PACKAGE
+from hansa.sdk.load import load_product
+from hansa.sdk.plan import compile_product
+from hansa.views.lookup import LookupReader
+
+_GATHER_NS: Final = 500_000
+_CHUNKS_AHEAD: Final = 2
+
+OpenLookup = Callable[[Path], Any]
+
+
+class Channel:
+    """The socket to the server: blocking, with what is said gathered until it is time to flush."""
+
+    def __init__(self, sock: socket.socket, ring: mmap.mmap, cells: mmap.mmap) -> None:
+        self._sock = sock
+        self.cells = cells
+        from_server, self._out = wire.halves(ring, cells)
+        self._unpacker = wire.Unpacker(from_server)
+        self._gathered: list[bytes] = []
+        self._gathered_since = 0
+        self.tasks: collections.deque[wire.Task | wire.Load] = collections.deque()
+        self.answers: dict[int, wire.Answer] = {}
+        self.chunk_answers: collections.deque[wire.Answer] = collections.deque()
+
+    def say(self, message: wire.ToServer) -> None:
+        """Queues a message; it is sent at the latest when the next task has taken half a millisecond."""
+        now = time.monotonic_ns()
+        if not self._gathered:
+            self._gathered_since = now
+        self._gathered.append(wire.pack(message, self._out))
+        if not self.tasks or now - self._gathered_since > _GATHER_NS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Sends what was queued."""
+        if self._gathered:
+            data, self._gathered = b"".join(self._gathered), []
+            self._sock.sendall(data)
+
+    def hear(self) -> None:
+        """Waits for the server and sorts what it says. Raises `EOFError` when it has gone."""
+        self.flush()
+        data = self._sock.recv(1 << 18)
+        if not data:
+            raise EOFError
+        for frame in self._unpacker.feed(data):
+            message = wire.decode_to_worker(frame)
+            if isinstance(message, wire.Answer):
+                if message.number < 0:
+                    self.chunk_answers.append(message)
+                else:
+                    self.answers[message.number] = message
+            else:
+                self.tasks.append(message)
+
+    def next_task(self) -> wire.Task | wire.Load:
+        while not self.tasks:
+            self.hear()
+        return self.tasks.popleft()
+
+
+class ServerDoor:
+    """Asks the server on behalf of the task at work."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._number = 0
+        self.seq = 0
+        self.logic = ""
+
+    def begin(self, seq: int) -> None:
+        """The next task; what it asks is numbered from 1, the same in each attempt."""
+        self.seq, self._number = seq, 0
+
+    def ask(self, what: str, arguments: Any) -> Any:
+        """The server's answer; raises the error that it refuses with."""
+        self._number += 1
+        channel = self._channel
+        channel.say(wire.Ask(self.seq, self._number, what, arguments, self.logic))
+        while self._number not in channel.answers:
+            channel.hear()
+        answer = channel.answers.pop(self._number)
+        if answer.error is not None:
+            error = answer.error
+            raise HansaError(error.code, error.message, hint=error.hint, details=error.details)
+        return msgspec.msgpack.decode(answer.value)
+
+
+class _Printed(io.TextIOBase):
+    """What author code prints, as output of its run."""
+
+    def __init__(self, output: CappedOutput) -> None:
+        self._output = output
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self._output.add(text)
+        return len(text)
+
+
+class _Logged(logging.Handler):
+    def __init__(self, output: CappedOutput) -> None:
+        super().__init__()
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._output.write(record.levelname.lower(), record.getMessage())
+
+
+class Lookups:
+    """The read models of the lookup ports, each opened at first use and read at one position for a whole task."""
+
+    def __init__(self, paths: dict[str, str], open_lookup: OpenLookup) -> None:
+        self._paths = paths
+        self._open = open_lookup
+        self._known: dict[str, Any] = {}
+        self._begun: set[str] = set()
+
+    def __call__(self, port: str) -> Lookup:
+        model = self._known.get(port)
+        if model is None:
+            if port not in self._paths:
+                raise AuthorError(
+                    "lookup.unknown",
+                    f"{port} is not among the inputs of this product",
+                    hint="Name it in product.yaml under inputPorts, run `hansa sync`, and deploy again.",
+                )
+            model = self._known[port] = self._open(Path(self._paths[port]))
+        if port not in self._begun:
+            model.begin()
+            self._begun.add(port)
+        return model  # type: ignore[no-any-return]
+
+    def end(self) -> None:
+        """The task is over: the next one reads anew."""
+        for port in self._begun:
+            self._known[port].end()
+        self._begun.clear()
+
+
+def main(sock_fd: int, ring_fd: int, cells_fd: int) -> None:
+    """What the zygote runs in a worker."""
+    serve(sock_fd, ring_fd, cells_fd, LookupReader)
+
+
+def serve(sock_fd: int, ring_fd: int, cells_fd: int, open_lookup: OpenLookup) -> None:
+    """Waits for the product to serve, loads it, and works tasks until the server goes."""
+    sock = socket.socket(fileno=sock_fd)
+    channel = Channel(sock, mmap.mmap(ring_fd, 0), mmap.mmap(cells_fd, 0))
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        load = channel.next_task()
+        assert isinstance(load, wire.Load)
+        serving = _load(channel, load, open_lookup)
+        if serving is not None:
+            _work(channel, *serving)
+
+
+def _load(channel: Channel, load: wire.Load, open_lookup: OpenLookup) -> tuple[Serving, ServerDoor, Lookups] | None:
+    declared = msgspec.msgpack.decode(load.declared, type=ProductSpec)
+    output = CappedOutput(declared.limits.output_max_bytes)
+    sys.stdout = sys.stderr = _Printed(output)
+    logging.basicConfig(handlers=[_Logged(output)], level=logging.INFO, force=True)
+    door, lookups = ServerDoor(channel), Lookups(load.lookups, open_lookup)
+    try:
+        guarantees = _isolate(load, declared)
+        product = load_product(Path(load.folder), PACKAGE + load.product.replace(".", "_") + "_" + load.revision)
+        spec, findings = compile_product(product, declared)
+    except PlanError as refusal:
+        channel.say(wire.Loaded(b"", refusal.details["findings"], {}))
+        return None
+    except HansaError as refusal:
+        channel.say(wire.Loaded(b"", [refusal.as_dict()], {}))
+        return None
+    if findings:
+        channel.say(wire.Loaded(b"", [msgspec.to_builtins(finding) for finding in findings], guarantees))
+        return None
+    serving = Serving(
+        product, load.product, load.revision, door=door, lookup=lookups,
+        connection=connection_for(door, product), output=output,
+    )  # fmt: skip
+    output.taken()
+    channel.say(wire.Loaded(msgspec.msgpack.encode(spec), [], guarantees))
+    return serving, door, lookups
+
+
+def _isolate(load: wire.Load, declared: ProductSpec) -> dict[str, str]:
+    """Locks the process down before any author code; what is in force by name."""
+    if load.isolation == "none":
+        return {"isolation": "none"}
+    from hansa.runtime.isolation import IsolationPolicy, apply
+
+    os.makedirs(load.scratch, exist_ok=True)
+    os.environ["TMPDIR"] = load.scratch
+    limits = declared.limits
+    read = [load.folder, *(str(Path(path).parent) for path in load.lookups.values())]
+    policy = IsolationPolicy(
+        read_paths=tuple(read),
+        write_paths=(load.scratch,),
+        memory_max_bytes=limits.memory_max_bytes,
+        file_max_bytes=limits.file_max_bytes,
+        open_files_max=limits.open_files_max,
+        required=load.isolation == "strict",
+    )
+    report = apply(policy)
+    return {name: str(state) for name, state in report.as_dict().items()}
+
+
+def _work(channel: Channel, serving: Serving, door: ServerDoor, lookups: Lookups) -> None:
+    cells = channel.cells
+    while True:
+        task = channel.next_task()
+        assert isinstance(task, wire.Task)
+        door.begin(task.seq)
+        channel.chunk_answers.clear()
+        channel.answers.clear()
+        wire.mark(cells, task.seq, time.monotonic_ns())
+        chunks = 0
+        for done in serving.work(task, on_step=channel.say):
+            channel.say(done)
+            if done.chunk is not None:
+                chunks += 1
+                if not _chunk_stands(channel, chunks):
+                    break
+                lookups.end()
+                wire.mark(cells, task.seq, time.monotonic_ns())
+        lookups.end()
+        wire.unmark(cells)
+
+
+def _chunk_stands(channel: Channel, chunks: int) -> bool:
+    """Waits until at most `_CHUNKS_AHEAD` chunks are not committed yet; False where one was refused."""
+    channel.flush()
+    while len(channel.chunk_answers) < chunks - _CHUNKS_AHEAD:
+        channel.hear()
+    return all(answer.error is None for answer in channel.chunk_answers)
