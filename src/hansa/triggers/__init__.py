@@ -1,0 +1,1 @@
+"""What starts a process: routes, subscriptions to ports and events, schedules."""

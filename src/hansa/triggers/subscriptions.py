@@ -1,0 +1,220 @@
+"""Subscriptions: a process follows an output port, or the events of a name, batch by batch, and never loses its place.
+
+Flow, per partition: read behind the position → keep what the filter lets through → one run for the batch → its commit
+moves the position with it. One batch of a partition is at work at a time, so records of a key stay in order. Before a
+batch is worked, `seen` waits until the lookups of the process show what was committed before: a join never misses what
+stood in the log before its record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
+from typing import Any, Final
+
+import msgspec
+
+from hansa.errors import CallerError, HansaError
+from hansa.eventlog.awaitable import AwaitableLog
+from hansa.eventlog.interface import Advance, Chunk, CommitSet, split
+from hansa.model.product import EventTrigger, PortTrigger
+from hansa.model.run import EVENTS_TOPIC
+from hansa.runtime import wire
+from hansa.runtime.engine import Answer, Engine, Run
+from hansa.runtime.live import LiveProcess
+
+_report = logging.getLogger("hansa.triggers")
+_encode: Final = msgspec.msgpack.Encoder().encode
+_pair: Final = msgspec.msgpack.Encoder().encode
+READ_BYTES: Final = 4 << 20
+PAUSE_S: Final = 1.0
+
+
+def group_of(live: LiveProcess, trigger: PortTrigger | EventTrigger) -> str:
+    """The name under which a process keeps its position; it outlives the revision."""
+    return f"{live.id}<{trigger.port if isinstance(trigger, PortTrigger) else 'event:' + trigger.name}"
+
+
+def topic_of(trigger: PortTrigger | EventTrigger) -> str:
+    return trigger.port if isinstance(trigger, PortTrigger) else EVENTS_TOPIC
+
+
+class Subscription:
+    """One process following one topic."""
+
+    def __init__(
+        self,
+        log: AwaitableLog,
+        engine: Engine,
+        live: LiveProcess,
+        trigger: PortTrigger | EventTrigger,
+        executor: Executor,
+        seen: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._log = log
+        self._engine = engine
+        self._live = live
+        self._trigger = trigger
+        self._executor = executor
+        self._seen = seen
+        self.topic = topic_of(trigger)
+        self.group = group_of(live, trigger)
+        self._accepts = filter_of(trigger)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Settles where a new subscription begins, then follows every partition."""
+        partitions = self._log.log.topics()[self.topic].partitions
+        for partition in range(partitions):
+            if self._log.log.position(self.group, self.topic, partition) is None:
+                first, end = self._log.log.bounds(self.topic, partition)
+                start = first if self._trigger.start == "earliest" else end
+                await self._log.commit(CommitSet(advances=(Advance(self.group, self.topic, partition, start),)))
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._follow(partition)) for partition in range(partitions)]
+
+    async def close(self) -> None:
+        """Ends following. A batch at work goes on and commits its own position."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _follow(self, partition: int) -> None:
+        woken = asyncio.Event()
+        stop = self._log.watch(self.topic, woken.set)
+        try:
+            while True:
+                woken.clear()
+                try:
+                    moved = await self._batch(partition)
+                except HansaError as failure:
+                    _report.warning("%s: %s", self.group, failure)
+                    await asyncio.sleep(PAUSE_S)
+                    continue
+                if not moved:
+                    await woken.wait()
+        finally:
+            stop()
+
+    async def _batch(self, partition: int) -> bool:
+        """Works one batch; False where there is nothing behind the position."""
+        log = self._log.log
+        position = log.position(self.group, self.topic, partition) or 0
+        read = asyncio.get_running_loop().run_in_executor(self._executor, self._read, partition, position)
+        records, behind = await read
+        if behind == position:
+            return False
+        advance = Advance(self.group, self.topic, partition, behind, position)
+        if not records:
+            await self._log.commit(CommitSet(advances=(advance,)))
+            return True
+        await self._seen()
+        answer = await self._run(records, partition, position, behind, advance)
+        if answer.error is not None and answer.error.code in ("position.moved", "log.stopped", "log.full"):
+            raise CallerError(answer.error.code, answer.error.message)
+        return True
+
+    def _read(self, partition: int, position: int) -> tuple[list[wire.Records], int]:
+        """What is behind the position, at most a batch, filtered; and the position behind what was looked at."""
+        records: list[wire.Records] = []
+        room = self._trigger.batch
+        try:
+            chunks = self._log.log.read(self.topic, partition, position, max_bytes=READ_BYTES)
+        except CallerError as refusal:
+            if refusal.code != "position.expired":
+                raise
+            position = refusal.details["first"]
+            chunks = self._log.log.read(self.topic, partition, position, max_bytes=READ_BYTES)
+        for chunk in chunks:
+            part, position = taken(chunk, position, room, self._accepts)
+            if part is not None:
+                records.append(part)
+                room -= part.count
+            if room <= 0:
+                break
+        return records, position
+
+    async def _run(
+        self, records: list[wire.Records], partition: int, position: int, behind: int, advance: Advance
+    ) -> Answer:
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        trigger = self._trigger
+        detail = {"topic": self.topic, "partition": partition, "from": position, "to": behind, "single": trigger.single}
+        detail["port" if isinstance(trigger, PortTrigger) else "event"] = (
+            trigger.port if isinstance(trigger, PortTrigger) else trigger.name
+        )
+        source = _encode(wire.Source(trigger.kind, detail=detail))
+        run = Run(
+            self._live, trigger.kind, source, f"process:{self._live.id}",
+            lambda answer: None if future.done() else future.set_result(answer),
+        )  # fmt: skip
+        run.detail, run.records, run.advances = detail, records, (advance,)
+        run.reads = [(self.topic, partition, position, behind)]
+        run.trace = records[0].header.get("trace")
+        self._engine.start(run)
+        return await asyncio.shield(future)
+
+
+def taken(
+    chunk: Chunk, position: int, room: int, accepts: Callable[[msgspec.Raw], bool] | None
+) -> tuple[wire.Records | None, int]:
+    """At most `room` entries of a chunk from `position` on that are accepted, and the position behind the last one
+    looked at. A chunk that is taken whole is not decoded."""
+    whole = position <= chunk.base and chunk.count <= room and accepts is None
+    if whole:
+        return _records(chunk, chunk.base, chunk.count, chunk.entries), chunk.end
+    skipped = max(position - chunk.base, 0)
+    kept: list[bytes] = []
+    behind = position
+    for at, (key, body) in enumerate(split(chunk.entries, chunk.count)[skipped:], chunk.base + skipped):
+        if len(kept) >= room:
+            break
+        behind = at + 1
+        if accepts is None or accepts(body):
+            kept.append(_pair((key, body)))
+    if not kept:
+        return None, behind
+    return _records(chunk, chunk.base + skipped, len(kept), b"".join(kept)), behind
+
+
+def _records(chunk: Chunk, base: int, count: int, entries: bytes) -> wire.Records:
+    return wire.Records(chunk.topic, chunk.partition, base, count, chunk.time_us, entries, dict(chunk.header))
+
+
+def filter_of(trigger: PortTrigger | EventTrigger) -> Callable[[msgspec.Raw], bool] | None:
+    """A test of a body, or None where everything is wanted."""
+    wanted: dict[str, Any] = {}
+    if isinstance(trigger, EventTrigger):
+        wanted["name"] = trigger.name
+        if trigger.source is not None:
+            wanted["source"] = trigger.source
+        if trigger.target is not None:
+            wanted["target"] = trigger.target
+        return _equals(wanted, "payload", trigger.where)
+    return _equals({}, None, trigger.where) if trigger.where else None
+
+
+def _equals(wanted: Mapping[str, Any], inside: str | None, where: Mapping[str, Any]) -> Callable[[msgspec.Raw], bool]:
+    decode = msgspec.msgpack.Decoder().decode
+
+    def accepts(body: msgspec.Raw) -> bool:
+        found = decode(body)
+        if not isinstance(found, dict) or any(found.get(name) != value for name, value in wanted.items()):
+            return False
+        if not where:
+            return True
+        inner = found if inside is None else found.get(inside)
+        return isinstance(inner, dict) and all(_at(inner, name) == value for name, value in where.items())
+
+    return accepts
+
+
+def _at(value: Any, path: str) -> Any:
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
