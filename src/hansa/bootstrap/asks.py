@@ -1,0 +1,105 @@
+"""What workers ask the server for: state, calls of other processes, connections, secrets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from hansa.egress.broker import Broker
+from hansa.egress.settings import Settings
+from hansa.errors import CallerError
+from hansa.eventlog.interface import Log
+from hansa.lifecycle.mesh import Mesh
+from hansa.runtime import wire
+from hansa.runtime.engine import DEPTH_MAX, Answer, Engine, Run
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+class Asks:
+    """Answers `wire.Ask`. `mesh` and `engine` come later than this object: the engine needs it first."""
+
+    def __init__(self, log: Log, settings: Settings) -> None:
+        self._log = log
+        self._broker = Broker(settings, on_use=self._used)
+        self._logic: dict[str, str] = {}
+        self.mesh: Mesh | None = None
+        self.engine: Engine | None = None
+
+    async def __call__(self, run: Run, ask: wire.Ask) -> Any:
+        """Raises `HansaError` for what is refused."""
+        answers: dict[str, Callable[[Run, Any, str], Any]] = {
+            "state": self._state,
+            "call": self._call,
+            "connection": self._connection,
+            "secret": self._secret,
+        }
+        return await answers[ask.what](run, ask.arguments, f"{run.id}:{ask.logic}:{ask.number}")
+
+    async def _state(self, run: Run, arguments: Any, _: str) -> Any:
+        operation, name = arguments
+        scope = run.live.state_scope
+        if operation == "get":
+            return await asyncio.to_thread(self._log.get, scope, name)
+        keys = await asyncio.to_thread(lambda: [key for key, _ in self._log.scan(scope)])
+        return [key for key in keys if key.startswith(name)]
+
+    async def _call(self, run: Run, arguments: Any, _: str) -> Any:
+        process, payload, key = arguments
+        assert self.mesh is not None
+        assert self.engine is not None
+        if run.depth >= DEPTH_MAX:
+            raise CallerError(
+                "call.depth", f"Processes call each other more than {DEPTH_MAX} deep", hint="Is it a circle?"
+            )
+        member = process if ":" in process else f"{run.live.product.id}:{process}"
+        live = self.mesh.process(member)
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        source = _encode(wire.Source("call", payload, "application/json", detail={"parent": run.id}))
+        child = Run(live, "call", source, run.principal, lambda a: None if future.done() else future.set_result(a))
+        child.parent, child.depth, child.trace = run.id, run.depth + 1, run.trace
+        child.detail = {"process": run.live.id}
+        child.idempotency_key = f"{run.id}:{key}"
+        child.dry = run.dry
+        self.engine.start(child)
+        answer = await future
+        if answer.headers and "Idempotent-Replay" in answer.headers:
+            answer = await self._earlier(answer.run)
+        if answer.error is not None:
+            return {"error": msgspec.to_builtins(answer.error), "result": None}
+        return {"error": None, "result": answer.result}
+
+    async def _earlier(self, run_id: str) -> Answer:
+        """The answer of a child that an earlier attempt of its parent has called already."""
+        assert self.earlier is not None
+        found: Answer = await self.earlier(run_id)
+        return found
+
+    earlier: Callable[[str], Any] | None = None
+
+    def _used(self, _: str, run: str, connection: str, operation: str, target: str) -> None:
+        if self.engine is not None:
+            self.engine.used(run, self._logic.get(run, ""), connection, operation, target)
+
+    def close(self) -> None:
+        """Closes what connections hold open."""
+        self._broker.close()
+
+    async def _connection(self, run: Run, arguments: Any, key: str) -> Any:
+        name, operation, rest = arguments
+        if run.dry and operation not in ("query", "read", "list"):
+            raise CallerError(
+                "connection.dry", f"A dry run changes nothing outside: {name}.{operation}", hint="Run it for real."
+            )
+        self._logic[run.id] = key.split(":")[1]
+        try:
+            return await self._broker.call(run.live.product.id, run.id, name, operation, rest, key=key)
+        finally:
+            del self._logic[run.id]
+
+    async def _secret(self, run: Run, arguments: Any, _: str) -> Any:
+        secrets = await asyncio.to_thread(self._broker.secrets, run.live.product.id)
+        return sorted(secrets) if arguments[0] == "names" else secrets.get(arguments[1])

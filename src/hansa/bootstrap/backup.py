@@ -1,0 +1,47 @@
+"""A consistent copy of a running Hansa, and putting it back."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, Final
+
+from hansa.errors import CallerError
+from hansa.eventlog.sqlite import SqliteLog
+from hansa.registry.sqlite import SqliteRegistry
+
+_KEPT: Final = ("pepper", "connections.yaml", "secrets.yaml")
+_FOLDERS: Final = ("blobs",)
+
+
+def backup_into(target: Path, data: Path, log: SqliteLog, registry: SqliteRegistry) -> dict[str, Any]:
+    """Copies everything that cannot be made again into the new folder `target`: the log first, so that the copy of the
+    registry knows what it speaks of. Views, environments and unpacked revisions are made again at the next start."""
+    if target.exists():
+        raise CallerError("backup.exists", f"{target} exists already", hint="Name a folder that does not exist.")
+    target.mkdir(parents=True, mode=0o700)
+    log.backup(target / "log.db")
+    registry.backup(target / "registry.db")
+    for name in _KEPT:
+        if (data / name).exists():
+            shutil.copy2(data / name, target / name)
+    for name in _FOLDERS:
+        if (data / name).exists():
+            shutil.copytree(data / name, target / name)
+    files = [path for path in target.rglob("*") if path.is_file()]
+    return {"path": str(target), "files": len(files), "size_bytes": sum(path.stat().st_size for path in files)}
+
+
+def restore_from(source: Path, data: Path) -> dict[str, Any]:
+    """Makes the new data folder `data` out of a backup. Raises `CallerError` (`restore.exists`,
+    `restore.no_backup`)."""
+    if not (source / "log.db").exists() or not (source / "registry.db").exists():
+        raise CallerError("restore.no_backup", f"{source} is not a backup", hint="`hansa backup FOLDER` makes one.")
+    if data.exists() and any(data.iterdir()):
+        raise CallerError(
+            "restore.exists", f"{data} is not empty", hint="Restore into a new folder, then `hansa up --data` with it."
+        )
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shutil.copytree(source, data, dirs_exist_ok=True)
+    files = [path for path in data.rglob("*") if path.is_file()]
+    return {"path": str(data), "files": len(files), "size_bytes": sum(path.stat().st_size for path in files)}

@@ -1,0 +1,164 @@
+"""Builds one running Hansa out of its implementations, and takes it down again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from hansa.access.pepper import load_pepper
+from hansa.access.tokens import Authenticator, TokenIssuer
+from hansa.blobs.folder import FolderBlobs
+from hansa.bootstrap.asks import Asks
+from hansa.bootstrap.backup import backup_into
+from hansa.bootstrap.doctor import examine
+from hansa.bootstrap.schedules import LogStarter, entries
+from hansa.discovery.event_search import EventSearch
+from hansa.discovery.events import EventsView
+from hansa.discovery.lineage import LineageView
+from hansa.discovery.lineage_graph import LineageGraph
+from hansa.discovery.runs import RunHistory, RunsView
+from hansa.egress.settings_file import FileSettings
+from hansa.eventlog.awaitable import AwaitableLog
+from hansa.eventlog.sqlite import SqliteLog
+from hansa.lifecycle.deploy import Deployer
+from hansa.lifecycle.mesh import IDLE_S, Mesh
+from hansa.lifecycle.operations import Operations
+from hansa.outputs.lookup import LookupProjector, lookup_path
+from hansa.registry.sqlite import SqliteRegistry
+from hansa.runtime.engine import Engine
+from hansa.runtime.workshop import Workshop
+from hansa.server.services import Services
+from hansa.triggers.scheduler import Scheduler
+from hansa.views.group import ViewGroup
+from hansa.views.projector import Projector
+
+GRACE_S: Final = 10.0
+REACH_S: Final = 30.0
+VIEWS_GATHER_S: Final = 0.5
+"""Who asks for runs, events or lineage ends the gathering at once: it costs nobody a wait, and saves many switches."""
+LOOKUPS_GATHER_S: Final = 0.01
+"""Logic that looks something up does not wait: this is how far behind its read model is."""
+SWITCH_S: Final = 0.0005
+"""How long a thread keeps the interpreter while another waits for it: the committer must not wait 5 ms (the
+default)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one Hansa is run. `isolation`: strict (the default) refuses to run author code without it, best does what the
+    machine offers, none is for debugging only."""
+
+    data: Path
+    isolation: str = "strict"
+    spares: int = 1
+    idle_s: float = IDLE_S
+
+    @staticmethod
+    def from_environment(data: Path) -> Settings:
+        """`HANSA_ISOLATION`, `HANSA_SPARES` and `HANSA_IDLE_S` where they are set."""
+        return Settings(
+            data,
+            os.environ.get("HANSA_ISOLATION", "strict"),
+            int(os.environ.get("HANSA_SPARES", "1")),
+            float(os.environ.get("HANSA_IDLE_S", str(IDLE_S))),
+        )
+
+
+class Hansa:
+    """A Hansa on one machine: `await open`, use `services`, `await close`."""
+
+    def __init__(self, settings: Settings, version: str, clock_us: Callable[[], int]) -> None:
+        data = settings.data
+        data.mkdir(parents=True, exist_ok=True)
+        self.settings = settings
+        self._log = SqliteLog(data)
+        self._registry = SqliteRegistry(data / "registry.db", clock_us=clock_us)
+        self._pepper = load_pepper(data / "pepper")
+        self._clock_us = clock_us
+        self._version = version
+        self._lookups: dict[str, Path] = {}
+        self.services: Services
+
+    async def open(self) -> Services:
+        """Starts everything; what stood unfinished goes on."""
+        sys.setswitchinterval(SWITCH_S)
+        settings, registry, data = self.settings, self._registry, self.settings.data
+        log = AwaitableLog(self._log, asyncio.get_running_loop())
+        views = ViewGroup(self._log, data / "views.db", [RunsView(), EventsView(), LineageView()])
+        self._projector = Projector([views], gather_s=VIEWS_GATHER_S)
+        self._following = Projector(gather_s=LOOKUPS_GATHER_S)
+        asks = self._asks = Asks(self._log, FileSettings(data, os.environ))
+        engine = Engine(log, asks)
+        workshop = Workshop(data / "scratch", isolation=settings.isolation, spares=settings.spares)
+        blobs = FolderBlobs(data / "blobs")
+        mesh = Mesh(data, log, registry, blobs, workshop, engine, self._lookup, self._reach, idle_s=settings.idle_s)
+        asks.mesh, asks.engine = mesh, engine
+        runs = RunHistory(views.store, self._log)
+        operations = Operations(mesh, engine, registry, runs, self._projector)
+        asks.earlier = operations.answer
+        self._mesh = mesh
+        self._scheduler = Scheduler(LogStarter(log, mesh, engine), clock_us=self._clock_us, sleep=asyncio.sleep)
+        authenticator = Authenticator(registry, self._pepper, clock_us=self._clock_us)
+        for projector in (self._projector, self._following):
+            log.watch("", projector.wake)
+            projector.start()
+        self.services = Services(
+            version=self._version,
+            registry=registry,
+            log=log,
+            mesh=mesh,
+            deployer=Deployer(mesh),
+            engine=engine,
+            authenticator=authenticator,
+            issuer=TokenIssuer(registry, self._pepper, clock_us=self._clock_us),
+            projector=self._projector,
+            following=self._following,
+            runs=runs,
+            events=EventSearch(views.store),
+            lineage=LineageGraph(views.store),
+            lookups=self._lookup,
+            scheduler=self._scheduler,
+            operations=operations,
+            backup=lambda target: asyncio.to_thread(backup_into, target, data, self._log, registry),
+            doctor=lambda: asyncio.to_thread(examine, self._log, registry, views, data),
+        )
+        await mesh.start()
+        mesh.on_change.append(lambda: self._scheduler.replace(entries(mesh)))
+        for key in registry.paused_triggers():
+            self._scheduler.pause(str(key))
+        self._scheduler.replace(entries(mesh))
+        return self.services
+
+    def _lookup(self, port: str) -> Path:
+        file = self._lookups.get(port)
+        if file is None:
+            file = self._lookups[port] = lookup_path(self.settings.data / "lookups", port)
+            self._following.add(LookupProjector(self._log, file, port))
+        return file
+
+    async def _reach(self, port: str) -> None:
+        """Waits until the lookup of a port shows all that is committed."""
+        self._lookup(port)
+        await self._following.reach(self._log.now(), REACH_S, port)
+
+    async def close(self) -> None:
+        """Lets runs end, then closes every store. Nothing acknowledged is lost by not calling this."""
+        await self._scheduler.close()
+        await self._mesh.stop(GRACE_S)
+        await asyncio.to_thread(self._projector.stop)
+        await asyncio.to_thread(self._following.stop)
+        await asyncio.to_thread(self._log.stop)
+        await asyncio.to_thread(self._asks.close)
+        self.services.authenticator.flush()
+        self._registry.close()
+
+
+def now_us() -> int:
+    """Microseconds since 1970."""
+    return time.time_ns() // 1000

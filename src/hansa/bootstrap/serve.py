@@ -1,0 +1,95 @@
+"""`hansa up`: a Hansa behind HTTP, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+import uvloop
+
+from hansa.access.principal import SYSTEM, Scope
+from hansa.access.tokens import LIFETIME_MAX_S
+from hansa.bootstrap.hansa import Hansa, Settings, now_us
+from hansa.errors import OperatorError
+from hansa.registry.values import Account
+from hansa.server.app import App
+from hansa.server.services import Services
+
+ADMIN: Final = "admin"
+CLIENT_FILE: Final = "client.json"
+
+Ready = Callable[[Services, str, str], Awaitable[None]]
+"""Told the services, the URL and the admin's token once calls are answered."""
+
+
+def serve(data: Path, host: str, port: int, *, ready: Ready) -> None:
+    """Runs a Hansa on the folder `data` until SIGINT or SIGTERM. Raises `OperatorError` (`store.locked`,
+    `port.taken`)."""
+    uvloop.run(_serve(Settings.from_environment(data.absolute()), host, port, ready))
+
+
+async def _serve(settings: Settings, host: str, port: int, ready: Ready) -> None:
+    listening = _listen(host, port)
+    hansa = Hansa(settings, version("hansa"), now_us)
+    services = await hansa.open()
+    try:
+        config = uvicorn.Config(
+            App(services), log_config=None, access_log=False, lifespan="off", loop="none", http="httptools", ws="none",
+            proxy_headers=False, server_header=False, date_header=True, timeout_graceful_shutdown=5,
+        )  # fmt: skip
+        server = uvicorn.Server(config)
+        url = f"http://{host}:{listening.getsockname()[1]}"
+        token = await asyncio.to_thread(admin_token, services, settings.data, url)
+        answering = asyncio.create_task(server.serve([listening]))
+        telling = asyncio.create_task(_tell(server, ready, services, url, token))
+        await answering
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+    finally:
+        await hansa.close()
+
+
+async def _tell(server: uvicorn.Server, ready: Ready, services: Services, url: str, token: str) -> None:
+    while not server.started:
+        await asyncio.sleep(0.01)
+    await ready(services, url, token)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    found = socket.socket()
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((host, port))
+    except OSError as failure:
+        found.close()
+        raise OperatorError(
+            "port.taken",
+            f"{host}:{port} cannot be listened on: {failure.strerror}",
+            hint="Choose another: `hansa up --port N`.",
+        ) from failure
+    return found
+
+
+def admin_token(services: Services, data: Path, url: str) -> str:
+    """The token in `client.json`, made at the first start; it is readable by the owner of the folder only."""
+    file = data / CLIENT_FILE
+    if file.exists():
+        token = str(json.loads(file.read_text())["token"])
+    else:
+        services.registry.put_account(SYSTEM.id, Account(ADMIN, "person", "Administrator", "", admin=True))
+        issued = services.issuer.issue(SYSTEM.id, ADMIN, "first start", [Scope.ADMIN], lifetime_s=LIFETIME_MAX_S)
+        token = issued.text
+    part = file.with_suffix(f".{secrets.token_hex(4)}")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as out:
+        json.dump({"url": url, "token": token}, out)
+    part.replace(file)
+    return token

@@ -1,0 +1,191 @@
+"""Plan, deploy, roll back and retire. Nothing changes unless all of it does: old or new, never a mix."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import msgspec
+
+from hansa.blobs.bundle import pack, unpack
+from hansa.contracts.odps import read_product
+from hansa.errors import AuthorError, CallerError, HansaError
+from hansa.lifecycle.changes import Change, changes
+from hansa.lifecycle.mesh import Mesh
+from hansa.model.product import (
+    HttpTrigger,
+    OnceTrigger,
+    PortTrigger,
+    ProcessSpec,
+    ProductSpec,
+    ProductState,
+    ScheduleTrigger,
+    Trigger,
+)
+from hansa.registry.values import Deployed
+from hansa.runtime.pool import Pool, Worker
+from hansa.sdk.finding import Finding, plan_error
+from hansa.triggers import schedule
+from hansa.triggers.routes import check_taken
+
+Progress = Callable[[str], None]
+REVISION_CHARS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A revision that was loaded and checked. `worker` already serves it."""
+
+    spec: ProductSpec
+    hash: str
+    bundle: bytes
+    pool: Pool
+    changes: list[Change]
+
+
+def _timed(process: ProcessSpec, trigger: Trigger) -> Finding | None:
+    """What is wrong with a schedule, said at plan and not each time that it should fire."""
+    if not isinstance(trigger, ScheduleTrigger | OnceTrigger):
+        return None
+    try:
+        schedule.check(trigger)
+    except HansaError as wrong:
+        return Finding(wrong.code, wrong.message, wrong.hint, process.file, process.line)
+    return None
+
+
+class Deployer:
+    """Deployments of one mesh, one at a time per product."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def plan(self, product: str, bundle: bytes, progress: Progress = lambda _: None) -> Planned:
+        """Loads the bundle in a worker and compares it with what is live. Raises `PlanError` with all findings."""
+        mesh = self._mesh
+        folder = await asyncio.to_thread(self._unpacked, bundle)
+        declared = await asyncio.to_thread(read_product, folder)
+        if declared.id != product:
+            raise AuthorError(
+                "product.other_id",
+                f"The folder is of {declared.id}, not of {product}",
+                hint="Deploy it under the id that stands in its product.yaml.",
+            )
+        serve = await mesh.to_serve(product, folder.name, folder, declared, progress)
+        holder: list[Worker] = []
+        pool = mesh.pool(serve)
+        link, loaded = await mesh.workshop.worker(
+            serve, lambda message: pool.heard(holder[0], message), lambda: pool.lost(holder)
+        )
+        holder.append(pool.adopt(link))
+        spec = msgspec.msgpack.decode(loaded.spec, type=ProductSpec)
+        live = mesh.products.get(product)
+        try:
+            self._check(spec)
+        except HansaError:
+            await pool.drain()
+            raise
+        return Planned(spec, folder.name, bundle, pool, changes(live.spec if live else None, spec))
+
+    def _unpacked(self, bundle: bytes) -> Path:
+        """The folder of a bundle's files, named by the short hash of their content: the revision."""
+        root = self._mesh.data / "revisions"
+        root.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=root, prefix=".plan-") as scratch:
+            folder = Path(scratch) / "files"
+            unpack(bundle, folder)
+            target = root / pack(folder).hash[:REVISION_CHARS]
+            if not target.exists():
+                folder.rename(target)
+        return target
+
+    def _check(self, spec: ProductSpec) -> None:
+        """What only the mesh as a whole can tell."""
+        mesh = self._mesh
+        others = [other for other in mesh.specs() if other.id != spec.id]
+        check_taken(spec, others)
+        known = {port.id for other in [*others, spec] for port in other.outputs}
+        findings = [
+            Finding("port.unknown", f"The input {i.name} reads {i.port}, which nobody publishes", file="product.yaml")
+            for i in spec.inputs
+            if i.port not in known
+        ]
+        findings += [
+            Finding("port.unknown", f"{p.name} follows {t.port}, which nobody publishes", file=p.file, line=p.line)
+            for p in spec.processes
+            for t in p.triggers
+            if isinstance(t, PortTrigger) and t.port not in known
+        ]
+        findings += [finding for p in spec.processes for t in p.triggers if (finding := _timed(p, t)) is not None]
+        if findings:
+            raise plan_error(findings)
+
+    async def deploy(
+        self, actor: str, product: str, bundle: bytes, *, note: str = "", progress: Progress = lambda _: None
+    ) -> dict[str, Any]:
+        """Makes the bundle live. What is the same as the live revision makes no new one."""
+        begun = time.monotonic()
+        async with self._locks.setdefault(product, asyncio.Lock()):
+            planned = await self.plan(product, bundle, progress)
+            mesh = self._mesh
+            blob = await asyncio.to_thread(mesh.blobs.put, bundle)
+            deployed = await asyncio.to_thread(mesh.registry.deploy, actor, planned.spec, planned.hash, blob, note)
+            if deployed.previous == planned.hash and product in mesh.products:
+                await planned.pool.drain()
+            else:
+                await mesh.activate(deployed.revision, planned.pool)
+        return self._told(deployed, planned.changes, time.monotonic() - begun)
+
+    def _told(self, deployed: Deployed, made: list[Change], seconds: float) -> dict[str, Any]:
+        spec = deployed.revision.spec
+        return {
+            "product": spec.id,
+            "revision": deployed.revision.hash,
+            "number": deployed.revision.number,
+            "created": deployed.created,
+            "previous": deployed.previous,
+            "routes": [
+                {"method": t.method, "path": t.path, "process": p.name, "public": t.public, "body": t.body}
+                for p in spec.processes
+                for t in p.triggers
+                if isinstance(t, HttpTrigger)
+            ],
+            "ports": [port.id for port in spec.outputs],
+            "processes": [f"{spec.id}:{p.name}" for p in spec.processes],
+            "changes": msgspec.to_builtins(made),
+            "seconds": round(seconds, 3),
+        }
+
+    async def rollback(self, actor: str, product: str, to: str | None = None) -> dict[str, Any]:
+        """Serves an earlier revision again: code, contract and triggers."""
+        begun = time.monotonic()
+        async with self._locks.setdefault(product, asyncio.Lock()):
+            before = self._mesh.registry.product(product).live.spec
+            deployed = await asyncio.to_thread(self._mesh.registry.rollback, actor, product, to)
+            await self._mesh.activate(deployed.revision)
+        return self._told(deployed, changes(before, deployed.revision.spec), time.monotonic() - begun)
+
+    async def retire(self, actor: str, product: str) -> dict[str, Any]:
+        """Ends a product. Refused while another product reads one of its ports (`product.in_use`)."""
+        async with self._locks.setdefault(product, asyncio.Lock()):
+            known = self._mesh.registry.product(product)
+            ports = {port.id for port in known.live.spec.outputs}
+            readers = sorted(
+                spec.id for spec in self._mesh.specs() if spec.id != product and ports & {i.port for i in spec.inputs}
+            )
+            if readers:
+                raise CallerError(
+                    "product.in_use",
+                    f"{product} is read by {', '.join(readers)}",
+                    hint="They must stop reading its ports first.",
+                    details={"readers": readers, "status": 409},
+                )
+            await asyncio.to_thread(self._mesh.registry.retire, actor, product)
+            await self._mesh.deactivate(product)
+        return {"product": product, "state": ProductState.RETIRED.value}

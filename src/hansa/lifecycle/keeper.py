@@ -1,0 +1,64 @@
+"""What has to be done now and then: the audit goes into the log, retention takes what is older than its port keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Final
+
+import msgspec
+
+from hansa.errors import HansaError
+from hansa.eventlog.awaitable import AwaitableLog
+from hansa.eventlog.interface import Advance, Append, CommitSet, Log, encode_entry
+from hansa.model.run import AUDIT_TOPIC
+from hansa.registry.interface import Registry
+
+MIRROR_S: Final = 1.0
+RETAIN_S: Final = 60.0
+_GROUP: Final = "audit"
+_report = logging.getLogger("hansa.lifecycle")
+
+
+class Keeper:
+    """Runs beside the server until it is cancelled. What fails is reported and tried again."""
+
+    def __init__(self, log: AwaitableLog, registry: Registry) -> None:
+        self._log = log
+        self._registry = registry
+
+    async def run(self) -> None:
+        """Never returns."""
+        retained_at = 0.0
+        while True:
+            try:
+                while await self.mirror():
+                    pass
+                if time.monotonic() - retained_at > RETAIN_S:
+                    retained_at = time.monotonic()
+                    await asyncio.to_thread(retain, self._log.log, time.time_ns() // 1000)
+            except HansaError as failure:
+                _report.warning("housekeeping waits: %s", failure)
+            await asyncio.sleep(MIRROR_S)
+
+    async def mirror(self) -> int:
+        """Brings the next entries of the audit into the log, each once and in order; how many."""
+        behind = self._log.log.position(_GROUP, AUDIT_TOPIC, 0) or 0
+        entries = await asyncio.to_thread(self._registry.audit_after, behind)
+        if not entries:
+            return 0
+        data = b"".join(encode_entry(entry.target, msgspec.to_builtins(entry)) for entry in entries)
+        append = Append(AUDIT_TOPIC, 0, len(entries), data, {})
+        advance = Advance(_GROUP, AUDIT_TOPIC, 0, entries[-1].seq, behind)
+        await self._log.commit(CommitSet(appends=(append,), advances=(advance,)))
+        return len(entries)
+
+
+def retain(log: Log, now_us: int) -> None:
+    """Trims every topic to what its configuration keeps."""
+    for topic, config in log.topics().items():
+        if config.retention_s is None:
+            continue
+        for partition in range(config.partitions):
+            log.trim(topic, partition, log.find(topic, partition, now_us - int(config.retention_s * 1e6)))

@@ -1,0 +1,305 @@
+"""The live mesh: which revision of each product is served, by which workers, started by which triggers.
+
+Everything here belongs to the server's event loop. What must be decided consistently is the registry's; what is here
+can be built anew from it at any start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from hansa.blobs.bundle import unpack
+from hansa.blobs.interface import Blobs
+from hansa.contracts.odps import read_product
+from hansa.errors import CallerError, HansaError
+from hansa.eventlog.awaitable import AwaitableLog
+from hansa.eventlog.interface import TopicConfig
+from hansa.lifecycle.keeper import Keeper
+from hansa.model.ids import did_you_mean
+from hansa.model.product import EventTrigger, OutputPortSpec, PortKind, PortTrigger, ProductSpec, ProductState
+from hansa.model.run import AUDIT_TOPIC, EVENTS_TOPIC, RUNS_TOPIC
+from hansa.registry.interface import Registry
+from hansa.registry.values import Revision, TriggerKey
+from hansa.runtime.engine import Engine
+from hansa.runtime.environment import EnvironmentBuilder
+from hansa.runtime.live import LiveProcess, LiveProduct
+from hansa.runtime.pool import WATCH_S, Pool
+from hansa.runtime.workshop import Revision as ToServe
+from hansa.runtime.workshop import Workshop, cpu_count
+from hansa.runtime.zygote import LibrarySet
+from hansa.triggers.routes import Routes
+from hansa.triggers.subscriptions import Subscription, group_of
+
+_report = logging.getLogger("hansa.lifecycle")
+BASE_MODULES: Final = ("msgspec", "hansa", "hansa.runtime.worker", "hansa.runtime.isolation", "sqlite3")
+IDLE_S: Final = 300.0
+BASE: Final = LibrarySet("base", preload=BASE_MODULES)
+
+
+class Mesh:
+    """Live products by id. `engine`, `routes` and `products` are what the server's routes use."""
+
+    def __init__(
+        self,
+        data: Path,
+        log: AwaitableLog,
+        registry: Registry,
+        blobs: Blobs,
+        workshop: Workshop,
+        engine: Engine,
+        lookups: Callable[[str], Path],
+        reach: Callable[[str], Awaitable[None]],
+        *,
+        idle_s: float = IDLE_S,
+    ) -> None:
+        self.data = data
+        self.log = log
+        self.registry = registry
+        self.blobs = blobs
+        self.workshop = workshop
+        self.engine = engine
+        self.environments = EnvironmentBuilder(data / "environments")
+        self.products: dict[str, LiveProduct] = {}
+        self.routes = Routes(())
+        self.failures: dict[str, HansaError] = {}
+        self._lookups = lookups
+        self._reach = reach
+        self._idle_s = idle_s
+        self._subscriptions: dict[str, list[Subscription]] = {}
+        self._executor = ThreadPoolExecutor(2, "hansa-read")
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.on_change: list[Callable[[], None]] = []
+
+    # Starting and stopping
+
+    async def start(self) -> None:
+        """Serves the live revision of every product, without starting a worker, and takes up unfinished runs."""
+        for topic in (RUNS_TOPIC, EVENTS_TOPIC, AUDIT_TOPIC):
+            self.log.log.declare(topic, TopicConfig())
+        self.spawn(self._watch())
+        self.spawn(Keeper(self.log, self.registry).run())
+        live = [p for p in self.registry.search(limit=100_000).products if p.state is not ProductState.RETIRED]
+        for product in live:
+            self.declare(product.live.spec)
+        for product in live:
+            try:
+                await self.activate(product.live)
+            except HansaError as failure:
+                self.failures[product.id] = failure
+                _report.error("%s is not served: %s", product.id, failure)
+        self.engine.recover(self.find)
+
+    async def stop(self, grace_s: float) -> None:
+        """Ends the triggers, lets runs finish for at most `grace_s`, and ends the workers."""
+        for subscriptions in self._subscriptions.values():
+            for subscription in subscriptions:
+                await subscription.close()
+        await self.engine.close(grace_s)
+        for task in list(self._tasks):
+            task.cancel()
+        for task in list(self._tasks):
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+        await self.workshop.close()
+        self._executor.shutdown(wait=False)
+
+    def spawn(self, work: Any) -> asyncio.Task[Any]:
+        """Runs something beside; what it raises is reported."""
+        task: asyncio.Task[Any] = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _report.error("background work failed", exc_info=task.exception())
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_S)
+            now_ns = time.monotonic_ns()
+            for product in list(self.products.values()):
+                product.pool.watch(now_ns)
+
+    # Finding
+
+    def find(self, product: str, process: str) -> LiveProcess | None:
+        """The live process, or None."""
+        live = self.products.get(product)
+        return None if live is None else live.processes.get(process)
+
+    def process(self, member: str) -> LiveProcess:
+        """The live process of the id `domain.product:name`. Raises `CallerError` (`product.unknown`,
+        `process.unknown`)."""
+        product, _, name = member.partition(":")
+        live = self.product(product)
+        found = live.processes.get(name)
+        if found is None:
+            raise CallerError(
+                "process.unknown",
+                f"{product} has no process {name!r}",
+                hint=did_you_mean(name, live.processes) or f"It has {', '.join(live.processes) or 'none'}.",
+            )
+        return found
+
+    def product(self, product: str) -> LiveProduct:
+        """The live product. Raises `CallerError` (`product.unknown`, `product.retired`), or why it cannot be served."""
+        live = self.products.get(product)
+        if live is not None:
+            return live
+        if product in self.failures:
+            raise self.failures[product]
+        known = self.registry.product(product)
+        raise CallerError(
+            f"product.{known.state.value}", f"{product} is {known.state.value}", hint="It answers no more."
+        )
+
+    def port(self, port: str) -> OutputPortSpec:
+        """The live output port of that id. Raises `CallerError("port.unknown")`."""
+        live = self.products.get(port.partition("/")[0])
+        found = None if live is None else live.spec.output(port)
+        if found is None:
+            known = [p.id for product in self.products.values() for p in product.spec.outputs]
+            raise CallerError(
+                "port.unknown",
+                f"There is no port {port!r}",
+                hint=did_you_mean(port, known) or "`hansa products` lists what there is.",
+            )
+        return found
+
+    def specs(self) -> list[ProductSpec]:
+        """The specs of all live products."""
+        return [live.spec for live in self.products.values()]
+
+    def followers(self, port: str) -> list[tuple[str, str]]:
+        """(process, group) of every subscription to a port."""
+        return [
+            (live.id, group_of(live, trigger))
+            for product in self.products.values()
+            for live in product.processes.values()
+            for trigger in live.spec.triggers
+            if isinstance(trigger, PortTrigger) and trigger.port == port
+        ]
+
+    # Serving a revision
+
+    def folder(self, revision: Revision) -> Path:
+        """The unpacked files of a revision; unpacked now if they are not there."""
+        folder = self.data / "revisions" / revision.hash
+        if not folder.exists():
+            unpack(self.blobs.get(revision.bundle), folder)
+        return folder
+
+    async def to_serve(
+        self, product: str, revision: str, folder: Path, declared: ProductSpec, progress: Callable[[str], None]
+    ) -> ToServe:
+        """What workers of a revision need; builds its environment first where it has requirements."""
+        libraries = BASE
+        if declared.requirements:
+            loop = asyncio.get_running_loop()
+            build = self.environments.ensure
+            made = await loop.run_in_executor(None, build, declared.requirements, progress)
+            libraries = LibrarySet(made.key, path=(str(made.path),), preload=(*BASE_MODULES, *made.modules))
+        await self.workshop.prepare(libraries)
+        return ToServe(product, revision, folder, declared, libraries, self.lookup_paths(declared))
+
+    def lookup_paths(self, spec: ProductSpec) -> dict[str, str]:
+        """The read models that a product may look into: its inputs, and its own ports."""
+        ports = {i.port for i in spec.inputs} | {o.id for o in spec.outputs}
+        keyed = [p for p in ports if (found := self._keyed(p, spec)) is not None and found.contract.key]
+        return {port: str(self._lookups(port)) for port in keyed}
+
+    def _keyed(self, port: str, spec: ProductSpec) -> OutputPortSpec | None:
+        own = spec.output(port)
+        if own is not None:
+            return own if own.kind is PortKind.LOOKUP else None
+        live = self.products.get(port.partition("/")[0])
+        return None if live is None else live.spec.output(port)
+
+    def declare(self, spec: ProductSpec) -> None:
+        """The topics of a product's ports."""
+        for port in spec.outputs:
+            self.log.log.declare(port.id, TopicConfig(port.partitions, port.retention_s))
+            if port.kind is PortKind.LOOKUP:
+                self._lookups(port.id)
+
+    def pool(self, serve: ToServe) -> Pool:
+        """The pool of a revision, without a worker yet."""
+        limit = min(serve.declared.limits.workers_max, max(cpu_count(), 1) * 2)
+        return Pool(
+            lambda on_message, on_lost: self.workshop.worker(serve, on_message, on_lost),
+            workers_max=limit,
+            idle_s=self._idle_s,
+            on_failure=lambda failure: _report.error("no worker for %s: %s", serve.product, failure),
+        )
+
+    async def activate(self, revision: Revision, pool: Pool | None = None) -> None:
+        """Makes a revision the one that is served: from one call to the next, old or new, never a mix."""
+        spec = revision.spec
+        self.declare(spec)
+        if pool is None:
+            folder = self.folder(revision)
+            declared = read_product(folder)
+            pool = self.pool(await self.to_serve(spec.id, revision.hash, folder, declared, lambda _: None))
+        old = self.products.get(spec.id)
+        self.products[spec.id] = LiveProduct(spec, revision.hash, pool)
+        self.failures.pop(spec.id, None)
+        await self._changed(spec.id)
+        if old is not None:
+            self.spawn(old.pool.drain())
+
+    async def deactivate(self, product: str) -> None:
+        """Serves a product no more."""
+        old = self.products.pop(product, None)
+        await self._changed(product)
+        if old is not None:
+            self.spawn(old.pool.drain())
+
+    async def _changed(self, product: str) -> None:
+        self.routes = Routes((live.spec, live.processes) for live in self.products.values())
+        await self.resubscribe(product)
+        for told in self.on_change:
+            told()
+
+    def _seen(self, process: LiveProcess) -> Callable[[], Awaitable[None]]:
+        """Waits until the lookups that a process reads show all that is committed, or raises `view.behind`."""
+        spec = process.product.spec
+        ports = [port for port in process.spec.reads if port in self.lookup_paths(spec)]
+
+        async def seen() -> None:
+            for port in ports:
+                await self._reach(port)
+
+        return seen
+
+    async def resubscribe(self, product: str) -> None:
+        """Ends the subscriptions of a product and begins those of its live revision that are not paused."""
+        for subscription in self._subscriptions.pop(product, []):
+            await subscription.close()
+        live = self.products.get(product)
+        if live is None:
+            return
+        paused = self.registry.paused_triggers()
+        opened = self._subscriptions.setdefault(product, [])
+        for process in live.processes.values():
+            for index, trigger in enumerate(process.spec.triggers):
+                if not isinstance(trigger, PortTrigger | EventTrigger):
+                    continue
+                if TriggerKey(product, process.spec.name, index) in paused:
+                    continue
+                if isinstance(trigger, PortTrigger) and trigger.port not in self.log.log.topics():
+                    _report.warning("%s waits for %s, which nobody publishes yet", process.id, trigger.port)
+                    continue
+                subscription = Subscription(
+                    self.log, self.engine, process, trigger, self._executor, self._seen(process)
+                )
+                await subscription.open()
+                opened.append(subscription)

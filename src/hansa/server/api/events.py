@@ -1,0 +1,229 @@
+"""Events from outside and to outside, lineage."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import msgspec
+from starlette.routing import Route
+
+from hansa.access.decide import HANSA, Action
+from hansa.discovery.event_pattern import PatternQuery
+from hansa.discovery.event_search import CountQuery, EventQuery, condition_of
+from hansa.discovery.lineage_graph import declared
+from hansa.errors import CallerError
+from hansa.eventlog.interface import Append, Claim, CommitSet, as_array, encode_entry
+from hansa.model.run import EVENTS_TOPIC
+from hansa.server.api.base import Asked, Endpoint, json_response, sse, sse_event
+from hansa.server.merge import rfc3339
+from hansa.views.condition import dig, matches
+from hansa.views.times import parse_time
+
+SEEN_S: Final = 10.0
+KNOWN_S: Final = 7 * 24 * 3600
+"""How long the id of an event from outside is known."""
+
+
+class CloudEvent(msgspec.Struct):
+    """CloudEvents 1.0.2, structured mode. Extensions are taken and kept in the payload's place only where named
+    here."""
+
+    id: str
+    source: str
+    type: str
+    specversion: str = "1.0"
+    subject: str | None = None
+    time: str | None = None
+    datacontenttype: str | None = None
+    data: Any = None
+    partitionkey: str | None = None
+
+
+def routes(endpoint: Endpoint) -> list[Route]:
+    return [
+        endpoint.route("POST", "/events", emit),
+        endpoint.route("GET", "/events", find),
+        endpoint.route("POST", "/events/search", search),
+        endpoint.route("POST", "/events/count", count),
+        endpoint.route("POST", "/events/patterns", patterns),
+        endpoint.route("GET", "/events/follow", follow),
+        endpoint.route("GET", "/lineage", lineage),
+    ]
+
+
+async def emit(asked: Asked) -> Any:
+    """Takes CloudEvents, one (structured or binary) or a batch; durable before the answer. The same id from the same
+    source is taken once within a week."""
+    asked.allow(Action.EVENT_EMIT)
+    events = _cloud_events(asked, await asked.body())
+    now_us = time.time_ns() // 1000
+    sets = [_taken_once(event, asked.principal.id, now_us, at) for at, event in enumerate(events)]
+    told = await asyncio.gather(*[_commit(asked, commit) for commit in sets])
+    token = asked.services.log.log.now()
+    found = {
+        "ids": [e.id for e in events],
+        "duplicates": [e.id for e, new in zip(events, told, strict=True) if not new],
+    }
+    return json_response({**found, "token": token}, 202, {"hansa-token": token})
+
+
+def _taken_once(event: CloudEvent, principal: str, now_us: int, at: int) -> CommitSet:
+    """The event and the claim of its id, which its source may use once within `KNOWN_S` (CloudEvents 1.0.2, `id`)."""
+    entry = encode_entry(event.partitionkey or event.source, _body(event, principal, now_us, at))
+    claim = Claim("events", f"{event.source}\n{event.id}", b"", now_us + KNOWN_S * 1_000_000)
+    return CommitSet(appends=(Append(EVENTS_TOPIC, 0, 1, entry, {"from": principal}),), claims=(claim,))
+
+
+async def _commit(asked: Asked, commit: CommitSet) -> bool:
+    """False where the event was taken before."""
+    try:
+        await asked.services.log.commit(commit)
+    except CallerError as refusal:
+        if refusal.code != "claim.taken":
+            raise
+        return False
+    return True
+
+
+def _cloud_events(asked: Asked, body: bytes) -> list[CloudEvent]:
+    kind = asked.request.headers.get("content-type", "").partition(";")[0].strip()
+    try:
+        if kind == "application/cloudevents-batch+json":
+            found = msgspec.json.decode(body, type=list[CloudEvent])
+        elif "ce-id" in asked.request.headers:
+            found = [_binary(asked, kind, body)]
+        else:
+            found = [msgspec.json.decode(body, type=CloudEvent)]
+    except msgspec.ValidationError as failure:
+        hint = "CloudEvents 1.0 need id, source and type."
+        raise CallerError("event.malformed", str(failure), hint=hint, details={"status": 422}) from None
+    except msgspec.DecodeError as failure:
+        raise CallerError("body.not_json", f"The body is not JSON: {failure}", hint="Send a CloudEvent.") from None
+    for event in found:
+        if event.specversion != "1.0" or not event.id or not event.source or not event.type:
+            raise CallerError(
+                "event.malformed",
+                f"specversion {event.specversion!r}, id {event.id!r}, source {event.source!r}, type {event.type!r}",
+                hint="CloudEvents 1.0 need specversion 1.0 and an id, a source and a type that are not empty.",
+                details={"status": 422},
+            )
+    return found
+
+
+def _binary(asked: Asked, kind: str, body: bytes) -> CloudEvent:
+    headers = {n[3:]: v for n, v in asked.request.headers.items() if n.startswith("ce-")}
+    data: Any = body.decode("utf-8", "replace") if body else None
+    if body and "json" in kind:
+        data = msgspec.json.decode(body)
+    return msgspec.convert({**headers, "data": data, "datacontenttype": kind or None}, CloudEvent)
+
+
+def _body(event: CloudEvent, principal: str, now_us: int, at: int) -> dict[str, Any]:
+    return {
+        "id": event.id, "name": event.type, "source": event.source, "target": event.subject, "payload": event.data,
+        "time_us": parse_time(event.time) if event.time else now_us, "run": None, "product": None, "process": None,
+        "logic": None, "revision": None, "principal": principal, "seq": at,
+    }  # fmt: skip
+
+
+async def _seen(asked: Asked) -> None:
+    """Waits until what the caller wrote can be seen; without a token, everything that is committed now."""
+    token = asked.query("token") or asked.services.log.log.now()
+    await asked.services.projector.reach(token, SEEN_S, "events")
+
+
+async def find(asked: Asked) -> Any:
+    """Events by a query in text: `name=OrderPlaced and payload.amount>100`."""
+    asked.allow(Action.EVENT_READ, HANSA)
+    await _seen(asked)
+    query = EventQuery(asked.query("q"), size=asked.number("limit", 50) or 50, after=asked.query("after"), total=True)
+    page = await asyncio.to_thread(asked.services.events.find, query)
+    return {"items": page.events, "next": page.next, "total": page.total}
+
+
+async def search(asked: Asked) -> Any:
+    """Events by a query in JSON, with sorting and paging."""
+    asked.allow(Action.EVENT_READ, HANSA)
+    query = await asked.json(EventQuery)
+    await _seen(asked)
+    page = await asyncio.to_thread(asked.services.events.find, query)
+    return {"items": page.events, "next": page.next, "total": page.total}
+
+
+async def count(asked: Asked) -> Any:
+    """How many events there are in each group."""
+    asked.allow(Action.EVENT_READ, HANSA)
+    query = await asked.json(CountQuery)
+    await _seen(asked)
+    return {"buckets": await asyncio.to_thread(asked.services.events.count, query)}
+
+
+async def patterns(asked: Asked) -> Any:
+    """Sequences of events: A, then B within a time, sharing a key."""
+    asked.allow(Action.EVENT_READ, HANSA)
+    query = await asked.json(PatternQuery)
+    await _seen(asked)
+    return await asyncio.to_thread(asked.services.events.sequences, query)
+
+
+async def follow(asked: Asked) -> Any:
+    """Events as they are committed: server-sent events, resumable by `Last-Event-ID`."""
+    asked.allow(Action.EVENT_READ, HANSA)
+    last = asked.request.headers.get("last-event-id")
+    end = asked.services.log.log.bounds(EVENTS_TOPIC, 0)[1]
+    position = int(last) + 1 if last and last.isdecimal() else end
+    return sse(_events(asked, condition_of(asked.query("q")), position))
+
+
+async def _events(asked: Asked, condition: Any, position: int) -> AsyncIterator[bytes]:
+    log = asked.services.log
+    decode = msgspec.msgpack.Decoder(list[tuple[str | None, dict[str, Any] | None]]).decode
+    woken = asyncio.Event()
+    stop = log.watch(EVENTS_TOPIC, woken.set)
+    try:
+        while True:
+            woken.clear()
+            for chunk in await asyncio.to_thread(log.log.read, EVENTS_TOPIC, 0, position):
+                for at, (_, body) in enumerate(decode(as_array(chunk.entries, chunk.count)), chunk.base):
+                    if at >= position and body is not None and matches(condition, _getter(body)):
+                        yield sse_event("event", {**body, "time": rfc3339(body["time_us"])}, str(at))
+                position = chunk.end
+            try:
+                await asyncio.wait_for(woken.wait(), 15.0)
+            except TimeoutError:
+                yield b": still here\n\n"
+    finally:
+        stop()
+
+
+def _getter(body: dict[str, Any]) -> Any:
+    return lambda field: body.get("time_us") if field == "time" else dig(body, field.split("."))
+
+
+async def lineage(asked: Asked) -> Any:
+    """What a node comes from and leads to."""
+    asked.allow(Action.CATALOGUE_READ)
+    node = asked.query("node")
+    if node is None:
+        raise CallerError("query.malformed", "Which node?", hint="?node=operations.flights", details={"status": 422})
+    direction: Any = asked.query("direction", "both")
+    if direction not in ("up", "down", "both"):
+        raise CallerError(
+            "query.malformed", f"direction={direction!r}", hint="up, down or both", details={"status": 422}
+        )
+    await asked.services.projector.reach(asked.services.log.log.now(), SEEN_S, "lineage")
+    at = asked.query("at")
+    edges = [] if at else declared(asked.services.mesh.specs())
+    return await asyncio.to_thread(
+        lambda: asked.services.lineage.graph(
+            node,
+            direction,
+            asked.number("depth", 3) or 3,
+            at_us=parse_time(at) if at else None,
+            event=asked.query("event"),
+            declared=edges,
+        )
+    )

@@ -1,0 +1,165 @@
+"""Products: find, plan, deploy, roll back, retire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
+
+from hansa.access.decide import HANSA, Action
+from hansa.errors import HansaError
+from hansa.model.product import ProductState
+from hansa.registry.values import Product, Revision
+from hansa.server.api.base import Asked, Endpoint
+from hansa.server.merge import rfc3339
+from hansa.server.problems import problem
+
+
+class Rollback(msgspec.Struct, forbid_unknown_fields=True):
+    """`to` is a revision's hash; without it, the one before the live one."""
+
+    to: str | None = None
+
+
+def routes(endpoint: Endpoint) -> list[Route]:
+    return [
+        endpoint.route("GET", "/products", find),
+        endpoint.route("GET", "/products/{product}", show),
+        endpoint.route("GET", "/products/{product}/revisions", revisions),
+        endpoint.route("POST", "/products/{product}/plan", plan),
+        endpoint.route("POST", "/products/{product}/deploy", deploy),
+        endpoint.route("POST", "/products/{product}/rollback", rollback),
+        endpoint.route("POST", "/products/{product}/retire", retire),
+    ]
+
+
+async def find(asked: Asked) -> Any:
+    """Products by text, tag, owner, domain and state."""
+    asked.allow(Action.CATALOGUE_READ, HANSA)
+    state = asked.query("state")
+    found = await asyncio.to_thread(
+        asked.services.registry.search,
+        asked.query("text", "") or "",
+        tag=asked.query("tag"),
+        owner=asked.query("owner"),
+        domain=asked.query("domain"),
+        state=ProductState(state) if state in set(ProductState) else None,
+        limit=asked.number("limit", 50, most=1000) or 50,
+        offset=asked.number("offset", 0) or 0,
+    )
+    return {"items": [summary(product) for product in found.products], "hint": found.suggestion}
+
+
+def summary(product: Product) -> dict[str, Any]:
+    """A product in one line."""
+    spec = product.live.spec
+    return {
+        "id": product.id, "name": spec.name, "description": spec.description, "domain": spec.domain,
+        "owner": spec.owner,
+        "tags": spec.tags, "state": product.state, "version": spec.version, "revision": product.live.hash,
+        "ports": [port.id for port in spec.outputs], "processes": [process.name for process in spec.processes],
+        "use_cases": sorted({p.use_case for p in spec.processes if p.use_case}),
+        "deployed_at": rfc3339(product.live.time_us), "deployed_by": product.live.actor,
+    }  # fmt: skip
+
+
+async def show(asked: Asked) -> Any:
+    """A product with its spec, its workers and what it reads and who reads it."""
+    product = asked.path("product")
+    asked.allow(Action.CATALOGUE_READ, asked.of(product))
+    found = await asyncio.to_thread(asked.services.registry.product, product)
+    live = asked.services.mesh.products.get(product)
+    readers = sorted(
+        {
+            s.id
+            for s in asked.services.mesh.specs()
+            for i in s.inputs
+            if i.port.partition("/")[0] == product and s.id != product
+        }
+    )
+    failure = asked.services.mesh.failures.get(product)
+    return {
+        **summary(found),
+        "spec": found.live.spec,
+        "reads": [i.port for i in found.live.spec.inputs],
+        "read_by": readers,
+        "workers": len(live.pool.workers) if live else 0,
+        "waiting": live.pool.waiting if live else 0,
+        "failure": failure.as_dict() if failure else None,
+    }
+
+
+async def revisions(asked: Asked) -> Any:
+    """All revisions, the newest first."""
+    product = asked.path("product")
+    asked.allow(Action.CATALOGUE_READ, asked.of(product))
+    found = await asyncio.to_thread(asked.services.registry.revisions, product)
+    live = (await asyncio.to_thread(asked.services.registry.product, product)).live.hash
+    return {"items": [_revision(revision, live) for revision in found]}
+
+
+def _revision(revision: Revision, live: str) -> dict[str, Any]:
+    return {
+        "revision": revision.hash, "number": revision.number, "live": revision.hash == live, "actor": revision.actor,
+        "time": rfc3339(revision.time_us), "note": revision.note, "version": revision.spec.version,
+    }  # fmt: skip
+
+
+async def plan(asked: Asked) -> Any:
+    """What a deployment of the bundle would change; nothing is changed."""
+    product = asked.path("product")
+    asked.allow(Action.PRODUCT_DEPLOY, asked.of(product))
+    planned = await asked.services.deployer.plan(product, await asked.body())
+    await planned.pool.drain()
+    return {"product": product, "revision": planned.hash, "changes": planned.changes, "findings": []}
+
+
+async def deploy(asked: Asked) -> Any:
+    """Deploys the bundle; the answer is a stream of progress lines and, last, the result or a problem."""
+    product = asked.path("product")
+    asked.allow(Action.PRODUCT_DEPLOY, asked.of(product))
+    bundle = await asked.body()
+    return StreamingResponse(_deploying(asked, product, bundle), media_type="application/x-ndjson")
+
+
+async def _deploying(asked: Asked, product: str, bundle: bytes) -> AsyncIterator[bytes]:
+    lines: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def progress(text: str) -> None:
+        loop.call_soon_threadsafe(lines.put_nowait, {"progress": text})
+
+    async def work() -> None:
+        try:
+            deployer = asked.services.deployer
+            note = asked.query("note", "") or ""
+            found = await deployer.deploy(asked.principal.id, product, bundle, note=note, progress=progress)
+            lines.put_nowait({"result": found})
+        except HansaError as refusal:
+            lines.put_nowait({"error": problem(refusal)})
+        finally:
+            lines.put_nowait(None)
+
+    task = asked.services.mesh.spawn(work())
+    while (line := await lines.get()) is not None:
+        yield msgspec.json.encode(line) + b"\n"
+    await task
+
+
+async def rollback(asked: Asked) -> Any:
+    """Serves an earlier revision again."""
+    product = asked.path("product")
+    asked.allow(Action.PRODUCT_DEPLOY, asked.of(product))
+    body = await asked.json(Rollback)
+    return await asked.services.deployer.rollback(asked.principal.id, product, body.to)
+
+
+async def retire(asked: Asked) -> Any:
+    """Ends a product."""
+    product = asked.path("product")
+    asked.allow(Action.PRODUCT_RETIRE, asked.of(product))
+    return await asked.services.deployer.retire(asked.principal.id, product)

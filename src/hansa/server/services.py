@@ -1,0 +1,47 @@
+"""What the routes use, made by `hansa.bootstrap`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hansa.access.tokens import Authenticator, TokenIssuer
+from hansa.discovery.event_search import EventSearch
+from hansa.discovery.lineage_graph import LineageGraph
+from hansa.discovery.runs import RunHistory
+from hansa.eventlog.awaitable import AwaitableLog
+from hansa.lifecycle.deploy import Deployer
+from hansa.lifecycle.mesh import Mesh
+from hansa.lifecycle.operations import Operations
+from hansa.registry.interface import Registry
+from hansa.runtime.engine import Engine
+from hansa.triggers.scheduler import Scheduler
+from hansa.views.projector import Projector
+
+
+@dataclass(slots=True)
+class Services:
+    """One running Hansa, as its routes see it."""
+
+    version: str
+    registry: Registry
+    log: AwaitableLog
+    mesh: Mesh
+    deployer: Deployer
+    engine: Engine
+    authenticator: Authenticator
+    issuer: TokenIssuer
+    projector: Projector
+    following: Projector
+    """Keeps the lookups up with their ports."""
+    runs: RunHistory
+    events: EventSearch
+    lineage: LineageGraph
+    lookups: Callable[[str], Path]
+    """The file of a lookup, which follows its port from the first call on."""
+    scheduler: Scheduler
+    operations: Operations
+    backup: Callable[[Path], Awaitable[dict[str, Any]]]
+    doctor: Callable[[], Awaitable[list[dict[str, Any]]]]

@@ -1,0 +1,167 @@
+"""What a revision changes: which differences break readers, and in which words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hansa.lifecycle.changes import Change, changes, triggers_in_words
+from hansa.model.product import (
+    ContractSpec,
+    EventTrigger,
+    FieldSpec,
+    HttpTrigger,
+    InputPortSpec,
+    LogicSpec,
+    ManualTrigger,
+    OnceTrigger,
+    OutputPortSpec,
+    PortKind,
+    PortTrigger,
+    ProcessSpec,
+    ProductSpec,
+    ScheduleTrigger,
+    StepSpec,
+    Trigger,
+)
+
+PORT = "shop.orders/orders@1"
+NUMBER = FieldSpec("number", "integer", required=True)
+NOTE = FieldSpec("note", "string")
+PLACE = ProcessSpec("place", (StepSpec("add", "add", {"limit": 1}),), (HttpTrigger("POST", "/orders"),))
+
+
+def port(*fields: FieldSpec, kind: PortKind = PortKind.STREAM, key: tuple[str, ...] = ("number",)) -> OutputPortSpec:
+    return OutputPortSpec(PORT, "orders", "1.0.0", kind, ContractSpec("c", "1.0.0", fields, key))
+
+
+OLD = ProductSpec(
+    "shop.orders",
+    "Orders",
+    outputs=(port(NUMBER, NOTE),),
+    inputs=(InputPortSpec("prices", "shop.prices/prices@1"),),
+    logic=(LogicSpec("add", "logic", "", "product.py", 1, "digest"),),
+    processes=(PLACE,),
+)
+
+
+def told(new: ProductSpec) -> list[tuple[str, str, str]]:
+    return [(change.kind, change.what, change.text) for change in changes(OLD, new)]
+
+
+def ports_told(*outputs: OutputPortSpec) -> list[tuple[str, str, str]]:
+    return told(replace(OLD, outputs=outputs))
+
+
+def test_the_same_product_changes_nothing() -> None:
+    assert changes(OLD, replace(OLD)) == []
+
+
+def test_a_first_revision_is_all_new() -> None:
+    assert changes(None, OLD) == [
+        Change("added", "product", "shop.orders", "shop.orders is new"),
+        Change("added", "port", PORT, f"{PORT} is new, a stream"),
+        Change("added", "process", "place", "place: POST /orders"),
+    ]
+
+
+def test_a_port_that_goes_breaks_and_one_that_comes_does_not() -> None:
+    assert ports_told() == [("breaking", "port", f"{PORT} is gone: whoever reads it would break")]
+    second = replace(port(NUMBER), id="shop.orders/more@1", kind=PortKind.TABLE)
+    assert ports_told(port(NUMBER, NOTE), second) == [("added", "port", "shop.orders/more@1 is new, a table")]
+
+
+@pytest.mark.parametrize(
+    ("new", "kind", "text"),
+    [
+        (port(NUMBER, NOTE, kind=PortKind.TABLE), "breaking", f"{PORT} was a stream and would be a table"),
+        (port(NUMBER, NOTE, key=()), "breaking", f"the key of {PORT} changes from ('number',) to ()"),
+        (port(NUMBER), "breaking", f"{PORT} loses the field note"),
+        (port(NUMBER, FieldSpec("note", "integer")), "breaking", f"{PORT}.note changes from string to integer"),
+        (port(FieldSpec("number", "integer"), NOTE), "breaking", f"{PORT}.number may be missing from now on"),
+        (port(NUMBER, FieldSpec("note", "string", True)), "changed", f"{PORT}.note is required from now on"),
+        (port(NUMBER, NOTE, FieldSpec("more", "string")), "changed", f"{PORT} gets more, an optional field"),
+        (
+            port(NUMBER, NOTE, FieldSpec("more", "string", True)),
+            "breaking",
+            f"{PORT} gets more, a required field: records written before do not have it",
+        ),
+        (port(NUMBER, replace(NOTE, description="new")), "metadata", f"{PORT}.note is described differently"),
+        (port(NUMBER, replace(NOTE, options={"a": 1})), "metadata", f"{PORT}.note is described differently"),
+    ],
+)
+def test_each_difference_of_a_port_is_told(new: OutputPortSpec, kind: str, text: str) -> None:
+    assert ports_told(new) == [(kind, "port", text)]
+
+
+def test_breaking_changes_come_first() -> None:
+    new = replace(OLD, name="Others", outputs=(port(NUMBER, FieldSpec("more", "string")),))
+    assert [kind for kind, _, _ in told(new)] == ["breaking", "changed", "metadata"]
+
+
+def test_processes_come_and_go() -> None:
+    found = told(replace(OLD, processes=(replace(PLACE, name="buy", triggers=()),)))
+    assert found == [
+        ("removed", "process", "place is gone; its runs stay in the history"),
+        ("added", "process", "buy: by hand"),
+    ]
+
+
+def test_a_process_may_start_differently() -> None:
+    found = told(replace(OLD, processes=(replace(PLACE, triggers=(EventTrigger("order.placed"),)),)))
+    assert found == [("changed", "trigger", "place starts differently: POST /orders → the event order.placed")]
+
+
+@pytest.mark.parametrize(
+    ("steps", "text"),
+    [
+        ((StepSpec("add", "add", {"limit": 2}),), "place is add"),
+        ((*PLACE.steps, StepSpec("reply", "reply")), "place is add → reply"),
+    ],
+)
+def test_a_process_may_have_other_steps_or_settings(steps: tuple[StepSpec, ...], text: str) -> None:
+    assert told(replace(OLD, processes=(replace(PLACE, steps=steps),))) == [("changed", "process", text)]
+
+
+def test_logic_is_compared_by_its_digest() -> None:
+    same = replace(OLD.logic[0], line=99, description="moved")
+    assert told(replace(OLD, logic=(same,))) == []
+    assert told(replace(OLD, logic=(replace(same, digest="x"),))) == [("changed", "logic", "add has other code")]
+    assert told(replace(OLD, logic=(replace(same, name="sum"),))) == [
+        ("added", "logic", "sum is new"),
+        ("removed", "logic", "add is gone"),
+    ]
+
+
+def test_inputs_are_compared_by_their_port_not_by_their_name() -> None:
+    assert told(replace(OLD, inputs=(InputPortSpec("other", "shop.prices/prices@1"),))) == []
+    assert told(replace(OLD, inputs=(InputPortSpec("prices", "shop.prices/prices@2"),))) == [
+        ("added", "input", "it reads shop.prices/prices@2 from now on"),
+        ("removed", "input", "it does not read shop.prices/prices@1 any more"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("name", "x"), ("description", "x"), ("version", "9.0.0"), ("owner", "x"), ("tags", ("x",))]
+)
+def test_metadata_is_told_by_its_name(name: str, value: Any) -> None:
+    assert told(replace(OLD, **{name: value})) == [("metadata", "product", f"its {name} changes")]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "words"),
+    [
+        (HttpTrigger("GET", "/a"), "GET /a"),
+        (PortTrigger(PORT), f"records of {PORT}"),
+        (EventTrigger("order.placed"), "the event order.placed"),
+        (ScheduleTrigger(cron="0 5 * * *", timezone="Europe/Berlin"), "0 5 * * * (Europe/Berlin)"),
+        (ScheduleTrigger(every_s=0.2), "every 0.2 s"),
+        (OnceTrigger(), "once, when it is deployed"),
+        (OnceTrigger("2026-01-01T00:00:00Z"), "once at 2026-01-01T00:00:00Z"),
+        (ManualTrigger(), "by hand"),
+    ],
+)
+def test_triggers_are_told_in_words(trigger: Trigger, words: str) -> None:
+    assert triggers_in_words(ProcessSpec("p", (), (trigger, HttpTrigger("PUT", "/b")))) == f"{words}, PUT /b"
