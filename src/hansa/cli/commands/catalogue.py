@@ -1,0 +1,125 @@
+"""Verbs that look: products, show, domains, schedules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final
+
+import typer
+
+from hansa.cli import complete
+from hansa.cli.commands.running import show_run
+from hansa.cli.options import AsJson, To
+from hansa.cli.screen import Column, facts, moment
+from hansa.cli.session import Session, open_session
+
+_RUN: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+_PRODUCTS: Final = (
+    Column("product", "id"),
+    Column("state", "state"),
+    Column("owner", "owner"),
+    Column("version", "version"),
+    Column("revision", "revision"),
+    Column("deployed", "deployed_at", moment),
+    Column("description", "description"),
+)
+_PRODUCT_FACTS: Final = [
+    "id",
+    "name",
+    "description",
+    "state",
+    "owner",
+    "version",
+    "revision",
+    "deployed_at",
+    "deployed_by",
+    "tags",
+    "ports",
+    "processes",
+    "use_cases",
+    "reads",
+    "read_by",
+    "workers",
+    "waiting",
+    "failure",
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verbs to `app`."""
+    app.command()(products)
+    app.command()(show)
+
+
+def products(
+    search: Annotated[
+        str | None, typer.Argument(metavar="[TEXT]", help="Words to look for.", show_default=False)
+    ] = None,
+    domain: Annotated[str | None, typer.Option(help="Of this domain.", autocompletion=complete.domains)] = None,
+    owner: Annotated[str | None, typer.Option(help="Of this owner.")] = None,
+    tag: Annotated[str | None, typer.Option(help="With this tag.")] = None,
+    state: Annotated[str | None, typer.Option(help="draft, active, deprecated or retired.")] = None,
+    to: To = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find data products."""
+    with open_session(to, as_json) as session:
+        found = session.client.products.find(search, domain=domain, owner=owner, tag=tag, state=state)
+        empty = (
+            found.get("hint")
+            or "No products. 'hansa new operations.flights' writes one, 'hansa deploy' brings it here."
+        )
+        session.screen.table(found["items"], _PRODUCTS, empty=empty)
+
+
+def show(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[ID]", help="A product, port, process or run; the folder's product unless given.",
+            autocompletion=complete.products, show_default=False,
+        ),
+    ] = None,
+    to: To = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Show one product, port, process or run."""
+    with open_session(to, as_json) as session:
+        if what and _RUN.fullmatch(what):
+            show_run(session, what)
+        elif what and ":" in what:
+            _show_process(session, what)
+        elif what and ("/" in what or (session.folder and what in session.folder.ports)):
+            found = session.client.ports.get(session.port(what))
+            session.screen.answer(found, port_lines(found))
+        else:
+            found = session.client.products.get(session.product(what))
+            session.screen.answer(found, facts(found, _PRODUCT_FACTS))
+
+
+def port_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """What people read of a port: its facts, the fields of its contract, where it begins and ends, who reads it."""
+    contract = found["contract"]
+    yield from facts(found, ("id", "kind", "version", "description", "partitions"))
+    yield from facts(contract, ("key",))
+    yield "fields:"
+    for field in contract["fields"]:
+        need = "" if field.get("required") else "?"
+        yield f"  {field['name']}{need}  {field['type']}  {field.get('description', '')}".rstrip()
+    for partition, bounds in found["bounds"].items():
+        yield f"partition {partition}: {bounds['first']} to {bounds['end']}"
+    for reader in found["subscriptions"]:
+        yield f"read by {reader['process']}, {reader['lag_records']} records behind"
+
+
+def _show_process(session: Session, text: str) -> None:
+    from hansa.errors import CallerError
+    from hansa.model.ids import did_you_mean
+
+    process = session.process(text)
+    known = {item["id"]: item for item in session.client.processes.all()}
+    if process not in known:
+        hint = did_you_mean(process, known) or "'hansa show PRODUCT' lists a product's processes."
+        raise CallerError("process.unknown", f"There is no process {process!r}", hint=hint)
+    session.screen.answer(known[process], facts(known[process]))

@@ -1,0 +1,111 @@
+"""Verbs that change what is live: plan, deploy, rollback, retire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final
+
+import typer
+
+from hansa.cli.options import AsJson, Folder, ProductArgument, To
+from hansa.cli.session import Session, open_session, product_folder
+
+_MARKS: Final = {"added": "+", "changed": "~", "removed": "-", "metadata": "·", "breaking": "!"}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verbs to `app`."""
+    app.command()(plan)
+    app.command()(deploy)
+    app.command()(rollback)
+    app.command()(retire)
+
+
+def plan(folder: Folder = None, to: To = None, as_json: AsJson = False) -> None:
+    """Show what a deploy would change, and everything that keeps it from being deployed. Nothing is done."""
+    from hansa.blobs.bundle import pack
+
+    own = product_folder(folder)
+    with open_session(to, as_json) as session:
+        found = session.client.products.plan(own.id, pack(own.path).data)
+        session.screen.answer(found, plan_lines(own.id, found))
+
+
+def deploy(
+    folder: Folder = None,
+    note: Annotated[str, typer.Option(help="Why; kept with the revision.")] = "",
+    to: To = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the folder's state live. Old or new is served, never a mix; what is live already makes no new revision."""
+    from hansa.blobs.bundle import pack
+
+    own = product_folder(folder)
+    with open_session(to, as_json) as session:
+        bundle = pack(own.path)
+        session.screen.note(f"{own.id}: {len(bundle.files)} files, {len(bundle.data) / 1024:.0f} KiB")
+        done = session.client.products.deploy(own.id, bundle.data, note=note, on_progress=session.screen.note)
+        done |= _next_steps(session, done, to)
+        session.screen.answer(done, deploy_lines(done))
+
+
+def rollback(
+    product: ProductArgument = None,
+    revision: Annotated[str | None, typer.Option(help="The revision to serve; the one before unless given.")] = None,
+    to: To = None,
+    as_json: AsJson = False,
+) -> None:
+    """Serve an earlier revision again: its code, contracts and triggers."""
+    with open_session(to, as_json) as session:
+        done = session.client.products.rollback(session.product(product), revision)
+        session.screen.answer(done, [f"{done['product']} is live as revision {done['revision']} again"])
+
+
+def retire(
+    product: Annotated[str, typer.Argument(help="The product's whole id.")],
+    to: To = None,
+    as_json: AsJson = False,
+) -> None:
+    """End a product. Refused while other products read its ports."""
+    with open_session(to, as_json) as session:
+        done = session.client.products.retire(product)
+        session.screen.answer(done, [f"{product} is retired"])
+
+
+def plan_lines(product: str, found: Mapping[str, Any]) -> Iterator[str]:
+    """What people read of a plan."""
+    if not found["changes"]:
+        yield f"{product} is live as it is here: revision {found['revision']}"
+        return
+    for change in found["changes"]:
+        yield f"{_MARKS[change['kind']]} {change['what']}: {change['text']}"
+    yield f"hansa deploy makes it live as revision {found['revision']}"
+
+
+def deploy_lines(done: Mapping[str, Any]) -> Iterator[str]:
+    """What people read of a deployment: what is live, where, how to call it and how to undo it."""
+    news = "is live" if done["created"] else "was live already"
+    yield f"{done['product']} {news}: revision {done['revision']} ({done['seconds']:.2f} s)"
+    for route in done["routes"]:
+        yield f"  {route['method']} {route['url']}"
+    for port in done["ports"]:
+        yield f"  {port}"
+    for name in ("try", "undo"):
+        if done.get(name):
+            yield f"{name}: {done[name]}"
+
+
+def _next_steps(session: Session, done: Mapping[str, Any], to: str | None) -> dict[str, Any]:
+    """The routes with whole URLs, a curl that works, and the command that undoes the deployment."""
+    from hansa.cli.curl import curl
+
+    url, chosen = session.client.url, f" --to {to}" if to else ""
+    steps: dict[str, Any] = {"routes": [{**route, "url": url + route["path"]} for route in done["routes"]]}
+    if done["routes"]:
+        spec = session.client.products.get(done["product"])["spec"]
+        steps["try"] = curl(url, spec, session.environment.token_shown)
+    if done["created"] and done["previous"]:
+        steps["undo"] = f"hansa rollback {done['product']}{chosen}"
+    elif done["created"]:
+        steps["undo"] = f"hansa retire {done['product']}{chosen}"
+    return steps

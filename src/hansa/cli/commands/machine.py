@@ -1,0 +1,122 @@
+"""Verbs of who runs a Hansa: up, backup, restore, doctor, completion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+from hansa.cli.environments import LOCAL_FILE
+from hansa.cli.options import AsJson, To
+from hansa.cli.screen import Column
+from hansa.cli.session import open_session, screen
+
+DOCTOR: Final = (
+    Column("check", "name"),
+    Column("in force", "in_force"),
+    Column("detail", "detail"),
+    Column("fix", "fix"),
+)
+Data = Annotated[Path, typer.Option("--data", help="The data folder.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verbs to `app`."""
+    app.command()(up)
+    app.command()(backup)
+    app.command()(restore)
+    app.command()(doctor)
+    app.command()(completion)
+
+
+def up(
+    data: Data = Path(".hansa"),
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")] = 8080,
+    examples: Annotated[Path | None, typer.Option(help="Deploy every product below this folder first.")] = None,
+) -> None:
+    """Start a Hansa on a data folder, which is made where there is none, and serve until Ctrl-C."""
+    from hansa.bootstrap import Services, deploy_all, serve
+
+    async def ready(services: Services, url: str, token: str) -> None:
+        if examples is not None:
+            await deploy_all(services, examples, screen().note)
+        for line in ready_lines(url, token, data, has_examples=examples is not None):
+            screen().note(line)
+
+    screen().note(f"Starting on {data}")
+    serve(data, host, port, ready=ready)
+
+
+def backup(
+    path: Annotated[Path, typer.Argument(help="A new folder on the server's machine.")],
+    to: To = None,
+    as_json: AsJson = False,
+) -> None:
+    """Copy everything into a new folder, while Hansa runs."""
+    with open_session(to, as_json) as session:
+        done = session.client.backup(str(path.absolute()))
+        session.screen.answer(done, [_size(done)])
+
+
+def restore(
+    path: Annotated[Path, typer.Argument(help="The folder that 'hansa backup' wrote.")],
+    data: Data = Path(".hansa"),
+    as_json: AsJson = False,
+) -> None:
+    """Make a data folder from a backup. The data folder must not exist; no Hansa is asked."""
+    from hansa.bootstrap import restore_from
+
+    done = restore_from(path, data)
+    screen(as_json).answer(done, [_size(done), f"next: hansa up --data {data}"])
+
+
+def doctor(to: To = None, as_json: AsJson = False) -> None:
+    """Show which protections and limits are in force, and how to get those that are not; then it ends with 1."""
+    with open_session(to, as_json) as session:
+        found = session.client.doctor()
+        session.screen.table(found, DOCTOR, empty="Nothing was checked.")
+    if not all(item["in_force"] for item in found):
+        raise typer.Exit(1)
+
+
+def completion(
+    shell: Annotated[Literal["bash", "zsh", "fish", "powershell"], typer.Argument(help="The shell.")],
+) -> None:
+    """Print what makes the shell complete commands, options and ids: put it into the shell's start file."""
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]
+
+    print(get_completion_script(prog_name="hansa", complete_var="_HANSA_COMPLETE", shell=shell))
+
+
+EXAMPLES: Final = (
+    "{hansa} products",
+    "{hansa} read operations.flights/departures@1 --limit 3",
+    "curl -H 'Authorization: Bearer {token}' {url}/analytics/outlook/airports/JFK",
+)
+FIRST: Final = ("{hansa} domains create shop", "{hansa} new shop.orders", "cd orders && {hansa} deploy")
+
+
+def ready_lines(url: str, token: str, data: Path, *, has_examples: bool) -> Iterator[str]:
+    """What people read when a Hansa answers: where, with which token, and three commands to try."""
+    yield f"Hansa answers at {url} (its routes: {url}/openapi.json)"
+    yield f"The admin's token: {token}"
+    if data.name != LOCAL_FILE.parent.name:
+        yield f"Commands need it: export HANSA_URL={url} HANSA_TOKEN={token}"
+    yield "Try, in another terminal (Ctrl-C here ends Hansa):"
+    for command in EXAMPLES if has_examples else FIRST:
+        yield f"  {command.format(url=url, token=token, hansa=_program())}"
+
+
+def _program() -> str:
+    """How this command is called where it was called from."""
+    import shutil
+    import sys
+
+    return "hansa" if shutil.which("hansa") else sys.argv[0]
+
+
+def _size(done: Mapping[str, Any]) -> str:
+    return f"{done['path']}: {done['files']} files, {done['size_bytes']} bytes"

@@ -1,0 +1,102 @@
+"""What can be read: the records of ports, events, lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from hansa.client.stream import server_events
+from hansa.client.transport import Transport
+
+_SSE: Final = {"accept": "text/event-stream"}
+_STRUCTURED: Final = {"content-type": "application/cloudevents+json"}
+PAGE_RECORDS: Final = 500
+
+
+class Ports:
+    """`/ports`: output ports and their records. Ids are `domain.product/port@major`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def all(self) -> list[dict[str, Any]]:
+        """Every output port."""
+        return self._transport.items("/ports")
+
+    def get(self, port: str) -> dict[str, Any]:
+        """The port's contract, the bounds of its positions and its subscriptions."""
+        return self._transport.get(f"/ports/{port}")
+
+    def page(self, port: str, **query: Any) -> dict[str, Any]:
+        """`{items: [{position, partition, time, key, run, record}], next, more}`. `query`: position, time, limit,
+        where."""
+        return self._transport.get(f"/ports/{port}/records", query)
+
+    def read(self, port: str, *, limit: int | None = None, **query: Any) -> Iterator[dict[str, Any]]:
+        """Records page by page, at most `limit`; `query` as for `page`."""
+        left = limit
+        while left is None or left > 0:
+            page = self.page(port, **{**query, "limit": min(PAGE_RECORDS, left or PAGE_RECORDS)})
+            yield from page["items"]
+            left = left - len(page["items"]) if left is not None else None
+            if not page.get("more"):
+                return
+            query = {**query, "position": page["next"], "time": None}
+
+    def follow(self, port: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """Records as they come, without end; `query` as for `page`."""
+        with self._transport.lines("GET", f"/ports/{port}/records", query, headers=_SSE) as lines:
+            for event in server_events(lines):
+                if event.event == "record":
+                    yield msgspec.json.decode(event.data)
+
+    def lookup(self, port: str, key: Mapping[str, Any], *, token: str | None = None) -> dict[str, Any]:
+        """`{record, position}` of a key, all fields of it given; `token` waits for a write of one's own. Raises
+        `CallerError` where there is none."""
+        return self._transport.get(f"/ports/{port}/lookup", {**key, "token": token})
+
+
+class Events:
+    """`/events`: facts that code emits, found again by what they say."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def emit(
+        self,
+        name: str,
+        *,
+        source: str,
+        target: str | None = None,
+        payload: Any = None,
+        key: str | None = None,
+        event_id: str,
+    ) -> dict[str, Any]:
+        """`{ids, token}`. Sent as a CloudEvent (1.0, structured): `type` is the name, `subject` the target,
+        `partitionkey` the key. Two events of one source and `event_id` are one."""
+        event = {"specversion": "1.0", "id": event_id, "source": source, "type": name}
+        event |= {"datacontenttype": "application/json", "data": payload} if payload is not None else {}
+        event |= {"subject": target} if target is not None else {}
+        event |= {"partitionkey": key} if key is not None else {}
+        return self._transport.post("/events", event, headers=_STRUCTURED)
+
+    def find(self, query: str = "", **options: Any) -> dict[str, Any]:
+        """`{items, next, total}` by a query such as `name=OrderPlaced and payload.amount>100`; `options`: limit, after,
+        token."""
+        return self._transport.get("/events", {"q": query or None, **options})
+
+    def search(self, **search: Any) -> dict[str, Any]:
+        """`{items, next, total}` by fields: where, sorts, size, after."""
+        return self._transport.post("/events/search", search)
+
+    def patterns(self, **pattern: Any) -> dict[str, Any]:
+        """Sequences of events, as the API's pattern query says them: steps, within_s, sharing."""
+        return self._transport.post("/events/patterns", pattern)
+
+    def follow(self, query: str = "") -> Iterator[dict[str, Any]]:
+        """Events as they come, without end."""
+        with self._transport.lines("GET", "/events/follow", {"q": query or None}, headers=_SSE) as lines:
+            for event in server_events(lines):
+                yield msgspec.json.decode(event.data)

@@ -1,0 +1,106 @@
+"""Who may do what, and who did: domains, people, tokens, the audit, schedules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hansa.client.transport import Transport
+
+
+class Domains:
+    """`/domains` and the people in them."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def all(self) -> list[dict[str, Any]]:
+        """Every domain."""
+        return self._transport.items("/domains")
+
+    def get(self, domain: str) -> dict[str, Any]:
+        """One domain with its people."""
+        return self._transport.get(f"/domains/{domain}")
+
+    def create(self, name: str, *, description: str = "", owner: str = "") -> dict[str, Any]:
+        """A new domain; raises `CallerError` where there is one of that name."""
+        return self._transport.post("/domains", {"name": name, "description": description, "owner": owner})
+
+    def people(self) -> list[dict[str, Any]]:
+        """Everyone who is known."""
+        return self._transport.items("/people")
+
+    def add_person(self, person: str, *, name: str = "", contact: str = "") -> dict[str, Any]:
+        """A new person; `person` is the id that the audit keeps."""
+        return self._transport.post("/people", {"id": person, "name": name, "contact": contact})
+
+    def give_role(self, domain: str, person: str, role: str) -> dict[str, Any]:
+        """`role` is owner, developer or consumer."""
+        return self._transport.post(f"/domains/{domain}/roles", {"person": person, "role": role})
+
+    def take_role(self, domain: str, person: str) -> dict[str, Any]:
+        """The person has no role in the domain any more."""
+        return self._transport.send("DELETE", f"/domains/{domain}/roles/{person}").object()
+
+
+class Tokens:
+    """`/tokens`: keys of this API."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def all(self) -> list[dict[str, Any]]:
+        """The tokens, without their secrets."""
+        return self._transport.items("/tokens")
+
+    def create(
+        self,
+        name: str,
+        *,
+        scopes: list[str],
+        principal: str | None = None,
+        products: list[str] | None = None,
+        expires_days: float | None = None,
+    ) -> dict[str, Any]:
+        """`{id, token}`: the only time that the token is told."""
+        body: dict[str, Any] = {"name": name, "scopes": scopes}
+        more = {"principal": principal, "products": products, "expires_days": expires_days}
+        body |= {field: value for field, value in more.items() if value is not None}
+        return self._transport.post("/tokens", body)
+
+    def revoke(self, token_id: str) -> dict[str, Any]:
+        """The token is refused from now on."""
+        return self._transport.send("DELETE", f"/tokens/{token_id}").object()
+
+
+class Audit:
+    """`/audit`: every operation, hash-chained."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def find(self, **query: Any) -> dict[str, Any]:
+        """`{items, next}`. `query`: actor, operation, target, after, limit."""
+        return self._transport.get("/audit", query)
+
+    def verify(self) -> dict[str, Any]:
+        """`{intact, first_bad}`: how many entries are as they were written, and the first that is not, or None."""
+        return self._transport.get("/audit/verify")
+
+
+class Schedules:
+    """`/schedules`, and the pausing of triggers."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def all(self) -> list[dict[str, Any]]:
+        """`{process, index, trigger, explained, next, last, paused}` of each schedule."""
+        return self._transport.items("/schedules")
+
+    def pause(self, process: str, index: int = 0) -> dict[str, Any]:
+        """The trigger at `index` of the process starts nothing until it is resumed."""
+        return self._transport.post(f"/triggers/{process}/{index}/pause")
+
+    def resume(self, process: str, index: int = 0) -> dict[str, Any]:
+        """The trigger starts runs again."""
+        return self._transport.post(f"/triggers/{process}/{index}/resume")

@@ -1,0 +1,87 @@
+"""Products: find, plan, deploy, roll back, retire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+
+from hansa.client.problem import error_of
+from hansa.client.transport import Transport
+from hansa.errors import OperatorError
+
+DEPLOY_SILENCE_S: Final = 300.0
+_TAR: Final = {"content-type": "application/x-tar"}
+
+
+class Products:
+    """`/products`. Bundles are the tars that `hansa.blobs.bundle.pack` makes."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def find(
+        self,
+        text: str | None = None,
+        *,
+        tag: str | None = None,
+        owner: str | None = None,
+        domain: str | None = None,
+        state: str | None = None,
+    ) -> dict[str, Any]:
+        """`{items, hint}`: the products that fit, best first; all where nothing is asked."""
+        query = {"text": text, "tag": tag, "owner": owner, "domain": domain, "state": state}
+        return self._transport.get("/products", query)
+
+    def get(self, product: str) -> dict[str, Any]:
+        """The product with its spec, its lineage in short and its health."""
+        return self._transport.get(f"/products/{product}")
+
+    def revisions(self, product: str) -> list[dict[str, Any]]:
+        """The product's revisions."""
+        return self._transport.items(f"/products/{product}/revisions")
+
+    def plan(self, product: str, bundle: bytes) -> dict[str, Any]:
+        """`{changes, findings, revision}`: what a deploy of the bundle would do. Nothing is done."""
+        path = f"/products/{product}/plan"
+        return self._transport.post(path, bundle, headers=_TAR, timeout_s=DEPLOY_SILENCE_S)
+
+    def deploy(
+        self, product: str, bundle: bytes, *, note: str = "", on_progress: Callable[[str], None] = lambda _: None
+    ) -> dict[str, Any]:
+        """Makes the bundle live and answers `{product, revision, created, previous, routes, ports, processes,
+        seconds}`.
+
+        `on_progress` gets each line of progress as it comes. Where the deploy fails, the revision before serves on;
+        raises `PlanError` with every finding, or `OperatorError("deploy.interrupted")` where the answer ended early.
+        """
+        path = f"/products/{product}/deploy"
+        query = {"note": note or None}
+        with self._transport.lines("POST", path, query, body=bundle, headers=_TAR, timeout_s=DEPLOY_SILENCE_S) as lines:
+            return _deployed(product, lines, on_progress)
+
+    def rollback(self, product: str, to: str | None = None) -> dict[str, Any]:
+        """Makes the revision `to` live again, or the one before the live one."""
+        return self._transport.post(f"/products/{product}/rollback", {"to": to} if to else {})
+
+    def retire(self, product: str) -> dict[str, Any]:
+        """Ends the product. Refused while another product reads its ports."""
+        return self._transport.post(f"/products/{product}/retire", {})
+
+
+def _deployed(product: str, lines: Iterable[str], on_progress: Callable[[str], None]) -> dict[str, Any]:
+    for line in filter(None, lines):
+        message = msgspec.json.decode(line)
+        if "progress" in message:
+            on_progress(message["progress"])
+        elif "error" in message:
+            raise error_of(int(message["error"].get("status", 500)), message["error"])
+        elif "result" in message:
+            result: dict[str, Any] = message["result"]
+            return result
+    raise OperatorError(
+        "deploy.interrupted",
+        f"The answer ended before {product} was deployed",
+        hint=f"See with 'hansa show {product}' which revision is live, then deploy again.",
+    )
