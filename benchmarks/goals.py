@@ -1,0 +1,128 @@
+"""What was promised about speed, as data, and whether a run kept it. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Protocol
+
+from benchmarks.load import Result
+
+IN_FLIGHT = (1, 64)
+"""The numbers of callers that every contender is measured with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The medians over the repeats of one contender with one number of callers; void when any repeat had an error."""
+
+    calls_per_s: float
+    p50_ms: float
+    p99_ms: float
+    void: bool
+
+    @classmethod
+    def of(cls, results: Sequence[Result]) -> Summary:
+        return cls(
+            calls_per_s=median(result.calls_per_s for result in results),
+            p50_ms=median(result.p50_ms for result in results),
+            p99_ms=median(result.p99_ms for result in results),
+            void=not all(result.valid for result in results),
+        )
+
+
+Summaries = Mapping[tuple[str, int], Summary]
+"""Summaries by contender and number of callers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One goal, what was found, and whether it was met."""
+
+    goal: str
+    found: str
+    met: bool
+
+
+class Goal(Protocol):
+    """One promise; `judge` returns None when the run did not measure what it speaks of, or the measure is void."""
+
+    def judge(self, summaries: Summaries) -> Verdict | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyRatio:
+    """The median latency of a single caller of `subject` is at most `at_most` times that of `base`."""
+
+    subject: str
+    base: str
+    at_most: float
+
+    def judge(self, summaries: Summaries) -> Verdict | None:
+        subject, base = _valid(summaries, self.subject, 1), _valid(summaries, self.base, 1)
+        if subject is None or base is None:
+            return None
+        ratio = subject.p50_ms / base.p50_ms
+        return Verdict(
+            f"{self.subject}: p50 at most {self.at_most:g} x {self.base}",
+            f"{ratio:.3g} x ({subject.p50_ms:.3f} ms to {base.p50_ms:.3f} ms)",
+            ratio <= self.at_most,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RateRatio:
+    """With 64 callers, `subject` answers at least `at_least` times as many calls per second as `base`."""
+
+    subject: str
+    base: str
+    at_least: float
+
+    def judge(self, summaries: Summaries) -> Verdict | None:
+        subject, base = _valid(summaries, self.subject, 64), _valid(summaries, self.base, 64)
+        if subject is None or base is None:
+            return None
+        ratio = subject.calls_per_s / base.calls_per_s
+        return Verdict(
+            f"{self.subject}: at least {self.at_least:g} x the calls/s of {self.base}",
+            f"{ratio:.3g} x ({subject.calls_per_s:,.0f}/s to {base.calls_per_s:,.0f}/s)",
+            ratio >= self.at_least,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyLimit:
+    """The median latency of a single caller of `subject` stays below `below_ms`."""
+
+    subject: str
+    below_ms: float
+
+    def judge(self, summaries: Summaries) -> Verdict | None:
+        subject = _valid(summaries, self.subject, 1)
+        if subject is None:
+            return None
+        found = f"{subject.p50_ms:.3f} ms"
+        return Verdict(f"{self.subject}: p50 below {self.below_ms:g} ms", found, subject.p50_ms < self.below_ms)
+
+
+def _valid(summaries: Summaries, contender: str, connections: int) -> Summary | None:
+    summary = summaries.get((contender, connections))
+    return None if summary is None or summary.void else summary
+
+
+GOALS: tuple[Goal, ...] = (
+    LatencyRatio("hansa", "restate", at_most=1 / 5),
+    LatencyLimit("hansa", below_ms=1.0),
+    RateRatio("hansa", "restate", at_least=10),
+    RateRatio("hansa", "dbos", at_least=50),
+    RateRatio("hansa", "functions-framework", at_least=4),
+    RateRatio("hansa-step", "restate", at_least=5),
+    RateRatio("hansa-step", "dbos", at_least=25),
+    LatencyRatio("hansa-none", "echo", at_most=4),
+)
+
+
+def verdicts(summaries: Summaries) -> list[Verdict]:
+    """What the run says of each goal that it can speak of."""
+    return [verdict for goal in GOALS if (verdict := goal.judge(summaries)) is not None]
