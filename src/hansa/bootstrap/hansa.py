@@ -40,8 +40,8 @@ from hansa.views.projector import Projector
 
 GRACE_S: Final = 10.0
 REACH_S: Final = 30.0
-VIEWS_GATHER_S: Final = 0.5
-"""Who asks for runs, events or lineage ends the gathering at once: it costs nobody a wait, and saves many switches."""
+VIEWS_GATHER_S: Final = 0.05
+"""Longer ones were slower: a large batch keeps the interpreter from the calls that wait for it."""
 LOOKUPS_GATHER_S: Final = 0.01
 """Logic that looks something up does not wait: this is how far behind its read model is."""
 SWITCH_S: Final = 0.0005
@@ -105,9 +105,10 @@ class Hansa:
         self._mesh = mesh
         self._scheduler = Scheduler(LogStarter(log, mesh, engine), clock_us=self._clock_us, sleep=asyncio.sleep)
         authenticator = Authenticator(registry, self._pepper, clock_us=self._clock_us)
-        for projector in (self._projector, self._following):
-            log.watch("", projector.wake)
-            projector.start()
+        self._awaitable = log
+        log.watch("", self._projector.wake)
+        self._projector.start()
+        self._following.start()
         self.services = Services(
             version=self._version,
             registry=registry,
@@ -140,6 +141,7 @@ class Hansa:
         if file is None:
             file = self._lookups[port] = lookup_path(self.settings.data / "lookups", port)
             self._following.add(LookupProjector(self._log, file, port))
+            self._awaitable.watch(port, self._following.wake)
         return file
 
     async def _reach(self, port: str) -> None:
