@@ -325,7 +325,6 @@ class Engine:
                 outcome.value.decode(), RunState.ACCEPTED, 202, b"", "", headers={"Idempotent-Replay": "true"}
             )
         elif isinstance(outcome, Refused) and outcome.code == "state.moved":
-            run.durable = run.durable and True
             self._again(run)
             return
         else:

@@ -158,8 +158,6 @@ class Load(msgspec.Struct, array_like=True, frozen=True, tag="load"):
     scratch: str
     lookups: dict[str, str]
     """Lookup port to the path of its read model."""
-    settings: dict[str, Any] = {}
-    warm_up: bool = True
 
 
 class Loaded(msgspec.Struct, array_like=True, frozen=True, tag="loaded"):

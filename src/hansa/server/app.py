@@ -23,7 +23,6 @@ from hansa.server.api.base import Endpoint, bearer, json_response, problem_of, r
 from hansa.server.openapi import document
 from hansa.server.problems import problem_response
 from hansa.server.services import Services
-from hansa.triggers.routes import Route
 
 _report = logging.getLogger("hansa.server")
 ALLOWED_MAX: Final = 10_000
@@ -153,8 +152,3 @@ async def _failed(request: Request, failure: Exception) -> Response:
     return problem_of(
         InternalError("hansa.internal", "Hansa failed to answer", hint="The server's output has the reason.")
     )
-
-
-def calls_of(route: Route) -> list[str]:
-    """The processes that a route starts."""
-    return [live.id for live, _ in route.starts]

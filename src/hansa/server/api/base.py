@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
@@ -20,7 +19,6 @@ from hansa.server.problems import problem
 from hansa.server.services import Services
 
 BODY_MAX_BYTES: Final = 64 * 1024 * 1024
-OfDomain = Literal["domain"]
 
 
 @dataclass(slots=True)
@@ -128,13 +126,11 @@ class Endpoint:
         """One route. What the handler raises is answered as a problem document."""
 
         async def endpoint(request: Request) -> Response:
-            begun = time.monotonic()
             try:
                 asked = Asked(self._services, request, principal_of(self._services, request))
                 found = await handler(asked)
             except HansaError as refusal:
                 return problem_of(refusal)
-            del begun
             if isinstance(found, Response):
                 return found
             return json_response(found, status)
