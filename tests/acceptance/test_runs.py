@@ -123,6 +123,13 @@ def test_an_idempotency_key_is_used_once(bench: Server) -> None:
     assert first.headers["hansa-run"] == second.headers["hansa-run"]
 
 
+def test_an_idempotency_key_is_used_once_whatever_is_journalled_before(bench: Server) -> None:
+    head = {"idempotency-key": "once, with steps"}
+    first = bench.call("POST", f"{ROOT}/steps", {"n": 1}, headers=head)
+    second = bench.call("POST", f"{ROOT}/steps", {"n": 1}, headers=head)
+    assert (first.json(), first.headers["hansa-run"]) == (second.json(), second.headers["hansa-run"])
+
+
 def test_state_is_changed_by_one_run_at_a_time(bench: Server) -> None:
     answers: list[int] = []
 

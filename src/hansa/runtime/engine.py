@@ -58,13 +58,15 @@ class Pending(msgspec.Struct, array_like=True, frozen=True):
     entry: RunEntry
     due_us: int
     advances: list[tuple[str, str, int, int, int]] = []
+    claimed: bool = False
 
 
 class Run:
     """A run that this server is at."""
 
     __slots__ = (
-        "accepted_us", "advances", "answered", "at", "attempt", "cancelled", "children", "depth", "detail", "dry",
+        "accepted_us", "advances", "answered", "at", "attempt", "cancelled", "children", "claimed", "depth",
+        "detail", "dry",
         "durable",
         "fence", "id", "idempotency_key", "journalled", "kind", "live", "only", "parent", "position", "principal",
         "reads", "records", "replay_of", "retry", "seq", "source", "started_us", "tell", "trace", "uses", "worker",
@@ -100,6 +102,8 @@ class Run:
         self.dry = False
         self.durable = False
         """True once the run stands in `_pending`."""
+        self.claimed = False
+        """True once its idempotency key was taken for it."""
         self.cancelled = False
         self.answered = False
         self.children = 0
@@ -140,11 +144,13 @@ class Engine:
         acceptance; where one is refused, nothing is started and `CallerError("position.moved")` raised."""
         run.durable = True
         entry = self._entry(run, RunState.ACCEPTED)
+        claimed = self._claims(run)
+        run.claimed = True
         commit = CommitSet(
             appends=(self._run_append(entry),),
             advances=advances,
-            puts=(Put(PENDING, run.id, _encode(Pending(entry, 0, _plain(run.advances)))),),
-            claims=self._claims(run),
+            puts=(Put(PENDING, run.id, _encode(Pending(entry, 0, _plain(run.advances), claimed=True))),),
+            claims=claimed,
         )
         try:
             await self.log.commit(commit)
@@ -269,7 +275,7 @@ class Engine:
         run.attempt += 1
         due_us = time.time_ns() // 1000 + int(delay_s * 1e6)
         waiting = msgspec.structs.replace(entry, attempt=run.attempt, payload=run.source)
-        put = Put(PENDING, run.id, _encode(Pending(waiting, due_us, _plain(run.advances))))
+        put = Put(PENDING, run.id, _encode(Pending(waiting, due_us, _plain(run.advances), run.claimed)))
         run.durable = True
         loop = asyncio.get_running_loop()
 
@@ -297,11 +303,8 @@ class Engine:
             else (self._run_append(entry),)
         )
         puts = self._state_puts(run, done) if ok and not run.dry else ()
-        if run.durable:
-            puts += (Put(PENDING, run.id, None), *(Put(STEPS, f"{run.id}/{i}", None) for i in run.journalled))
-            if run.position is not None:
-                puts += (Put(CHUNKS, run.id, None),)
-        claims = () if run.durable or state is not RunState.SUCCEEDED else self._claims(run)
+        puts += self._cleared(run)
+        claims = self._claims(run) if state is RunState.SUCCEEDED else ()
         commit = CommitSet(appends=appends, advances=run.advances, puts=puts, claims=claims, fence=run.fence)
         if run.live.spec.durability == "none" and not run.durable:
             self.log.submit(commit, _ignore)
@@ -310,6 +313,13 @@ class Engine:
         self.log.submit(commit, lambda outcome: self._end(run, entry, outcome))
         if done.refused and ok:
             self._refuse_records(run, done)
+
+    def _cleared(self, run: Run) -> tuple[Put, ...]:
+        """Takes a run that is over from among the unfinished, with what was journalled of it."""
+        if not run.durable:
+            return ()
+        chunks = () if run.position is None else (Put(CHUNKS, run.id, None),)
+        return (Put(PENDING, run.id, None), *(Put(STEPS, f"{run.id}/{i}", None) for i in run.journalled), *chunks)
 
     def _end(self, run: Run, entry: RunEntry, outcome: Outcome) -> None:
         """The commit came back: the run is over and who waits is told."""
@@ -321,6 +331,8 @@ class Engine:
                 outcome.token, entry.accepted_us, entry.finished_us,
             )  # fmt: skip
         elif isinstance(outcome, Refused) and outcome.code == "claim.taken" and isinstance(outcome.value, bytes):
+            if run.durable:
+                self.log.submit(CommitSet(puts=self._cleared(run)), _ignore)
             answer = Answer(
                 outcome.value.decode(), RunState.ACCEPTED, 202, b"", "", headers={"Idempotent-Replay": "true"}
             )
@@ -400,6 +412,7 @@ class Engine:
         run.id, run.attempt, run.accepted_us = run_id, entry.attempt, entry.accepted_us
         run.parent, run.trace, run.replay_of = entry.parent, entry.trace, entry.replay_of
         run.detail, run.idempotency_key, run.durable = entry.trigger_detail, entry.idempotency_key, True
+        run.claimed = pending.claimed
         run.position = self.log.log.get(CHUNKS, run_id)
         for index in range(len(live.spec.steps)):
             result = self.log.log.get(STEPS, f"{run_id}/{index}")
@@ -468,7 +481,7 @@ class Engine:
         return tuple([Put(run.live.state_scope, p.key, p.value, p.expected) for p in done.puts]) if done.puts else ()
 
     def _claims(self, run: Run) -> tuple[Claim, ...]:
-        if run.idempotency_key is None or run.replay_of is not None:
+        if run.idempotency_key is None or run.claimed or run.replay_of is not None:
             return ()
         until_us = time.time_ns() // 1000 + IDEMPOTENCY_S * 1_000_000
         return (Claim(run.live.claim_scope, run.idempotency_key, run.id.encode(), until_us),)
