@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hansa.eventlog.interface import Log
+from hansa.eventlog.interface import Chunk, Log, TopicConfig
 from hansa.eventlog.memory import MemoryLog
 from hansa.eventlog.sqlite import SqliteLog
+from hansa.eventlog.sqlite_reading import SqliteLogReader
 from hansa.testing.conformance_eventlog import DurableLogConformance, LogConformance
 
 
@@ -19,3 +21,38 @@ class TestMemoryLog(LogConformance):
 class TestSqliteLog(DurableLogConformance):
     def open(self, folder: Path, clock_us: Callable[[], int]) -> Log:
         return SqliteLog(folder, clock_us=clock_us)
+
+
+class ReadFromOutside(SqliteLog):
+    """Written as ever, but read as another process reads it: through the file alone."""
+
+    def __init__(self, folder: Path, *, clock_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
+        super().__init__(folder, clock_us=clock_us)
+        self._outside = SqliteLogReader(folder)
+
+    def topics(self) -> dict[str, TopicConfig]:
+        return self._outside.topics()
+
+    def read(self, topic: str, partition: int, position: int, *, max_bytes: int = 1 << 20) -> list[Chunk]:
+        return self._outside.read(topic, partition, position, max_bytes=max_bytes)
+
+    def changes(self, cursor: str, *, max_bytes: int = 4 << 20) -> tuple[list[Chunk], str]:
+        return self._outside.changes(cursor, max_bytes=max_bytes)
+
+    def now(self) -> str:
+        return self._outside.now()
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        return self._outside.bounds(topic, partition)
+
+    def find(self, topic: str, partition: int, time_us: int) -> int:
+        return self._outside.find(topic, partition, time_us)
+
+    def stop(self) -> None:
+        super().stop()
+        self._outside.close()
+
+
+class TestSqliteLogReader(DurableLogConformance):
+    def open(self, folder: Path, clock_us: Callable[[], int]) -> Log:
+        return ReadFromOutside(folder, clock_us=clock_us)

@@ -133,7 +133,7 @@ def test_rebuilding_gives_the_same_rows(bench: Bench, view: type[View], tmp_path
 
 def test_a_row_written_is_read_by_its_token(bench: Bench, tmp_path: Path) -> None:
     group = ViewGroup(bench.log, tmp_path / "views.db", [view() for view in VIEWS])
-    projector = Projector([group])
+    projector = Projector(bench.log.covers, [group])
     projector.start()
     for commit in history(3, 20):
         (done,) = bench.write(commit)

@@ -10,7 +10,7 @@ from typing import Any
 from hansa.eventlog.sqlite import SqliteLog
 from hansa.registry.sqlite import SqliteRegistry
 from hansa.runtime.isolation_probe import probe
-from hansa.views.group import ViewGroup
+from hansa.views.remote import RemoteProjector
 
 _SPACE_MIN_BYTES = 1 << 30
 
@@ -20,7 +20,7 @@ def machine() -> list[dict[str, Any]]:
     return [_finding(g.name, g.in_force, g.detail, g.fix) for g in probe()]
 
 
-def examine(log: SqliteLog, registry: SqliteRegistry, views: ViewGroup, data: Path) -> list[dict[str, Any]]:
+def examine(log: SqliteLog, registry: SqliteRegistry, views: RemoteProjector, data: Path) -> list[dict[str, Any]]:
     """Everything: the machine, the log, the audit, the views, the disk."""
     damage = [str(finding) for finding in log.verify()]
     audit = registry.audit_verify()

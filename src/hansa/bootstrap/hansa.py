@@ -8,42 +8,38 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from hansa.access.pepper import load_pepper
 from hansa.access.tokens import Authenticator, TokenIssuer
 from hansa.blobs.folder import FolderBlobs
+from hansa.bootstrap import views
 from hansa.bootstrap.asks import Asks
 from hansa.bootstrap.backup import backup_into
 from hansa.bootstrap.doctor import examine
 from hansa.bootstrap.schedules import LogStarter, entries
 from hansa.discovery.event_search import EventSearch
-from hansa.discovery.events import EventsView
-from hansa.discovery.lineage import LineageView
 from hansa.discovery.lineage_graph import LineageGraph
-from hansa.discovery.runs import RunHistory, RunsView
+from hansa.discovery.runs import RunHistory
 from hansa.egress.settings_file import FileSettings
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.sqlite import SqliteLog
 from hansa.lifecycle.deploy import Deployer
 from hansa.lifecycle.mesh import IDLE_S, Mesh
 from hansa.lifecycle.operations import Operations
-from hansa.outputs.lookup import LookupProjector, lookup_path
+from hansa.outputs.lookup import lookup_path
 from hansa.registry.sqlite import SqliteRegistry
 from hansa.runtime.engine import Engine
 from hansa.runtime.workshop import Workshop
 from hansa.server.services import Services
 from hansa.triggers.scheduler import Scheduler
-from hansa.views.group import ViewGroup
-from hansa.views.projector import Projector
+from hansa.views.remote import ProjectorsProcess
+from hansa.views.store import ViewReader
 
 GRACE_S: Final = 10.0
 REACH_S: Final = 30.0
-VIEWS_GATHER_S: Final = 0.05
-"""Longer ones were slower: a large batch keeps the interpreter from the calls that wait for it."""
-LOOKUPS_GATHER_S: Final = 0.01
-"""Logic that looks something up does not wait: this is how far behind its read model is."""
 SWITCH_S: Final = 0.0005
 """How long a thread keeps the interpreter while another waits for it: the committer must not wait 5 ms (the
 default)."""
@@ -90,25 +86,25 @@ class Hansa:
         sys.setswitchinterval(SWITCH_S)
         settings, registry, data = self.settings, self._registry, self.settings.data
         log = AwaitableLog(self._log, asyncio.get_running_loop())
-        views = ViewGroup(self._log, data / "views.db", [RunsView(), EventsView(), LineageView()])
-        self._projector = Projector([views], gather_s=VIEWS_GATHER_S)
-        self._following = Projector(gather_s=LOOKUPS_GATHER_S)
+        self._keeping = ProjectorsProcess(partial(views.spawn, data), (views.VIEWS, views.LOOKUPS), self._log.covers)
+        self._views = self._keeping.projector(views.VIEWS)
+        self._followed = self._keeping.projector(views.LOOKUPS)
+        starting = asyncio.create_task(self._keeping.start())
+        reader = ViewReader(views.views_file(data))
         asks = self._asks = Asks(self._log, FileSettings(data, os.environ))
         engine = Engine(log, asks)
         workshop = Workshop(data / "scratch", isolation=settings.isolation, spares=settings.spares)
         blobs = FolderBlobs(data / "blobs")
         mesh = Mesh(data, log, registry, blobs, workshop, engine, self._lookup, self._reach, idle_s=settings.idle_s)
         asks.mesh, asks.engine = mesh, engine
-        runs = RunHistory(views.store, self._log)
-        operations = Operations(mesh, engine, registry, runs, self._projector)
+        runs = RunHistory(reader, self._log)
+        operations = Operations(mesh, engine, registry, runs, self._views)
         asks.earlier = operations.answer
         self._mesh = mesh
         self._scheduler = Scheduler(LogStarter(log, mesh, engine), clock_us=self._clock_us, sleep=asyncio.sleep)
         authenticator = Authenticator(registry, self._pepper, clock_us=self._clock_us)
         self._awaitable = log
-        log.watch("", self._projector.wake)
-        self._projector.start()
-        self._following.start()
+        log.watch("", self._views.wake)
         self.services = Services(
             version=self._version,
             registry=registry,
@@ -118,17 +114,18 @@ class Hansa:
             engine=engine,
             authenticator=authenticator,
             issuer=TokenIssuer(registry, self._pepper, clock_us=self._clock_us),
-            projector=self._projector,
-            following=self._following,
+            views=self._views,
+            followed=self._followed,
             runs=runs,
-            events=EventSearch(views.store),
-            lineage=LineageGraph(views.store),
+            events=EventSearch(reader),
+            lineage=LineageGraph(reader),
             lookups=self._lookup,
             scheduler=self._scheduler,
             operations=operations,
             backup=lambda target: asyncio.to_thread(backup_into, target, data, self._log, registry),
-            doctor=lambda: asyncio.to_thread(examine, self._log, registry, views, data),
+            doctor=lambda: asyncio.to_thread(examine, self._log, registry, self._views, data),
         )
+        await starting
         await mesh.start()
         mesh.on_change.append(lambda: self._scheduler.replace(entries(mesh)))
         for key in registry.paused_triggers():
@@ -139,22 +136,22 @@ class Hansa:
     def _lookup(self, port: str) -> Path:
         file = self._lookups.get(port)
         if file is None:
-            file = self._lookups[port] = lookup_path(self.settings.data / "lookups", port)
-            self._following.add(LookupProjector(self._log, file, port))
-            self._awaitable.watch(port, self._following.wake)
+            file = self._lookups[port] = lookup_path(views.lookups_folder(self.settings.data), port)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._keeping.follow(views.LOOKUPS, port)
+            self._awaitable.watch(port, self._followed.wake)
         return file
 
     async def _reach(self, port: str) -> None:
         """Waits until the lookup of a port shows all that is committed."""
         self._lookup(port)
-        await self._following.reach(self._log.now(), REACH_S, port)
+        await self._followed.reach(self._log.now(), REACH_S, port)
 
     async def close(self) -> None:
         """Lets runs end, then closes every store. Nothing acknowledged is lost by not calling this."""
         await self._scheduler.close()
         await self._mesh.stop(GRACE_S)
-        await asyncio.to_thread(self._projector.stop)
-        await asyncio.to_thread(self._following.stop)
+        await self._keeping.stop()
         await asyncio.to_thread(self._log.stop)
         await asyncio.to_thread(self._asks.close)
         self.services.authenticator.flush()

@@ -18,7 +18,7 @@ from hansa.views.condition import And, Condition, malformed, parse_condition
 from hansa.views.condition_sql import Sql
 from hansa.views.condition_text import parse_text
 from hansa.views.cursor import decode_cursor, encode_cursor
-from hansa.views.store import ViewStore
+from hansa.views.store import ViewReader
 
 SIZE_MAX: Final = 1000
 _SORTS_MAX: Final = 3
@@ -93,7 +93,7 @@ def condition_of(where: Any) -> Condition:
 class EventSearch:
     """Questions about events. Every method is blocking work: call it from a thread."""
 
-    def __init__(self, store: ViewStore) -> None:
+    def __init__(self, store: ViewReader) -> None:
         self._store = store
 
     def find(self, query: EventQuery) -> EventPage:
@@ -148,11 +148,6 @@ class EventSearch:
         steps = [condition_of(step) for step in query.steps]
         with self._store.reading() as db:
             return find_sequences(db, query, steps, condition_of(query.where))
-
-    def prune(self, before_us: int) -> int:
-        """Forgets events older than `before_us`; returns how many. The log is retention's, not touched here."""
-        with self._store.writing() as db:
-            return db.execute("DELETE FROM event WHERE time_us < ?", (before_us,)).rowcount
 
 
 def _check_size(size: int) -> None:

@@ -13,7 +13,7 @@ from hansa.discovery.lineage import EdgeKind, NodeKind, event_node, node_kind, p
 from hansa.errors import CallerError
 from hansa.model.product import EventTrigger, PortTrigger, ProductSpec
 from hansa.views.condition import malformed
-from hansa.views.store import ViewStore
+from hansa.views.store import ViewReader
 
 Direction = Literal["up", "down", "both"]
 
@@ -53,7 +53,7 @@ class Graph(msgspec.Struct, frozen=True):
 class LineageGraph:
     """Questions about lineage. Every method is blocking work: call it from a thread."""
 
-    def __init__(self, store: ViewStore) -> None:
+    def __init__(self, store: ViewReader) -> None:
         self._store = store
 
     def graph(
@@ -88,12 +88,6 @@ class LineageGraph:
             raise _unknown(node)
         ids = sorted({node, *(edge.source for edge in found), *(edge.target for edge in found)})
         return Graph([Node(name, node_kind(name)) for name in ids], sorted(found), complete)
-
-    def prune(self, before_us: int) -> int:
-        """Forgets uses in hours that ended before `before_us`, and calls that never found their caller; how many."""
-        with self._store.writing() as db:
-            db.execute("DELETE FROM lineage_call WHERE time_us < ?", (before_us,))
-            return db.execute("DELETE FROM lineage_edge WHERE last_us < ?", (before_us,)).rowcount
 
 
 class _Edges:

@@ -13,12 +13,12 @@ from typing import Any, Final
 import msgspec
 
 from hansa.errors import CallerError
-from hansa.eventlog.interface import Chunk, Log, as_array
+from hansa.eventlog.interface import Chunk, LogReader, as_array
 from hansa.model.run import RUNS_TOPIC, RunEntry, RunError, RunState
 from hansa.views.bulk import BulkWriter
 from hansa.views.cursor import decode_cursor, encode_cursor
 from hansa.views.interface import View
-from hansa.views.store import ViewStore
+from hansa.views.store import ViewReader
 
 _NO_BYTES: Final = msgspec.msgpack.encode(b"")
 _RAW: Final = msgspec.Raw(b"\xc0")
@@ -204,7 +204,7 @@ _SIZE_MAX: Final = 1000
 class RunHistory:
     """Questions about runs. Every method is one short piece of blocking work: call it from a thread."""
 
-    def __init__(self, store: ViewStore, log: Log) -> None:
+    def __init__(self, store: ViewReader, log: LogReader) -> None:
         self._store = store
         self._log = log
         self._decode = msgspec.msgpack.Decoder(list[tuple[str | None, RunEntry | None]]).decode
@@ -236,16 +236,6 @@ class RunHistory:
             return entry
         first = self._entry(payload_partition, payload_position)
         return entry if first is None else msgspec.structs.replace(entry, payload=first.payload)
-
-    def prune(self, before_us: int, *, keep_dead: bool = True) -> int:
-        """Forgets finished runs that were accepted before `before_us`, dead letters only where `keep_dead` is False.
-
-        Returns how many. The entries in the log are retention's, not touched here.
-        """
-        what = "accepted_us < ? AND finished_us > 0" + (" AND NOT dead" if keep_dead else "")
-        with self._store.writing() as db:
-            db.execute(f"DELETE FROM run_text WHERE id IN (SELECT id FROM run WHERE {what})", (before_us,))
-            return db.execute(f"DELETE FROM run WHERE {what}", (before_us,)).rowcount
 
     def _locate(self, run_id: str) -> Sequence[Any]:
         with self._store.reading() as db:

@@ -131,42 +131,14 @@ class TopicConfig(msgspec.Struct, frozen=True):
     retention_s: float | None = None
 
 
-class Log(ABC):
-    """Guarantees: an acknowledged set is durable, whole and in order; positions are dense and never change; a damaged
-    batch is an `InternalError("log.damaged")` naming it, never skipped. Methods may be called from any thread, but
-    `submit` and `on_outcomes` belong to one event loop or thread each. Reading never waits for writing.
-    """
-
-    @abstractmethod
-    def start(self, on_outcomes: Callable[[list[tuple[Any, Outcome]]], None]) -> None:
-        """Begins to commit. `on_outcomes` gets (ticket, outcome) pairs from the committer's thread; what it raises is
-        reported and never stops the committer."""
-
-    def submit(self, commit: CommitSet, ticket: Any) -> None:
-        """Queues one set, as `submit_all` does."""
-        self.submit_all([(commit, ticket)])
-
-    @abstractmethod
-    def submit_all(self, work: list[tuple[CommitSet, Any]]) -> None:
-        """Queues (set, ticket) pairs. Sets are decided in the order of submission, those from before `start` together.
-        Raises `Unavailable("log.stopped")` once `stop` was called."""
-
-    @abstractmethod
-    def stop(self) -> None:
-        """Commits what was submitted, then closes. A second call does nothing."""
-
-    @abstractmethod
-    def declare(self, topic: str, config: TopicConfig) -> None:
-        """Creates a topic or changes its configuration; the number of partitions may only grow. Durable on return."""
+class LogReader(ABC):
+    """What reads a log, in the process that writes it or in another one. Positions are dense and never change; a
+    damaged batch is an `InternalError("log.damaged")` naming it, never skipped. Any thread; reading never waits for
+    writing."""
 
     @abstractmethod
     def topics(self) -> dict[str, TopicConfig]:
         """All topics."""
-
-    @abstractmethod
-    def acquire(self, resource: str) -> int:
-        """The next epoch of a resource; commits fenced with an earlier one are refused from now on. Durable on
-        return."""
 
     @abstractmethod
     def read(self, topic: str, partition: int, position: int, *, max_bytes: int = 1 << 20) -> list[Chunk]:
@@ -192,6 +164,39 @@ class Log(ABC):
     @abstractmethod
     def find(self, topic: str, partition: int, time_us: int) -> int:
         """The first position committed at or after `time_us`; the end where there is none."""
+
+
+class Log(LogReader):
+    """Guarantees: an acknowledged set is durable, whole and in order. Methods may be called from any thread, but
+    `submit` and `on_outcomes` belong to one event loop or thread each.
+    """
+
+    @abstractmethod
+    def start(self, on_outcomes: Callable[[list[tuple[Any, Outcome]]], None]) -> None:
+        """Begins to commit. `on_outcomes` gets (ticket, outcome) pairs from the committer's thread; what it raises is
+        reported and never stops the committer."""
+
+    def submit(self, commit: CommitSet, ticket: Any) -> None:
+        """Queues one set, as `submit_all` does."""
+        self.submit_all([(commit, ticket)])
+
+    @abstractmethod
+    def submit_all(self, work: list[tuple[CommitSet, Any]]) -> None:
+        """Queues (set, ticket) pairs. Sets are decided in the order of submission, those from before `start` together.
+        Raises `Unavailable("log.stopped")` once `stop` was called."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Commits what was submitted, then closes. A second call does nothing."""
+
+    @abstractmethod
+    def declare(self, topic: str, config: TopicConfig) -> None:
+        """Creates a topic or changes its configuration; the number of partitions may only grow. Durable on return."""
+
+    @abstractmethod
+    def acquire(self, resource: str) -> int:
+        """The next epoch of a resource; commits fenced with an earlier one are refused from now on. Durable on
+        return."""
 
     @abstractmethod
     def position(self, group: str, topic: str, partition: int) -> int | None:

@@ -6,34 +6,21 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from hansa.eventlog import batch
-from hansa.eventlog.batch import Batch
 from hansa.eventlog.committer import Committer, GroupCommit, Notice
-from hansa.eventlog.interface import Chunk, CommitSet, Log, Partition, TopicConfig
+from hansa.eventlog.interface import CommitSet, Log, Partition, TopicConfig
 from hansa.eventlog.plan import Pending, Plan, Stored
-from hansa.eventlog.reading import expired, grown, unknown_topic
+from hansa.eventlog.reading import grown, unknown_topic
 from hansa.eventlog.sqlite_file import LogFile
-from hansa.eventlog.sqlite_verify import Finding, key_of, verify
+from hansa.eventlog.sqlite_reading import SqliteReading
+from hansa.eventlog.sqlite_verify import Finding, verify
 
-_READ: Final = """
-SELECT base, count, time_us, checksum, body FROM batch WHERE topic = ?1 AND partition = ?2 AND base >= COALESCE(
-    (SELECT MAX(base) FROM batch WHERE topic = ?1 AND partition = ?2 AND base <= ?3), 0) ORDER BY base
-"""
-_CHANGES: Final = """
-SELECT seq, topic, partition, base, count, time_us, checksum, body FROM batch WHERE seq > ? ORDER BY seq
-"""
-_HOLDING: Final = """
-SELECT base, base + count, time_us FROM batch WHERE topic = ? AND partition = ? AND base <= ? ORDER BY base DESC LIMIT 1
-"""
-_BEFORE: Final = """
-SELECT seq, base FROM batch WHERE topic = ? AND partition = ? AND base < ? ORDER BY base DESC LIMIT 1
-"""
 _LAST: Final = """
 SELECT seq, base + count FROM batch WHERE topic = ? AND partition = ? ORDER BY base DESC LIMIT 1
 """
@@ -48,7 +35,7 @@ DELETE FROM claim WHERE (scope, key) IN (SELECT scope, key FROM claim WHERE unti
 """
 
 
-class SqliteLog(Log, Stored):
+class SqliteLog(SqliteReading, Log, Stored):
     """A log in `folder/log.db`, for one process at a time: a second one gets `OperatorError("store.locked")`."""
 
     def __init__(self, folder: Path, *, clock_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
@@ -66,7 +53,7 @@ class SqliteLog(Log, Stored):
         with self._file.reading() as connection:
             rows = connection.execute("SELECT id, name, config FROM topic").fetchall()
             self._ids: dict[str, int] = {name: number for number, name, _ in rows}
-            self._names = {number: name for number, name, _ in rows}
+            self._names: dict[int, str] = {number: name for number, name, _ in rows}
             self._topics = {name: msgspec.msgpack.decode(config, type=TopicConfig) for _, name, config in rows}
             last = connection.execute("SELECT seq, time_us FROM batch ORDER BY seq DESC LIMIT 1").fetchone()
             self._seq: int = last[0] if last else 0
@@ -205,59 +192,17 @@ class SqliteLog(Log, Stored):
         except KeyError:
             raise unknown_topic(topic) from None
 
+    def _reading(self) -> contextlib.AbstractContextManager[sqlite3.Connection]:
+        return self._file.reading()
+
+    def _name(self, number: int) -> str:
+        return self._names.get(number, f"number {number}")
+
     def _value(self, sql: str, *parameters: Any) -> Any:
         """The one value of a query, None where it finds no row."""
         with self._file.reading() as connection:
             row = connection.execute(sql, parameters).fetchone()
             return row[0] if row else None
-
-    def read(self, topic: str, partition: int, position: int, *, max_bytes: int = 1 << 20) -> list[Chunk]:
-        parameters = (self._id(topic), partition, position)
-        first, end = self.bounds(topic, partition)
-        if position < first:
-            raise expired(topic, partition, position, first)
-        if position >= end:
-            return []
-        chunks: list[Chunk] = []
-        size = 0
-        with self._file.reading() as connection, contextlib.closing(connection.execute(_READ, parameters)) as rows:
-            stored = (Batch(topic, partition, *row) for row in rows)
-            for found in _dense(stored, (topic, partition), position, end):
-                chunks += batch.opened(found, key_of(connection))
-                size += len(found.body)
-                if size >= max_bytes:
-                    break
-        return [chunk for chunk in chunks if chunk.end > position]
-
-    def changes(self, cursor: str, *, max_bytes: int = 4 << 20) -> tuple[list[Chunk], str]:
-        chunks: list[Chunk] = []
-        size = 0
-        at = int(cursor or 0)
-        with self._file.reading() as connection, contextlib.closing(connection.execute(_CHANGES, (at,))) as rows:
-            for seq, found in self._gapless(connection, rows, at):
-                chunks += batch.opened(found, key_of(connection))
-                at = seq
-                size += len(found.body)
-                if size >= max_bytes:
-                    break
-        return chunks, str(at)
-
-    def _gapless(self, connection: sqlite3.Connection, rows: Iterable[Any], cursor: int) -> Iterator[tuple[int, Batch]]:
-        """The batches with their numbers, while each follows the one before it in its partition, or the cursor."""
-        ends: dict[Partition, int] = {}
-        for seq, number, *rest in rows:
-            found = batch.checked(Batch(self._names.get(number, f"number {number}"), *rest))
-            partition = found.topic, found.partition
-            if partition not in ends:
-                before = connection.execute(_BEFORE, (number, found.partition, found.base)).fetchone()
-                ends[partition] = before[1] if before and before[0] > cursor else found.base
-            if ends[partition] != found.base:
-                raise batch.damaged(*partition, ends[partition])
-            ends[partition] = found.end
-            yield seq, found
-
-    def covers(self, cursor: str, token: str) -> bool:
-        return int(cursor or 0) >= int(token or 0)
 
     def now(self) -> str:
         return str(self._seq)
@@ -266,18 +211,6 @@ class SqliteLog(Log, Stored):
         self._id(topic)
         at = (topic, partition)
         return self._firsts.get(at, 0), self._ends.get(at, 0)
-
-    def find(self, topic: str, partition: int, time_us: int) -> int:
-        """Halves the partition again and again: times never go back, so no index of them is needed."""
-        number = self._id(topic)
-        low, high = self.bounds(topic, partition)
-        with self._file.reading() as connection:
-            while low < high:
-                middle = (low + high) // 2
-                row = connection.execute(_HOLDING, (number, partition, middle)).fetchone()
-                base, end, at_us = row or (middle, middle + 1, time_us - 1)
-                low, high = (low, base) if at_us >= time_us else (end, high)
-        return low
 
     def positions(self, group: str) -> dict[Partition, int]:
         return {(topic, partition): at for (g, topic, partition), at in list(self._positions.items()) if g == group}
@@ -324,16 +257,3 @@ def _sealed(connection: sqlite3.Connection, chunk: Pending) -> Pending:
         made = connection.execute("INSERT INTO subject (name, key) VALUES (?, ?)", (subject, key))
         row = made.lastrowid, key
     return batch.sealed(chunk, *row)
-
-
-def _dense(rows: Iterable[Batch], partition: Partition, position: int, end: int) -> Iterator[Batch]:
-    """The batches as they come, while they follow one another without a gap from `position` to `end`."""
-    at: int | None = None
-    for found in map(batch.checked, rows):
-        if not (found.base <= position < found.end if at is None else found.base == at):
-            break
-        yield found
-        at = found.end
-    reached = position if at is None else at
-    if reached < end:
-        raise batch.damaged(*partition, reached)

@@ -57,6 +57,35 @@ _SETS_FAULT: Final = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.Program
 _report = logging.getLogger("hansa.eventlog")
 
 
+class Readers:
+    """Connections to the log's file for those that only read it; each block has one for itself."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = False
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection for the block alone. SQLite's errors leave it as `OperatorError`, `log.damaged` among them."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = _connected(self._path)
+        try:
+            yield connection
+        except sqlite3.DatabaseError as failure:
+            raise unreadable(self._path, failure) from failure
+        finally:
+            connection.close() if self._closed else self._idle.append(connection)
+
+    def close(self) -> None:
+        """Closes those that nobody uses, and the others when they are given back."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+
 class LogFile:
     """`folder/log.db`, for one process at a time: a second one gets `OperatorError("store.locked")`.
 
@@ -69,7 +98,7 @@ class LogFile:
         self.lock = threading.RLock()
         self.failure: object = None
         self._wal = folder / "log.db-wal"
-        self._readers: list[sqlite3.Connection] = []
+        self._readers = Readers(self.path)
         self._scrub = self._long = self._closed = False
         self._relieve_at_bytes = _WAL_TOO_LONG_BYTES
         self._moving = threading.Lock()
@@ -78,10 +107,10 @@ class LogFile:
         with contextlib.ExitStack() as undo:
             self._held = _held(folder)
             undo.callback(os.close, self._held)
-            self._writer = self._connect()
+            self._writer = _connected(self.path)
             undo.callback(self._writer.close)
             self._prepare()
-            self._mover = self._connect()
+            self._mover = _connected(self.path)
             self._mover.execute(f"PRAGMA busy_timeout={_READERS_WAITED_MS}")
             undo.pop_all()
 
@@ -91,22 +120,6 @@ class LogFile:
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as failure:
             raise unreadable(self.path, failure) from failure
-
-    def _connect(self) -> sqlite3.Connection:
-        try:
-            found = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, cached_statements=64)
-            found.execute(f"PRAGMA page_size={_PAGE_BYTES}")
-            found.execute("PRAGMA journal_mode=WAL")
-            found.execute("PRAGMA synchronous=FULL")
-            found.execute("PRAGMA wal_autocheckpoint=0")
-            found.execute(f"PRAGMA journal_size_limit={_WAL_KEPT_BYTES}")
-            found.execute("PRAGMA secure_delete=FAST")
-            found.execute("PRAGMA temp_store=MEMORY")
-            found.execute("PRAGMA busy_timeout=10000")
-            found.execute("PRAGMA cache_size=-16384")
-        except sqlite3.Error as failure:
-            raise unreadable(self.path, failure) from failure
-        return found
 
     def start(self) -> None:
         """Begins to move the WAL into the database."""
@@ -122,8 +135,7 @@ class LogFile:
         self._wake.set()
         if self._checkpointer.is_alive():
             self._checkpointer.join()
-        while self._readers:
-            self._readers.pop().close()
+        self._readers.close()
         with contextlib.suppress(sqlite3.Error):
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         self._mover.close()
@@ -132,19 +144,9 @@ class LogFile:
 
     # Connections
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> contextlib.AbstractContextManager[sqlite3.Connection]:
         """A connection for the block alone. SQLite's errors leave it as `OperatorError`, `log.damaged` among them."""
-        try:
-            connection = self._readers.pop()
-        except IndexError:
-            connection = self._connect()
-        try:
-            yield connection
-        except sqlite3.DatabaseError as failure:
-            raise unreadable(self.path, failure) from failure
-        finally:
-            connection.close() if self._closed else self._readers.append(connection)
+        return self._readers.reading()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -224,6 +226,23 @@ class LogFile:
             return False
         self._long = pages * _PAGE_BYTES > _WAL_LONG_BYTES
         return not busy
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    try:
+        found = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
+        found.execute(f"PRAGMA page_size={_PAGE_BYTES}")
+        found.execute("PRAGMA journal_mode=WAL")
+        found.execute("PRAGMA synchronous=FULL")
+        found.execute("PRAGMA wal_autocheckpoint=0")
+        found.execute(f"PRAGMA journal_size_limit={_WAL_KEPT_BYTES}")
+        found.execute("PRAGMA secure_delete=FAST")
+        found.execute("PRAGMA temp_store=MEMORY")
+        found.execute("PRAGMA busy_timeout=10000")
+        found.execute("PRAGMA cache_size=-16384")
+    except sqlite3.Error as failure:
+        raise unreadable(path, failure) from failure
+    return found
 
 
 def passing(failure: sqlite3.Error) -> Unavailable | None:

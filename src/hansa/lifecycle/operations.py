@@ -17,7 +17,7 @@ from hansa.runtime import wire
 from hansa.runtime.engine import Answer, Engine, Run
 from hansa.runtime.live import LiveProcess
 from hansa.triggers.subscriptions import taken
-from hansa.views.projector import Projector
+from hansa.views.waiting import Awaited
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 SEEN_S: Final = 10.0
@@ -26,14 +26,12 @@ SEEN_S: Final = 10.0
 class Operations:
     """Runs by hand, on one mesh."""
 
-    def __init__(
-        self, mesh: Mesh, engine: Engine, registry: Registry, history: RunHistory, projector: Projector
-    ) -> None:
+    def __init__(self, mesh: Mesh, engine: Engine, registry: Registry, history: RunHistory, views: Awaited) -> None:
         self._mesh = mesh
         self._engine = engine
         self._registry = registry
         self._history = history
-        self._projector = projector
+        self._views = views
 
     async def start(
         self,
@@ -108,7 +106,7 @@ class Operations:
 
     async def detail(self, run_id: str) -> RunEntry:
         """What is known of a run, as of everything committed. Raises `CallerError("run.unknown")`."""
-        await self._projector.reach(self._mesh.log.log.now(), SEEN_S, "runs")
+        await self._views.reach(self._mesh.log.log.now(), SEEN_S, "runs")
         return await asyncio.to_thread(self._history.detail, run_id)
 
     async def answer(self, run_id: str) -> Answer:

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from hansa.eventlog.interface import Entry, Log
+from hansa.eventlog.interface import Entry, LogReader
 from hansa.outputs.order import PortEntries
 from hansa.views.bulk import BulkWriter
-from hansa.views.interface import Follower
+from hansa.views.interface import Follower, ViewStatus
 from hansa.views.lookup import LOOKUP_SCHEMA, LookupReader
 from hansa.views.store import ViewStore
 
@@ -42,7 +42,7 @@ class LookupProjector(Follower):
     file that is ahead of the log (the log was restored from a backup) begins again.
     """
 
-    def __init__(self, log: Log, path: Path, port: str, *, keep_s: float | None = KEEP_S) -> None:
+    def __init__(self, log: LogReader, path: Path, port: str, *, keep_s: float | None = KEEP_S) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.port = port
@@ -75,8 +75,8 @@ class LookupProjector(Follower):
             self._reached, self._goal = self._goal[0], None
         return progress
 
-    def shows(self, token: str, view: str | None = None) -> bool:
-        return view not in (None, self.port) or self._log.covers(self._reached, token)
+    def statuses(self) -> list[ViewStatus]:
+        return [ViewStatus(self.port, 1, self._reached)]
 
     def close(self) -> None:
         self._store.close()

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from operator import attrgetter
 from typing import Final
 
-from hansa.eventlog.interface import Entry, Log, entries_of
+from hansa.eventlog.interface import Entry, LogReader, entries_of
 from hansa.eventlog.reading import unknown_topic
 
 Cursor = Mapping[int, int]
@@ -17,7 +17,7 @@ Cursor = Mapping[int, int]
 _READ_BYTES: Final = 1 << 18
 
 
-def partitions(log: Log, port: str) -> int:
+def partitions(log: LogReader, port: str) -> int:
     """How many partitions a port has. Raises `CallerError("topic.unknown")`."""
     config = log.topics().get(port)
     if config is None:
@@ -32,7 +32,7 @@ class PortEntries:
     (`topic.unknown`, `position.expired`).
     """
 
-    def __init__(self, log: Log, port: str, cursor: Cursor) -> None:
+    def __init__(self, log: LogReader, port: str, cursor: Cursor) -> None:
         self._tails = [_Tail(log, port, p, cursor.get(p, 0)) for p in range(partitions(log, port))]
 
     def __iter__(self) -> Iterator[Entry]:
@@ -52,7 +52,7 @@ class PortEntries:
 class _Tail:
     """The entries of one partition from a position on."""
 
-    def __init__(self, log: Log, port: str, partition: int, position: int) -> None:
+    def __init__(self, log: LogReader, port: str, partition: int, position: int) -> None:
         self._log, self._port, self._partition = log, port, partition
         self._next = position
         self._ended = False

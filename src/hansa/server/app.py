@@ -112,7 +112,7 @@ def api(services: Services) -> ASGIApp:
     endpoint = Endpoint(services)
 
     async def health(_: Request) -> Response:
-        failures = [*services.projector.failures(), *services.following.failures()]
+        failures = [*services.views.failures(), *services.followed.failures()]
         state = "degraded" if failures or services.mesh.failures else "ok"
         return json_response(
             {

@@ -18,7 +18,7 @@ from hansa.lifecycle.operations import Operations
 from hansa.registry.interface import Registry
 from hansa.runtime.engine import Engine
 from hansa.triggers.scheduler import Scheduler
-from hansa.views.projector import Projector
+from hansa.views.waiting import Awaited
 
 
 @dataclass(slots=True)
@@ -33,8 +33,8 @@ class Services:
     engine: Engine
     authenticator: Authenticator
     issuer: TokenIssuer
-    projector: Projector
-    following: Projector
+    views: Awaited
+    followed: Awaited
     """Keeps the lookups up with their ports."""
     runs: RunHistory
     events: EventSearch

@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 
 from hansa.errors import CallerError, OperatorError
-from hansa.eventlog.interface import Chunk, Log
+from hansa.eventlog.interface import Chunk, LogReader
 from hansa.model.ids import did_you_mean
-from hansa.views.interface import Follower, View
+from hansa.views.interface import Follower, View, ViewStatus
 from hansa.views.store import ViewStore
 
 _SCHEMA: Final = """CREATE TABLE IF NOT EXISTS view (
@@ -24,15 +24,6 @@ _ENVIRONMENT: Final = frozenset(
     (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM)
 )
 _report = logging.getLogger("hansa.views")
-
-
-class ViewStatus(msgspec.Struct, frozen=True):
-    """Where a view stands: the cursor behind what it shows, and why it is broken where it is."""
-
-    name: str
-    version: int
-    cursor: str
-    error: str | None = None
 
 
 class _Broken(Exception):
@@ -64,7 +55,7 @@ class ViewGroup(Follower):
     is ahead of the log (the log was restored from a backup), is rebuilt when it is opened.
     """
 
-    def __init__(self, log: Log, file: Path | None, views: Sequence[View]) -> None:
+    def __init__(self, log: LogReader, file: Path | None, views: Sequence[View]) -> None:
         self.store = ViewStore(file)
         self._log = log
         self._views = {view.name: view for view in views}
@@ -125,21 +116,6 @@ class ViewGroup(Follower):
         return [status for status in self._status.values() if status.error is None]
 
     # Asking
-
-    def shows(self, token: str, view: str | None = None) -> bool:
-        if view is None:
-            return all(self._log.covers(status.cursor, token) for status in self._healthy())
-        status = self._status.get(view)
-        if status is None:
-            return True
-        if status.error is not None:
-            raise OperatorError(
-                "view.broken",
-                f"The view {view!r} stopped: {status.error}",
-                hint="Nothing is lost: the log has it all. Rebuild the view, with a Hansa that has the fault mended.",
-                details={"view": view, "cursor": status.cursor},
-            )
-        return self._log.covers(status.cursor, token)
 
     def reached(self, view: str | None = None) -> str:
         """The cursor of `view`, or of the healthy view that is furthest behind."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
+import msgspec
+
+from hansa.errors import OperatorError
 from hansa.eventlog.interface import Chunk
 
 
@@ -41,6 +44,15 @@ class View(ABC):
             db.execute(f"DROP TABLE IF EXISTS {table}")
 
 
+class ViewStatus(msgspec.Struct, frozen=True):
+    """Where a view stands: the cursor behind what it shows, and why it is broken where it is."""
+
+    name: str
+    version: int
+    cursor: str
+    error: str | None = None
+
+
 class Follower(ABC):
     """Something that follows the log in batches. `advance` and `close` belong to the projector's thread."""
 
@@ -49,12 +61,30 @@ class Follower(ABC):
         """Applies one batch of what is new; True where there was any. What it raises is tried again later."""
 
     @abstractmethod
-    def shows(self, token: str, view: str | None = None) -> bool:
-        """True where the commit that `token` came from can be seen in `view`, or in all views that are not broken.
-
-        True as well where `view` is not one of this follower's. Raises `OperatorError("view.broken")` for a broken one.
-        """
+    def statuses(self) -> list[ViewStatus]:
+        """Where each of its views stands. Any thread."""
 
     @abstractmethod
     def close(self) -> None:
         """Ends the connections; nothing is lost."""
+
+
+def shows(statuses: Iterable[ViewStatus], covers: Callable[[str, str], bool], token: str, view: str | None) -> bool:
+    """True where the commit that `token` came from can be seen in `view`, or in all views that are not broken.
+
+    True as well where no view has that name. Raises `OperatorError("view.broken")` for a broken one.
+    """
+    for status in statuses:
+        if view not in (None, status.name):
+            continue
+        if status.error is None:
+            if not covers(status.cursor, token):
+                return False
+        elif view is not None:
+            raise OperatorError(
+                "view.broken",
+                f"The view {view!r} stopped: {status.error}",
+                hint="Nothing is lost: the log has it all. Rebuild the view, with a Hansa that has the fault mended.",
+                details={"view": view, "cursor": status.cursor},
+            )
+    return True

@@ -6,52 +6,55 @@ waits for a token ends the rest at once. Nothing here polls.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
-import msgspec
-
-from hansa.errors import Unavailable
-from hansa.views.interface import Follower
+from hansa.views.interface import Follower, ViewStatus, shows
+from hansa.views.waiting import Awaited
 
 _report = logging.getLogger("hansa.views")
 
 
-class _Waiter(msgspec.Struct, eq=False):
-    """Someone who waits for `token`; `tell` gets None, or the error that makes waiting useless."""
-
-    token: str
-    view: str | None
-    tell: Callable[[Exception | None], None]
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
-class Projector:
-    """Call `wake()` after every commit. `gather_s` is how long commits may gather before they are applied, `retry_s`
-    how long a follower that failed (a full disk, say) is left in peace."""
+class Projector(Awaited):
+    """Call `wake()` after every commit. `covers` compares cursors and tokens of the log. `gather_s` is how long commits
+    may gather before they are applied, `retry_s` how long a follower that failed (a full disk, say) is left in peace.
+    """
 
-    def __init__(self, followers: Sequence[Follower] = (), *, gather_s: float = 0.1, retry_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        covers: Callable[[str, str], bool],
+        followers: Sequence[Follower] = (),
+        *,
+        gather_s: float = 0.1,
+        retry_s: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self._covers = covers
         self._followers = tuple(followers)
         self._gather_s, self._retry_s = gather_s, retry_s
-        self._lock = threading.Lock()
-        self._waiters: list[_Waiter] = []
+        self._on_progress: Callable[[], None] = _nothing
+        self._adding = threading.Lock()
         self._failures: dict[Follower, tuple[Exception, float]] = {}
         self._work, self._hurry = threading.Event(), threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="hansa-projector", daemon=True)
 
-    def start(self) -> None:
-        self._work.set()
+    def start(self, on_progress: Callable[[], None] = _nothing) -> None:
+        """`on_progress` is called on the thread behind each round, whether it found anything or not."""
+        self._on_progress = on_progress
+        self.hurry()
         self._thread.start()
 
     def stop(self) -> None:
         """Applies what is committed, then ends the thread and closes the followers."""
         self._stopping = True
-        self._hurry.set()
-        self._work.set()
+        self.hurry()
         if self._thread.is_alive():
             self._thread.join()
         for follower in self._followers:
@@ -61,80 +64,25 @@ class Projector:
         """Something was committed. Costs next to nothing; any thread."""
         self._work.set()
 
-    def add(self, follower: Follower) -> None:
-        """Follows one more from now on."""
-        with self._lock:
-            self._followers = (*self._followers, follower)
-        self.wake()
-
-    def failures(self) -> list[Exception]:
-        """Why followers do not advance at the moment."""
-        return [failure for failure, _ in list(self._failures.values())]
-
-    # Waiting
-
-    def shows(self, token: str, view: str | None = None) -> bool:
-        """True where what was committed with `token` can be seen in `view`, or in all views that are not broken.
-
-        Raises `OperatorError("view.broken")` where `view` is.
-        """
-        return all(follower.shows(token, view) for follower in self._followers)
-
-    def wait(self, token: str, timeout_s: float, view: str | None = None) -> None:
-        """Blocks until `shows` is true. Raises `Unavailable("view.behind")` after `timeout_s`, and as `shows` does."""
-        if self.shows(token, view):
-            return
-        answered = threading.Event()
-        errors: list[Exception | None] = []
-
-        def tell(error: Exception | None) -> None:
-            errors.append(error)
-            answered.set()
-
-        with self._waiting(_Waiter(token, view, tell)):
-            if not answered.wait(timeout_s):
-                raise self._behind(view, timeout_s)
-        if errors[0] is not None:
-            raise errors[0]
-
-    async def reach(self, token: str, timeout_s: float, view: str | None = None) -> None:
-        """`wait` for an event loop."""
-        if self.shows(token, view):
-            return
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-
-        def tell(error: Exception | None) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
-                loop.call_soon_threadsafe(_settle, future, error)
-
-        with self._waiting(_Waiter(token, view, tell)):
-            try:
-                await asyncio.wait_for(future, timeout_s)
-            except TimeoutError:
-                raise self._behind(view, timeout_s) from None
-
-    @contextlib.contextmanager
-    def _waiting(self, waiter: _Waiter) -> Iterator[None]:
-        with self._lock:
-            self._waiters.append(waiter)
+    def hurry(self) -> None:
         self._hurry.set()
         self._work.set()
-        try:
-            yield
-        finally:
-            with self._lock, contextlib.suppress(ValueError):
-                self._waiters.remove(waiter)
 
-    def _behind(self, view: str | None, timeout_s: float) -> Unavailable:
-        reasons = "; ".join(str(failure) for failure in self.failures())
-        return Unavailable(
-            "view.behind",
-            f"{f'The view {view!r}' if view else 'The views'} did not catch up within {timeout_s:g} s"
-            + (f": {reasons}" if reasons else ""),
-            hint="It is committed and will show; ask again. `hansa doctor` says how far behind the views are.",
-            details={"view": view},
-        )
+    def add(self, follower: Follower) -> None:
+        """Follows one more from now on."""
+        with self._adding:
+            self._followers = (*self._followers, follower)
+        self.hurry()
+
+    def statuses(self) -> list[ViewStatus]:
+        """Where the views of all followers stand."""
+        return [status for follower in self._followers for status in follower.statuses()]
+
+    def failures(self) -> list[Exception]:
+        return [failure for failure, _ in list(self._failures.values())]
+
+    def shows(self, token: str, view: str | None = None) -> bool:
+        return shows(self.statuses(), self._covers, token, view)
 
     # The thread
 
@@ -153,6 +101,7 @@ class Projector:
         while progress:
             progress = sum(self._advance(follower) for follower in self._followers) > 0
             self._tell()
+            self._on_progress()
 
     def _advance(self, follower: Follower) -> bool:
         failed = self._failures.get(follower)
@@ -167,26 +116,3 @@ class Projector:
             return False
         self._failures.pop(follower, None)
         return progress
-
-    def _tell(self) -> None:
-        with self._lock:
-            waiters = list(self._waiters)
-        for waiter in waiters:
-            try:
-                if not self.shows(waiter.token, waiter.view):
-                    continue
-                error = None
-            except Exception as failure:
-                error = failure
-            with self._lock, contextlib.suppress(ValueError):
-                self._waiters.remove(waiter)
-            waiter.tell(error)
-
-
-def _settle(future: asyncio.Future[None], error: Exception | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)

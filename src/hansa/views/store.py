@@ -16,13 +16,11 @@ from typing import Final
 _CHECKPOINT_PAGES: Final = 4096
 
 
-class ViewStore:
-    """Tables in `file`, or in memory where it is None. Any thread may read and write; one writes at a time."""
+class ViewReader:
+    """Reads the views in `file`, which another process may write. Any thread."""
 
     def __init__(self, file: Path | None) -> None:
         self.file = file
-        self._lock = threading.RLock()
-        self._writer = self._connect()
         self._idle: list[sqlite3.Connection] = []
 
     def _connect(self) -> sqlite3.Connection:
@@ -31,6 +29,34 @@ class ViewStore:
             found.execute(f"PRAGMA {pragma}")
         found.execute("PRAGMA cache_size=-8192")
         return found
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One snapshot for all queries inside; readers wait for nobody."""
+        try:
+            db = self._idle.pop()
+        except IndexError:
+            db = self._connect()
+        db.execute("BEGIN")
+        try:
+            yield db
+        finally:
+            db.execute("ROLLBACK")
+            self._idle.append(db)
+
+    def close(self) -> None:
+        """Closes every connection that nobody uses."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+class ViewStore(ViewReader):
+    """Tables in `file`, or in memory where it is None. Any thread may read and write; one writes at a time."""
+
+    def __init__(self, file: Path | None) -> None:
+        super().__init__(file)
+        self._lock = threading.RLock()
+        self._writer = self._connect()
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -50,24 +76,13 @@ class ViewStore:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """One snapshot for all queries inside. A file's readers wait for nobody; in memory they take turns."""
         if self.file is None:
-            with self._lock:
+            with self._lock:  # in memory they take turns
                 yield self._writer
             return
-        try:
-            db = self._idle.pop()
-        except IndexError:
-            db = self._connect()
-        db.execute("BEGIN")
-        try:
+        with super().reading() as db:
             yield db
-        finally:
-            db.execute("ROLLBACK")
-            self._idle.append(db)
 
     def close(self) -> None:
-        """Closes every connection that nobody uses."""
-        while self._idle:
-            self._idle.pop().close()
+        super().close()
         self._writer.close()

@@ -154,12 +154,6 @@ def test_a_value_is_only_a_value(evil: str) -> None:
     assert len(search.find(EventQuery()).events) == 6
 
 
-def test_pruning_forgets_the_old() -> None:
-    search = search_in(ORDERS)
-    assert search.prune(70_000_000) == 2
-    assert ids(search.find(EventQuery())) == ["5", "4", "3"]
-
-
 # Against the meaning in Python
 
 TEXTS = st.sampled_from(["", "a", "A", "b", "ab", "a*", "[a]", "é", "10", "true"])

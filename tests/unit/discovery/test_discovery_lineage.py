@@ -211,9 +211,3 @@ def test_what_is_not_known_is_refused(desk: Desk) -> None:
     assert unknown.value.code == "lineage.unknown"
     with pytest.raises(CallerError, match="depth is 0"):
         desk.edges(LOAD, "up", 0)
-
-
-def test_pruning_forgets_old_hours(mesh: Desk) -> None:
-    assert mesh.lineage.prune(HOUR_US) == 5
-    (edge,) = mesh.lineage.graph(LOAD, "up").edges
-    assert (edge.count, edge.first_us) == (1, HOUR_US + 10)

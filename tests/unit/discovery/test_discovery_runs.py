@@ -152,14 +152,3 @@ def test_an_unknown_run_is_refused(desk: Desk) -> None:
         with pytest.raises(CallerError, match="no run 'nope'") as refused:
             ask("nope")
         assert refused.value.code == "run.unknown"
-
-
-def test_pruning_keeps_the_unfinished_and_the_dead(desk: Desk) -> None:
-    desk.add("old", at=100, output="text")
-    desk.add("dead", "failed", at=100, dead=True, error=RunError("a.b", "text"))
-    desk.add("running", "running", at=100, finished_us=0)
-    desk.add("new", at=500)
-    assert desk.history.prune(400) == 1
-    assert desk.find() == ["new", "running", "dead"]
-    assert desk.history.prune(400, keep_dead=False) == 1
-    assert desk.find(text="text") == []

@@ -19,6 +19,7 @@ from hansa.eventlog.interface import Append, CommitSet, TopicConfig, encode_entr
 from hansa.eventlog.memory import MemoryLog
 from hansa.outputs.lookup import LookupProjector, LookupReader, lookup_path
 from hansa.testing.log_bench import Bench
+from hansa.views.interface import shows
 from hansa.views.projector import Projector
 
 PORT = "ops.weather/hourly@1"
@@ -94,7 +95,7 @@ def test_a_run_reads_at_one_position_whatever_is_written(desk: Desk) -> None:
 
 
 def test_a_token_can_be_waited_for(desk: Desk) -> None:
-    projector = Projector([desk.lookup])
+    projector = Projector(desk.bench.log.covers, [desk.lookup])
     projector.start()
     for n in range(20):
         token = desk.write(("a", n))
@@ -109,8 +110,8 @@ def test_waiting_ends_though_writing_goes_on(desk: Desk) -> None:
     token = desk.write(("a", 1))
     desk.lookup.advance()
     desk.write(("a", 2))
-    assert desk.lookup.shows(token, PORT)
-    assert not desk.lookup.shows(desk.bench.log.now(), PORT)
+    assert shows(desk.lookup.statuses(), desk.bench.log.covers, token, PORT)
+    assert not shows(desk.lookup.statuses(), desk.bench.log.covers, desk.bench.log.now(), PORT)
 
 
 def test_a_replaced_version_is_kept_for_a_while(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hansa.eventlog.memory import MemoryLog
 from hansa.testing.log_bench import Bench, writing
 from hansa.views.bulk import BulkWriter
 from hansa.views.group import ViewGroup
-from hansa.views.interface import Follower, View
+from hansa.views.interface import Follower, View, ViewStatus, shows
 from hansa.views.projector import Projector
 
 
@@ -110,9 +110,9 @@ def test_a_view_that_raises_is_broken_alone_and_keeps_what_it_had(bench: Bench, 
     assert counts(group, "fragile") == {0: 1}
     assert counts(group) == {0: 3}
     assert [status.error for status in group.statuses()] == [None, "ValueError: cannot stand it"]
-    assert group.shows(bench.log.now())
+    assert shows(group.statuses(), bench.log.covers, bench.log.now(), None)
     with pytest.raises(OperatorError, match="cannot stand it") as broken:
-        group.shows(done.token, "fragile")
+        shows(group.statuses(), bench.log.covers, done.token, "fragile")
     assert broken.value.code == "view.broken"
     group.close()
 
@@ -168,7 +168,7 @@ def test_rebuilding_gives_the_same_rows_while_others_go_on(bench: Bench, place: 
     group.rebuild("fragile")
     assert counts(group, "fragile") == {}
     bench.write(writing(3))
-    assert not group.shows(bench.log.now(), "fragile")
+    assert not shows(group.statuses(), bench.log.covers, bench.log.now(), "fragile")
     settle(group)
     assert counts(group, "fragile") == {0: 3}
     assert counts(group) == {0: 3}
@@ -217,7 +217,7 @@ def test_a_reader_sees_one_snapshot(bench: Bench, tmp_path: Path) -> None:
 @pytest.fixture
 def running(bench: Bench) -> Iterator[tuple[Bench, Projector, ViewGroup]]:
     group = ViewGroup(bench.log, None, [Entries(), Fragile()])
-    projector = Projector([group])
+    projector = Projector(bench.log.covers, [group])
     projector.start()
     yield bench, projector, group
     projector.stop()
@@ -275,7 +275,7 @@ def test_a_loop_that_was_closed_does_not_stop_the_projector(running: tuple[Bench
 
 
 def test_stopping_applies_what_is_committed(bench: Bench, tmp_path: Path) -> None:
-    projector = Projector([ViewGroup(bench.log, tmp_path / "views.db", [Entries()])])
+    projector = Projector(bench.log.covers, [ViewGroup(bench.log, tmp_path / "views.db", [Entries()])])
     projector.start()
     bench.write(writing(1), writing(2))
     projector.stop()
@@ -298,8 +298,8 @@ class Flaky(Follower):
         self.done = True
         return False
 
-    def shows(self, token: str, view: str | None = None) -> bool:
-        return self.done
+    def statuses(self) -> list[ViewStatus]:
+        return [ViewStatus("flaky", 1, "1" if self.done else "")]
 
     def close(self) -> None:
         self.done = False
@@ -307,12 +307,12 @@ class Flaky(Follower):
 
 def test_a_follower_that_fails_is_tried_again_and_says_why(bench: Bench) -> None:
     flaky, entries = Flaky(bench.log), ViewGroup(bench.log, None, [Entries()])
-    projector = Projector([flaky, entries], retry_s=0.01)
+    projector = Projector(bench.log.covers, [flaky, entries], retry_s=0.01)
     projector.start()
     (done,) = bench.write(writing(1))
     with pytest.raises(Unavailable, match="no space left"):
         projector.wait(done.token, 0.05)
-    assert entries.shows(done.token)
+    assert shows(entries.statuses(), bench.log.covers, done.token, "entries")
     flaky.mended = True
     projector.wait(done.token, 10)
     assert projector.failures() == []

@@ -132,7 +132,7 @@ def _body(event: CloudEvent, principal: str, now_us: int, at: int) -> dict[str, 
 async def _seen(asked: Asked) -> None:
     """Waits until what the caller wrote can be seen; without a token, everything that is committed now."""
     token = asked.query("token") or asked.services.log.log.now()
-    await asked.services.projector.reach(token, SEEN_S, "events")
+    await asked.services.views.reach(token, SEEN_S, "events")
 
 
 async def find(asked: Asked) -> Any:
@@ -214,7 +214,7 @@ async def lineage(asked: Asked) -> Any:
         raise CallerError(
             "query.malformed", f"direction={direction!r}", hint="up, down or both", details={"status": 422}
         )
-    await asked.services.projector.reach(asked.services.log.log.now(), SEEN_S, "lineage")
+    await asked.services.views.reach(asked.services.log.log.now(), SEEN_S, "lineage")
     at = asked.query("at")
     edges = [] if at else declared(asked.services.mesh.specs())
     return await asyncio.to_thread(

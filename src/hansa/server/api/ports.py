@@ -160,7 +160,7 @@ async def lookup(asked: Asked) -> Any:
         raise CallerError("lookup.no_key", f"{found.id} has no key", hint="Its contract names no primaryKey.")
     file = asked.services.lookups(found.id)
     token = asked.query("token") or asked.services.log.log.now()
-    await asked.services.following.reach(token, SEEN_S, found.id)
+    await asked.services.followed.reach(token, SEEN_S, found.id)
     fields = {field.name: field for field in contract.fields}
     values = [_value(asked, fields[name]) for name in contract.key]
     record, position = await asyncio.to_thread(_look, file, key_text(values))

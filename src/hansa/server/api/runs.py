@@ -131,7 +131,7 @@ async def dead_letters(asked: Asked) -> Any:
 
 async def _find(asked: Asked, dead: bool | None) -> Any:
     services = asked.services
-    await services.projector.reach(asked.query("token") or services.log.log.now(), 10.0, "runs")
+    await services.views.reach(asked.query("token") or services.log.log.now(), 10.0, "runs")
     since, until = asked.query("since"), asked.query("until")
     query = RunQuery(
         product=asked.query("product"), process=asked.query("process"), state=asked.query("state"),

@@ -1,0 +1,76 @@
+"""The views of a Hansa, and the process that keeps them: `python -m hansa.bootstrap.views FOLDER DESCRIPTOR`."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import socket
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from hansa.discovery.events import EventsView
+from hansa.discovery.lineage import LineageView
+from hansa.discovery.runs import RunsView
+from hansa.eventlog.sqlite_reading import SqliteLogReader
+from hansa.outputs.lookup import LookupProjector, lookup_path
+from hansa.views.group import ViewGroup
+from hansa.views.projector import Projector
+from hansa.views.remote import Server, standing
+
+VIEWS: Final = "views"
+LOOKUPS: Final = "lookups"
+VIEWS_GATHER_S: Final = 0.05
+LOOKUPS_GATHER_S: Final = 0.01
+"""Logic that looks something up does not wait: this is how far behind its read model is."""
+
+
+def views_file(data: Path) -> Path:
+    return data / "views.db"
+
+
+def lookups_folder(data: Path) -> Path:
+    return data / "lookups"
+
+
+async def spawn(data: Path, sock: socket.socket) -> asyncio.subprocess.Process:
+    """Starts the process with its end of the socket."""
+    descriptor = sock.fileno()
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "hansa.bootstrap.views", str(data), str(descriptor), pass_fds=(descriptor,)
+    )
+
+
+def main(data: Path, descriptor: int) -> None:
+    """Keeps the views of `data` until the server says that it is enough, or is gone."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    held = os.open(data / "views.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(held, fcntl.LOCK_EX)  # one that lost its server is at its end: it is waited for
+    server = Server(socket.socket(fileno=descriptor))
+    log = SqliteLogReader(data)
+    group = ViewGroup(log, views_file(data), [RunsView(), EventsView(), LineageView()])
+    followers = {VIEWS: (group,), LOOKUPS: ()}
+    gather_s = {VIEWS: VIEWS_GATHER_S, LOOKUPS: LOOKUPS_GATHER_S}
+    projectors = {name: Projector(log.covers, followers[name], gather_s=gather_s[name]) for name in (VIEWS, LOOKUPS)}
+    for name, projector in projectors.items():
+        projector.start(partial(_tell, server, name, projector))
+
+    def follow(port: str) -> None:
+        projectors[LOOKUPS].add(LookupProjector(log, lookup_path(lookups_folder(data), port), port))
+
+    if not server.serve(projectors, follow):
+        os._exit(1)
+    for projector in projectors.values():
+        projector.stop()
+    log.close()
+
+
+def _tell(server: Server, name: str, projector: Projector) -> None:
+    server.tell(standing(name, projector))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
