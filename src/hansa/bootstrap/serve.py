@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,8 @@ from hansa.bootstrap.hansa import Hansa, Settings, now_us
 from hansa.errors import OperatorError
 from hansa.registry.values import Account
 from hansa.server.app import App
+from hansa.server.calls import Calls
+from hansa.server.protocol import Connection
 from hansa.server.services import Services
 
 ADMIN: Final = "admin"
@@ -41,8 +44,10 @@ async def _serve(settings: Settings, host: str, port: int, ready: Ready) -> None
     hansa = Hansa(settings, version("hansa"), now_us)
     services = await hansa.open()
     try:
+        calls = Calls(services)
         config = uvicorn.Config(
-            App(services), log_config=None, access_log=False, lifespan="off", loop="none", http="httptools", ws="none",
+            App(services, calls), log_config=None, access_log=False, lifespan="off", loop="none", ws="none",
+            http=partial(Connection, calls),  # type: ignore[arg-type]  # it is only called
             proxy_headers=False, server_header=False, date_header=True, timeout_graceful_shutdown=5,
         )  # fmt: skip
         server = uvicorn.Server(config)

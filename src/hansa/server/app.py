@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -12,99 +13,67 @@ from starlette.responses import Response
 from starlette.routing import Route as ApiRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hansa.access.decide import Action, Target
-from hansa.access.principal import Principal
-from hansa.errors import CallerError, HansaError, InternalError
-from hansa.model.ids import RESERVED
-from hansa.runtime.engine import Answer
+from hansa.errors import CallerError, InternalError
 from hansa.server import calls
+from hansa.server.answers import Response as Answered
+from hansa.server.answers import problem_answer
 from hansa.server.api import admin, events, ports, products, runs
-from hansa.server.api.base import Endpoint, bearer, json_response, problem_of, require
+from hansa.server.api.base import Endpoint, json_response, problem_of
+from hansa.server.calls import Calls
 from hansa.server.openapi import document
-from hansa.server.problems import problem_response
 from hansa.server.services import Services
 
 _report = logging.getLogger("hansa.server")
-ALLOWED_MAX: Final = 10_000
-_OPEN: Final = {"", "health", "openapi.json"}
 
 
 class App:
-    """`Services` over HTTP. What stands under a domain is a deployed route; everything else is the API."""
+    """`Services` over ASGI. What stands under a domain is a deployed route; everything else is the API."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, services: Services, calls: Calls) -> None:
         self._api = api(services)
-        self._allowed: set[tuple[str | None, int, int]] = set()
-        """(token, access epoch, route) of decisions that were yes: nothing that a decision depends on is missing."""
-        services.mesh.on_change.append(self._allowed.clear)
+        self._calls = calls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        path: str = scope["path"]
-        end = path.find("/", 1)
-        first = path[1:] if end < 0 else path[1:end]
-        if first in RESERVED or first in _OPEN:
+        if not calls.is_deployed(scope["path"].encode()):
             await self._api(scope, receive, send)
             return
+        response = await self._answer(scope, receive)
+        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+        await send({"type": "http.response.body", "body": response.body})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answered:
+        """A call that did not come the short way."""
         try:
-            await self._call(scope, receive, send)
-        except HansaError as refusal:
-            await problem_response(send, refusal)
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            _report.exception("%s %s", scope["method"], path)
-            failure = InternalError(
-                "hansa.internal", "Hansa failed to answer", hint="The server's output has the reason."
-            )
-            await problem_response(send, failure)
+            route, parameters = self._calls.find(scope["method"], scope["path"])
+            body = await _body(receive, route.trigger.body_max_bytes)
+        except CallerError as refusal:
+            return problem_answer(refusal)
+        answered: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+        request = calls.Request(scope["method"], scope["path"], scope["query_string"], scope["headers"], body)
+        self._calls.start(route, parameters, request, partial(_settle, answered))
+        return await answered
 
-    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
-        services = self._services
-        routes = services.mesh.routes
-        matched = routes.match(scope["method"], scope["path"])
-        if matched is None:
-            raise self._no_route(scope)
-        route, path = matched
-        principal = self._principal(scope)
-        key = (principal.token, services.registry.access_epoch(), id(route))
-        if key not in self._allowed:
-            product = services.registry.product(route.product)
-            target = Target.of(route.product, product.state, public=route.trigger.public)
-            require(principal, Action.ROUTE_CALL, target)
-            if len(self._allowed) >= ALLOWED_MAX:
-                self._allowed.clear()
-            self._allowed.add(key)
-        await calls.handle(services.engine, route, path, scope, receive, send, principal.id, self._result_of)
 
-    def _principal(self, scope: Scope) -> Principal:
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                return bearer(self._services, value.decode("latin-1"))
-        return bearer(self._services, "")
+def _settle(answered: asyncio.Future[Answered], response: Answered) -> None:
+    if not answered.done():
+        answered.set_result(response)
 
-    async def _result_of(self, run_id: str) -> Answer:
-        operations = self._services.operations
-        answer = await operations.answer(run_id)
-        while calls.running(answer):
-            await asyncio.sleep(0.02)
-            answer = await operations.answer(run_id)
-        return answer
 
-    def _no_route(self, scope: Scope) -> CallerError:
-        methods = self._services.mesh.routes.methods(scope["path"])
-        if methods:
-            return CallerError(
-                "route.method",
-                f"{scope['path']} has no {scope['method']}",
-                hint=f"It has {', '.join(methods)}.",
-                details={"methods": methods},
-            )
-        return CallerError(
-            "route.unknown", f"Nothing is deployed at {scope['path']}", hint="/openapi.json lists every route."
-        )
+async def _body(receive: Receive, max_bytes: int) -> bytes:
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise CallerError("body.cut", "The caller went away before its body was whole", hint="Send it again.")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > max_bytes:
+            raise calls.too_large(max_bytes)
+        more = message.get("more_body", False)
+    return b"".join(parts)
 
 
 def api(services: Services) -> ASGIApp:

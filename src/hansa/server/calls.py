@@ -1,191 +1,303 @@
-"""The hot path: an HTTP call becomes a run, and its commit the answer. Raw ASGI, nothing but what every call needs."""
+"""The hot path: an HTTP call becomes a run, and its commit the answer. Nothing but what every call needs.
+
+`Calls.start` takes a whole request and answers through a callback, in the event loop and exactly once; whoever speaks
+HTTP (`protocol`, or ASGI in `app`) brings the one and sends the other.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import logging
 import urllib.parse
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import msgspec
 
-from hansa.errors import CallerError, HansaError
-from hansa.model.product import HttpTrigger
+from hansa.access.decide import Action, Target
+from hansa.access.principal import Principal
+from hansa.errors import CallerError, HansaError, InternalError
+from hansa.model.ids import RESERVED
 from hansa.model.run import RunState
 from hansa.runtime import wire
-from hansa.runtime.engine import Answer, Engine, Run
+from hansa.runtime.engine import Answer, Run
+from hansa.server.answers import Response, json_answer, problem_answer, run_answer
+from hansa.server.api.base import bearer, require
 from hansa.server.merge import encapsulated, merged
-from hansa.server.problems import problem_response
+from hansa.server.services import Services
 from hansa.triggers.routes import Route
 
-Send = Callable[[dict[str, Any]], Any]
+ALLOWED_MAX: Final = 10_000
+WAITS_CHECKED_S: Final = 0.02
+"""How exact the wait of a synchronous call is."""
 _encode: Final = msgspec.msgpack.Encoder().encode
-_JSON: Final = (b"content-type", b"application/json")
+_report = logging.getLogger("hansa.server")
+
+_OPEN: Final = frozenset(("", "health", "openapi.json"))
+Respond = Callable[[Response], None]
+Header = tuple[bytes, bytes]
 
 
-class Waiter:
-    """Waits for the answers of the runs that one call started."""
-
-    __slots__ = ("answers", "future", "missing")
-
-    def __init__(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
-        self.missing = count
-        self.answers: list[Answer] = []
-        self.future: asyncio.Future[None] = loop.create_future()
-
-    def tell(self, answer: Answer) -> None:
-        self.answers.append(answer)
-        self.missing -= 1
-        if not self.missing and not self.future.done():
-            self.future.set_result(None)
+def is_deployed(target: bytes) -> bool:
+    """True where a request's target, path first, is that of a deployed route: under a domain, not the API's own."""
+    if not target.startswith(b"/"):
+        return False
+    first = target.partition(b"?")[0][1:].partition(b"/")[0].decode("latin-1")
+    return first not in RESERVED and first not in _OPEN
 
 
-async def handle(
-    engine: Engine,
-    route: Route,
-    path: dict[str, str],
-    scope: MutableMapping[str, Any],
-    receive: Callable[[], Any],
-    send: Send,
-    principal: str,
-    result_of: Callable[[str], Any],
-) -> None:
-    """Answers one call. `result_of(run)` gives the answer of an earlier run with the same idempotency key."""
-    trigger = route.trigger
-    headers: list[tuple[bytes, bytes]] = scope["headers"]
-    body = await _body(receive, trigger.body_max_bytes)
-    content_type, key, trace, prefer_async = _read_headers(headers)
-    source = _encode(
-        wire.Source(
-            "http",
-            body,
-            content_type,
-            path,
-            _query(scope["query_string"]),
-            _kept(headers),
-            scope["method"],
-            scope["path"],
-        )
-    )
-    loop = asyncio.get_running_loop()
-    waiter = Waiter(len(route.starts), loop)
-    runs = []
-    for live, _ in route.starts:
-        run = Run(live, "http", source, principal, waiter.tell)
-        run.idempotency_key, run.trace = key, trace
-        runs.append(run)
-    if trigger.mode == "async" or prefer_async:
-        await _accept(engine, runs, send)
-        return
-    for run in runs:
-        engine.start(run)
-    await _wait(waiter, trigger.wait_s)
-    if waiter.missing:
-        await send_json(
-            send, 202, {"run": runs[0].id, "state": "running", "result": f"/runs/{runs[0].id}/result"}, runs[0].id
-        )
-        return
-    await _answer(waiter.answers, runs, trigger, send, result_of)
+class Request:
+    """One call, whole. Header names are lower-case."""
+
+    __slots__ = ("body", "headers", "method", "path", "query")
+
+    def __init__(self, method: str, path: str, query: bytes, headers: list[Header], body: bytes) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.body = body
 
 
-async def _wait(waiter: Waiter, wait_s: float) -> None:
-    """Until all have answered, at most `wait_s`. The timer is one handle, cancelled when the answer comes."""
-    loop = asyncio.get_running_loop()
-    future = waiter.future
-    timer = loop.call_later(wait_s, _settle, future)
-    try:
-        await future
-    finally:
-        timer.cancel()
+class Calls:
+    """Calls of deployed routes. Belongs to one event loop."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.engine = services.engine
+        self.waits = _Waits()
+        self._allowed: set[tuple[str | None, int, int]] = set()
+        """(token, access epoch, route) of decisions that were yes: nothing that a decision depends on is missing."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        services.mesh.on_change.append(self._allowed.clear)
+
+    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+        """The route of a call and its path parameters. Raises `CallerError` (`route.unknown`, `route.method`)."""
+        routes = self.services.mesh.routes
+        found = routes.match(method, path)
+        if found is not None:
+            return found
+        methods = routes.methods(path)
+        if methods:
+            raise CallerError(
+                "route.method",
+                f"{path} has no {method}",
+                hint=f"It has {', '.join(methods)}.",
+                details={"methods": methods},
+            )
+        raise CallerError("route.unknown", f"Nothing is deployed at {path}", hint="/openapi.json lists every route.")
+
+    def start(self, route: Route, parameters: dict[str, str], request: Request, respond: Respond) -> None:
+        """Starts the runs of a call. Raises nothing: what is wrong is the answer."""
+        try:
+            if len(request.body) > route.trigger.body_max_bytes:
+                raise too_large(route.trigger.body_max_bytes)
+            _Call(self, route, parameters, request, respond)
+        except HansaError as refusal:
+            respond(problem_answer(refusal))
+        except Exception:
+            _report.exception("%s %s", request.method, request.path)
+            respond(failed())
+
+    def admitted(self, route: Route, authorization: str) -> Principal:
+        """Who calls. Raises `CallerError` where they may not."""
+        services = self.services
+        principal = bearer(services, authorization)
+        key = (principal.token, services.registry.access_epoch(), id(route))
+        if key not in self._allowed:
+            product = services.registry.product(route.product)
+            target = Target.of(route.product, product.state, public=route.trigger.public)
+            require(principal, Action.ROUTE_CALL, target)
+            if len(self._allowed) >= ALLOWED_MAX:
+                self._allowed.clear()
+            self._allowed.add(key)
+        return principal
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Goes on with a call that has to wait for more than its runs."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def earlier(self, run_id: str) -> Answer:
+        """The answer of an earlier run with the same idempotency key, when there is one."""
+        operations = self.services.operations
+        answer = await operations.answer(run_id)
+        while answer is None or answer.state in (RunState.ACCEPTED, RunState.RUNNING):
+            await asyncio.sleep(0.02)
+            answer = await operations.answer(run_id)
+        return answer
 
 
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+class _Call:
+    """One call, until it is answered. Making it starts its runs."""
 
+    __slots__ = ("_answers", "_calls", "_missing", "_respond", "_route", "_runs")
 
-async def _accept(engine: Engine, runs: list[Run], send: Send) -> None:
-    earlier = None
-    for run in runs:
-        earlier = await engine.accept(run) or earlier
-    run_id = earlier.run if earlier is not None else runs[0].id
-    found: dict[str, Any] = {"run": run_id, "state": "accepted", "result": f"/runs/{run_id}/result"}
-    if len(runs) > 1:
-        found["runs"] = {run.live.spec.name: run.id for run in runs}
-    await send_json(send, 202, found, run_id)
+    def __init__(
+        self, calls: Calls, route: Route, parameters: dict[str, str], request: Request, respond: Respond
+    ) -> None:
+        self._calls = calls
+        self._route = route
+        self._respond: Respond | None = respond
+        self._answers: list[Answer] = []
+        self._missing = len(route.starts)
+        self._begin(_Headers(request.headers), request, parameters)
 
-
-async def _answer(
-    answers: list[Answer], runs: list[Run], trigger: HttpTrigger, send: Send, result_of: Callable[[str], Any]
-) -> None:
-    if answers[0].headers and "Idempotent-Replay" in answers[0].headers:
-        answers = [await result_of(answer.run) for answer in answers]
-    if len(runs) == 1 and not trigger.encapsulated:
-        answer = answers[0]
-        if answer.error is not None and not answer.result:
-            await problem_response(send, _failure(answer), run=answer.run)
+    def _begin(self, headers: _Headers, request: Request, parameters: dict[str, str]) -> None:
+        calls, route = self._calls, self._route
+        principal = calls.admitted(route, headers.authorization)
+        source = _encode(
+            wire.Source(
+                "http", request.body, headers.content_type, parameters, _query(request.query), headers.kept,
+                request.method, request.path,
+            )
+        )  # fmt: skip
+        runs: list[Run] = []
+        self._runs = runs
+        for live, _ in route.starts:
+            run = Run(live, "http", source, principal.id, self._tell)
+            run.idempotency_key, run.trace = headers.idempotency_key, headers.trace
+            runs.append(run)
+        if route.trigger.mode == "async" or headers.is_async:
+            calls.spawn(self._accept())
             return
-        await send_answer(send, answer)
-        return
-    order = {run.id: run for run in runs}
-    named = [(order[a.run].live.spec.name if a.run in order else runs[0].live.spec.name, a) for a in answers]
-    status, value = merged(named)
-    if trigger.encapsulated:
-        value = encapsulated(status, value, [a for _, a in named], "http")
-    await send_json(send, status, value, answers[0].run, answers[0].token)
+        for run in runs:
+            calls.engine.start(run)
+        if self._missing:
+            calls.waits.add(self, route.trigger.wait_s)
+
+    def late(self) -> None:
+        """It took longer than the caller waits: the runs go on, the answer is fetched later."""
+        run = self._runs[0].id
+        self._send(json_answer(202, {"run": run, "state": "running", "result": f"/runs/{run}/result"}, run))
+
+    def _tell(self, answer: Answer) -> None:
+        self._answers.append(answer)
+        self._missing -= 1
+        if self._missing or self._respond is None:
+            return
+        self._calls.waits.remove(self, self._route.trigger.wait_s)
+        first = self._answers[0].headers
+        if first is not None and "Idempotent-Replay" in first:
+            self._calls.spawn(self._repeat())
+        else:
+            self._answer()
+
+    def _send(self, response: Response) -> None:
+        respond, self._respond = self._respond, None
+        if respond is not None:
+            respond(response)
+
+    async def _repeat(self) -> None:
+        """The key was used before: the earlier answers are this call's."""
+        self._answers = [await self._calls.earlier(answer.run) for answer in self._answers]
+        self._answer()
+
+    async def _accept(self) -> None:
+        try:
+            self._send(await self._accepted())
+        except HansaError as refusal:
+            self._send(problem_answer(refusal))
+        except Exception:
+            _report.exception("a call could not be accepted")
+            self._send(failed())
+
+    async def _accepted(self) -> Response:
+        """202, when all runs are on disk."""
+        runs, earlier = self._runs, None
+        for run in runs:
+            earlier = await self._calls.engine.accept(run) or earlier
+        run_id = earlier.run if earlier is not None else runs[0].id
+        found: dict[str, Any] = {"run": run_id, "state": "accepted", "result": f"/runs/{run_id}/result"}
+        if len(runs) > 1:
+            found["runs"] = {run.live.spec.name: run.id for run in runs}
+        return json_answer(202, found, run_id)
+
+    def _answer(self) -> None:
+        trigger, answers = self._route.trigger, self._answers
+        first = answers[0]
+        if len(self._runs) > 1 or trigger.encapsulated:
+            self._send(self._merged())
+        elif first.error is not None and not first.result:
+            self._send(problem_answer(_failure(first), first.run))
+        else:
+            self._send(run_answer(first))
+
+    def _merged(self) -> Response:
+        names = {run.id: run.live.spec.name for run in self._runs}
+        named = [(names.get(answer.run, self._runs[0].live.spec.name), answer) for answer in self._answers]
+        status, value = merged(named)
+        if self._route.trigger.encapsulated:
+            value = encapsulated(status, value, self._answers, "http")
+        return json_answer(status, value, self._answers[0].run, self._answers[0].token)
 
 
-def _failure(answer: Answer) -> HansaError:
-    error = answer.error
-    assert error is not None
-    details = {**(error.details or {}), "status": answer.status, "origin": error.origin}
-    return HansaError(error.code, error.message, hint=error.hint, details=details)
+class _Waits:
+    """Calls that wait for their runs, by how long they do. One timer for all: they are many and few are late."""
+
+    def __init__(self) -> None:
+        self._calls: dict[float, dict[_Call, float]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, call: _Call, wait_s: float) -> None:
+        """Has `call.late()` called after `wait_s`, where it is not removed before."""
+        loop = asyncio.get_running_loop()
+        self._calls.setdefault(wait_s, {})[call] = loop.time() + wait_s
+        if self._timer is None:
+            self._timer = loop.call_later(WAITS_CHECKED_S, self._check, loop)
+
+    def remove(self, call: _Call, wait_s: float) -> None:
+        """It waits no more."""
+        calls = self._calls.get(wait_s)
+        if calls is not None:
+            calls.pop(call, None)
+
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
+        now_s = loop.time()
+        for calls in self._calls.values():
+            for call in [call for call, _ in itertools.takewhile(lambda at: at[1] <= now_s, calls.items())]:
+                del calls[call]
+                call.late()
+        waiting = any(self._calls.values())
+        self._timer = loop.call_later(WAITS_CHECKED_S, self._check, loop) if waiting else None
 
 
-async def send_answer(send: Send, answer: Answer) -> None:
-    """An answer as its run made it."""
-    headers = [
-        (b"content-type", answer.content_type.encode()),
-        (b"content-length", str(len(answer.result)).encode()),
-        (b"hansa-run", answer.run.encode()),
-    ]
-    if answer.token:
-        headers.append((b"hansa-token", answer.token.encode()))
-    if answer.headers:
-        headers += [(n.lower().encode(), v.encode()) for n, v in answer.headers.items() if n.lower() != "content-type"]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.result})
+_SECRET: Final = frozenset((b"authorization", b"cookie", b"proxy-authorization"))
 
 
-async def send_json(send: Send, status: int, value: Any, run: str = "", token: str = "") -> None:
-    """Any value as JSON."""
-    body = msgspec.json.encode(value)
-    headers = [_JSON, (b"content-length", str(len(body)).encode())]
-    if run:
-        headers.append((b"hansa-run", run.encode()))
-    if token:
-        headers.append((b"hansa-token", token.encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+class _Headers:
+    """What a call's headers say, read in one pass. `kept` is what author code and the history see: no credential."""
+
+    __slots__ = ("authorization", "content_type", "idempotency_key", "is_async", "kept", "trace")
+
+    def __init__(self, headers: list[Header]) -> None:
+        self.authorization = self.content_type = ""
+        self.idempotency_key: str | None = None
+        self.trace: str | None = None
+        self.is_async = False
+        self.kept = headers
+        for name, value in headers:
+            if name == b"content-type":
+                self.content_type = value.decode("latin-1")
+            elif name == b"idempotency-key":
+                self.idempotency_key = value.decode("latin-1")
+            elif name == b"traceparent":
+                self.trace = value.decode("latin-1")
+            elif name == b"prefer":
+                self.is_async = b"respond-async" in value
+            elif name in _SECRET:
+                if name == b"authorization":
+                    self.authorization = value.decode("latin-1")
+                self.kept = [pair for pair in self.kept if pair[0] != name]
 
 
-async def _body(receive: Callable[[], Any], max_bytes: int) -> bytes:
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        if len(body) > max_bytes:
-            raise too_large(max_bytes)
-        return body
-    parts, size = [body], len(body)
-    while message.get("more_body"):
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise CallerError("body.cut", "The caller went away before its body was whole", hint="Send it again.")
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > max_bytes:
-            raise too_large(max_bytes)
-    return b"".join(parts)
+def _query(text: bytes) -> dict[str, str | list[str]]:
+    if not text:
+        return {}
+    found = urllib.parse.parse_qs(text.decode("latin-1"), keep_blank_values=True)
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
 
 def too_large(max_bytes: int) -> CallerError:
@@ -197,35 +309,15 @@ def too_large(max_bytes: int) -> CallerError:
     )
 
 
-def _read_headers(headers: list[tuple[bytes, bytes]]) -> tuple[str, str | None, str | None, bool]:
-    content_type, key, trace, prefer_async = "", None, None, False
-    for name, value in headers:
-        if name == b"content-type":
-            content_type = value.decode("latin-1")
-        elif name == b"idempotency-key":
-            key = value.decode("latin-1")
-        elif name == b"traceparent":
-            trace = value.decode("latin-1")
-        elif name == b"prefer":
-            prefer_async = b"respond-async" in value
-    return content_type, key, trace, prefer_async
+def failed() -> Response:
+    """The answer where Hansa itself is at fault."""
+    return problem_answer(
+        InternalError("hansa.internal", "Hansa failed to answer", hint="The server's output has the reason.")
+    )
 
 
-_SECRET: Final = frozenset((b"authorization", b"cookie", b"proxy-authorization"))
-
-
-def _kept(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """What author code and the history see: never a credential."""
-    return [pair for pair in headers if pair[0] not in _SECRET]
-
-
-def _query(text: bytes) -> dict[str, str | list[str]]:
-    if not text:
-        return {}
-    found = urllib.parse.parse_qs(text.decode("latin-1"), keep_blank_values=True)
-    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
-
-
-def running(answer: Answer | None) -> bool:
-    """True while there is no final answer."""
-    return answer is None or answer.state in (RunState.ACCEPTED, RunState.RUNNING)
+def _failure(answer: Answer) -> HansaError:
+    error = answer.error
+    assert error is not None
+    details = {**(error.details or {}), "status": answer.status, "origin": error.origin}
+    return HansaError(error.code, error.message, hint=error.hint, details=details)

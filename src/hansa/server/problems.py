@@ -5,8 +5,6 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-import msgspec
-
 from hansa.errors import AuthorError, CallerError, HansaError, OperatorError, Unavailable
 
 _BY_CODE: Final = {
@@ -67,21 +65,3 @@ def _title(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "Problem"
-
-
-async def problem_response(send: Any, error: HansaError, *, run: str | None = None) -> None:
-    """Sends the problem document."""
-    document = problem(error, run=run)
-    body = msgspec.json.encode(document)
-    headers = [
-        (b"content-type", b"application/problem+json"),
-        (b"content-length", str(len(body)).encode()),
-    ]
-    if run:
-        headers.append((b"hansa-run", run.encode()))
-    if document["status"] == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    if document["status"] in (503, 507, 429):
-        headers.append((b"retry-after", b"1"))
-    await send({"type": "http.response.start", "status": document["status"], "headers": headers})
-    await send({"type": "http.response.body", "body": body})

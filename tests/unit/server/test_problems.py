@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
 import pytest
 
 from hansa.errors import AuthorError, CallerError, HansaError, InternalError, OperatorError, PlanError, Unavailable
-from hansa.server.problems import problem, problem_response, status_of
+from hansa.server.answers import problem_answer
+from hansa.server.problems import problem, status_of
 
 
 @pytest.mark.parametrize(
@@ -66,18 +66,12 @@ def test_a_trace_of_the_caller_is_told_in_place_of_the_run() -> None:
     assert problem(CallerError("run.unknown", "m"), run="r", trace="t")["trace_id"] == "t"
 
 
-def sent(error: HansaError, run: str | None = None) -> tuple[int, dict[bytes, bytes], dict[str, Any]]:
-    messages: list[dict[str, Any]] = []
-
-    async def send(message: dict[str, Any]) -> None:
-        messages.append(message)
-
-    asyncio.run(problem_response(send, error, run=run))
-    start, body = messages
-    headers = dict(start["headers"])
-    assert headers[b"content-length"] == str(len(body["body"])).encode()
+def sent(error: HansaError, run: str = "") -> tuple[int, dict[bytes, bytes], dict[str, Any]]:
+    status, lines, body = problem_answer(error, run)
+    headers = dict(lines)
+    assert headers[b"content-length"] == str(len(body)).encode()
     assert headers[b"content-type"] == b"application/problem+json"
-    return start["status"], headers, msgspec.json.decode(body["body"])
+    return status, headers, msgspec.json.decode(body)
 
 
 def test_a_response_carries_the_document_and_its_run() -> None:
