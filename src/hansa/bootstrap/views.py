@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import logging
 import os
 import socket
@@ -24,6 +25,7 @@ from hansa.views.remote import Server, standing
 VIEWS: Final = "views"
 LOOKUPS: Final = "lookups"
 VIEWS_GATHER_S: Final = 0.05
+GARBAGE_AFTER: Final = 200_000
 LOOKUPS_GATHER_S: Final = 0.01
 """Logic that looks something up does not wait: this is how far behind its read model is."""
 
@@ -61,6 +63,8 @@ def main(data: Path, descriptor: int) -> None:
     def follow(port: str) -> None:
         projectors[LOOKUPS].add(LookupProjector(log, lookup_path(lookups_folder(data), port), port))
 
+    gc.freeze()
+    gc.set_threshold(GARBAGE_AFTER)  # whole batches of entries are decoded, none of them in circles
     if not server.serve(projectors, follow):
         os._exit(1)
     for projector in projectors.values():

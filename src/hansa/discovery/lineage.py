@@ -19,7 +19,7 @@ import msgspec
 
 from hansa.discovery.events import Event
 from hansa.eventlog.interface import Chunk, as_array
-from hansa.model.run import EVENTS_TOPIC, FINAL, RUNS_TOPIC, RunEntry
+from hansa.model.run import EVENTS_TOPIC, FINAL, RUNS_TOPIC
 from hansa.views.bulk import BulkWriter
 from hansa.views.interface import View
 
@@ -28,6 +28,7 @@ NodeKind = Literal["product", "port", "process", "event", "connection", "identit
 
 _PARTS: Final = frozenset({"chunk", "record"})
 """Triggers of children that are parts of their parent's own work, not calls."""
+_RAW: Final = msgspec.Raw(b"\xc0")
 HOUR_US: Final = 3_600_000_000
 _NAME: Final = r"[a-z][a-z0-9_]*"
 _KINDS: Final[list[tuple[NodeKind, re.Pattern[str]]]] = [
@@ -54,6 +55,40 @@ def process_node(product: str, process: str) -> str:
     return process if ":" in process else f"{product}:{process}"
 
 
+class LinkedEntry(msgspec.Struct, array_like=True, gc=False):
+    """A `RunEntry` of which only what makes lineage is decoded: the same fields, in the same order."""
+
+    id: str
+    state: str
+    product: str
+    revision: msgspec.Raw
+    process: str
+    attempt: msgspec.Raw = _RAW
+    trigger: str = ""
+    trigger_detail: dict[str, Any] = {}
+    principal: msgspec.Raw = _RAW
+    parent: str | None = None
+    trace: msgspec.Raw = _RAW
+    accepted_us: msgspec.Raw = _RAW
+    started_us: msgspec.Raw = _RAW
+    finished_us: int = 0
+    payload: msgspec.Raw = _RAW
+    result: msgspec.Raw = _RAW
+    status: msgspec.Raw = _RAW
+    headers: msgspec.Raw = _RAW
+    error: msgspec.Raw = _RAW
+    logic: msgspec.Raw = _RAW
+    output: msgspec.Raw = _RAW
+    reads: list[tuple[str, int, int, int]] = []
+    writes: list[tuple[str, int]] = []
+    events: msgspec.Raw = _RAW
+    idempotency_key: msgspec.Raw = _RAW
+    dead: msgspec.Raw = _RAW
+    replay_of: msgspec.Raw = _RAW
+    dry: bool = False
+    uses: list[tuple[str, str, str, str]] = []
+
+
 class Use(msgspec.Struct, frozen=True):
     """One observation: an edge was used `count` times, for `records` records, at `time_us`."""
 
@@ -65,8 +100,10 @@ class Use(msgspec.Struct, frozen=True):
     records: int = 0
 
 
-def uses_of_run(entry: RunEntry) -> Iterator[Use]:
+def uses_of_run(entry: LinkedEntry) -> Iterator[Use]:
     """What a finished run says: ports read and written, and who called it where its trigger tells."""
+    if not (entry.reads or entry.writes or entry.uses or entry.trigger == "event"):
+        return
     process, at = process_node(entry.product, entry.process), entry.finished_us
     for port, _, first, end in entry.reads:
         if not port.startswith("_"):
@@ -111,7 +148,7 @@ class LineageView(View):
     )
 
     def __init__(self) -> None:
-        self._runs = msgspec.msgpack.Decoder(list[tuple[str | None, RunEntry | None]]).decode
+        self._runs = msgspec.msgpack.Decoder(list[tuple[str | None, LinkedEntry | None]]).decode
         self._events = msgspec.msgpack.Decoder(list[tuple[str | None, Event | None]]).decode
         self._writer = BulkWriter(
             "INSERT INTO lineage_edge",
@@ -138,7 +175,7 @@ def _bodies(decode: Callable[[bytes], list[tuple[str | None, Any]]], chunks: Seq
     return [body for _, body in entries if body is not None]
 
 
-def _calls(db: sqlite3.Connection, runs: Sequence[RunEntry]) -> list[Use]:
+def _calls(db: sqlite3.Connection, runs: Sequence[LinkedEntry]) -> list[Use]:
     """The calls that these entries settle, each entry in turn; children whose caller is not known yet are kept."""
     ids = msgspec.json.encode([run.id for run in runs]).decode()
     rows = db.execute("SELECT parent FROM lineage_call WHERE parent IN (SELECT value FROM json_each(?))", (ids,))

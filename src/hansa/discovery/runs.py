@@ -31,7 +31,7 @@ class _Why(msgspec.Struct):
     message: str
 
 
-class IndexedEntry(msgspec.Struct, array_like=True):
+class IndexedEntry(msgspec.Struct, array_like=True, gc=False):
     """A `RunEntry` of which only what is indexed is decoded: its first fields, in the same order."""
 
     id: str

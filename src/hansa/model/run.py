@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -60,7 +61,7 @@ class RunEntry(msgspec.Struct, array_like=True, frozen=True):
     process: str
     attempt: int = 1
     trigger: str = ""
-    trigger_detail: dict[str, Any] = {}
+    trigger_detail: Mapping[str, Any] = {}
     principal: str = ""
     parent: str | None = None
     trace: str | None = None
@@ -74,7 +75,7 @@ class RunEntry(msgspec.Struct, array_like=True, frozen=True):
     error: RunError | None = None
     logic: list[LogicRun] = []
     output: str = ""
-    reads: list[tuple[str, int, int, int]] = []
+    reads: Sequence[tuple[str, int, int, int]] = []
     """(port, partition, first position, position behind the last) of what the run consumed; lookups have first = -1."""
     writes: list[tuple[str, int]] = []
     """(port, records) that the run published."""
@@ -84,7 +85,7 @@ class RunEntry(msgspec.Struct, array_like=True, frozen=True):
     """True where the run failed for good and waits as a dead letter."""
     replay_of: str | None = None
     dry: bool = False
-    uses: list[tuple[str, str, str, str]] = []
+    uses: Sequence[tuple[str, str, str, str]] = []
     """(logic, connection, operation, target) of every call to the outside, in order."""
 
 

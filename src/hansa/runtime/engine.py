@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -34,7 +34,9 @@ DEPTH_MAX: Final = 16
 
 _report = logging.getLogger("hansa.runtime")
 _encode: Final = msgspec.msgpack.Encoder().encode
-_NO_HEADER: Final[dict[str, Any]] = {}
+_NOTHING: Final[dict[Any, Any]] = {}
+"""Shared by all that have none; never written to."""
+_STATES: Final = {state.value: state for state in RunState}
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -62,15 +64,34 @@ class Pending(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Run:
-    """A run that this server is at."""
+    """A run that this server is at. What most runs have none of stands in the class."""
 
-    __slots__ = (
-        "accepted_us", "advances", "answered", "at", "attempt", "cancelled", "children", "claimed", "depth",
-        "detail", "dry",
-        "durable",
-        "fence", "id", "idempotency_key", "journalled", "kind", "live", "only", "parent", "position", "principal",
-        "reads", "records", "replay_of", "retry", "seq", "source", "started_us", "tell", "trace", "uses", "worker",
-    )  # fmt: skip
+    started_us = 0
+    attempt = 1
+    detail: Mapping[str, Any] = _NOTHING
+    records: Sequence[wire.Records] = ()
+    reads: Sequence[tuple[str, int, int, int]] = ()
+    advances: tuple[Advance, ...] = ()
+    fence: tuple[str, int] | None = None
+    idempotency_key: str | None = None
+    parent: str | None = None
+    trace: str | None = None
+    replay_of: str | None = None
+    journalled: Mapping[int, bytes] = _NOTHING
+    position: bytes | None = None
+    at: Mapping[str, int] = _NOTHING
+    uses: tuple[tuple[str, str, str, str], ...] = ()
+    only: str | None = None
+    dry = False
+    durable = False
+    """True once the run stands in `_pending`."""
+    claimed = False
+    """True once its idempotency key was taken for it."""
+    cancelled = False
+    answered = False
+    children = 0
+    depth = 0
+    seq = 0
 
     def __init__(
         self, live: LiveProcess, kind: str, source: bytes, principal: str, tell: Callable[[Answer], None]
@@ -82,34 +103,7 @@ class Run:
         self.principal = principal
         self.tell = tell
         self.accepted_us = time.time_ns() // 1000
-        self.started_us = 0
-        self.attempt = 1
-        self.detail: dict[str, Any] = _NO_HEADER
-        self.records: list[wire.Records] = []
-        self.reads: list[tuple[str, int, int, int]] = []
-        self.advances: tuple[Advance, ...] = ()
-        self.fence: tuple[str, int] | None = None
-        self.idempotency_key: str | None = None
-        self.parent: str | None = None
-        self.trace: str | None = None
-        self.replay_of: str | None = None
         self.retry: RetryPolicy = live.spec.retry
-        self.journalled: dict[int, bytes] = {}
-        self.position: bytes | None = None
-        self.at: dict[str, int] = {}
-        self.uses: list[tuple[str, str, str, str]] = []
-        self.only: str | None = None
-        self.dry = False
-        self.durable = False
-        """True once the run stands in `_pending`."""
-        self.claimed = False
-        """True once its idempotency key was taken for it."""
-        self.cancelled = False
-        self.answered = False
-        self.children = 0
-        self.depth = 0
-        self.seq = 0
-        self.worker: Worker | None = None
 
 
 class Engine:
@@ -326,7 +320,7 @@ class Engine:
         self.active.pop(run.id, None)
         if isinstance(outcome, Committed):
             answer = Answer(
-                run.id, RunState(entry.state), entry.status, entry.result, _content_type(entry), entry.headers,
+                run.id, _STATES[entry.state], entry.status, entry.result, _content_type(entry), entry.headers,
                 entry.error,
                 outcome.token, entry.accepted_us, entry.finished_us,
             )  # fmt: skip
@@ -363,7 +357,7 @@ class Engine:
         """A run's logic called the outside; it stands in the run's history, whether the call failed or not."""
         run = self.active.get(run_id)
         if run is not None:
-            run.uses.append((logic, connection, operation, target))
+            run.uses = (*run.uses, (logic, connection, operation, target))
 
     # Cancelling, recovering, closing
 
@@ -414,10 +408,12 @@ class Engine:
         run.detail, run.idempotency_key, run.durable = entry.trigger_detail, entry.idempotency_key, True
         run.claimed = pending.claimed
         run.position = self.log.log.get(CHUNKS, run_id)
+        journalled: dict[int, bytes] = {}
         for index in range(len(live.spec.steps)):
             result = self.log.log.get(STEPS, f"{run_id}/{index}")
             if result is not None:
-                run.journalled[index] = result
+                journalled[index] = result
+        run.journalled = journalled
         return run
 
     async def close(self, grace_s: float) -> None:
@@ -446,7 +442,7 @@ class Engine:
             return RunEntry(
                 *common, payload=run.source, idempotency_key=run.idempotency_key, replay_of=run.replay_of, dry=run.dry
             )
-        reads = run.reads + [(port, 0, -1, at) for port, at in done.lookups] if done.lookups else run.reads
+        reads = [*run.reads, *((port, 0, -1, at) for port, at in done.lookups)] if done.lookups else run.reads
         writes, events = _counted(done.effects)
         return RunEntry(
             *common, run.started_us, run.started_us + done.duration_us, b"" if run.durable else run.source, done.result,
@@ -455,7 +451,7 @@ class Engine:
         )  # fmt: skip
 
     def _run_append(self, entry: RunEntry) -> Append:
-        return Append(RUNS_TOPIC, 0, 1, _encode((entry.id, entry)), _NO_HEADER)
+        return Append(RUNS_TOPIC, 0, 1, _encode((entry.id, entry)), _NOTHING)
 
     def _effects(self, run: Run, done: wire.Done, run_id: str) -> list[Append]:
         if not done.effects:

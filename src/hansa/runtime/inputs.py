@@ -5,7 +5,7 @@ from __future__ import annotations
 import email.parser
 import email.policy
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -68,7 +68,7 @@ class Inputs:
         except msgspec.ValidationError:
             raise invalid([{"path": "body", "code": "field.missing", "message": "A body is required"}]) from None
 
-    def records(self, parts: list[wire.Records]) -> list[Any]:
+    def records(self, parts: Sequence[wire.Records]) -> list[Any]:
         """The records or events of a batch. Those that a newer contract made unreadable raise as a whole."""
         found: list[Any] = []
         for part in parts:

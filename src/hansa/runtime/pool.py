@@ -180,10 +180,10 @@ class Pool:
         for worker in self._workers:
             if worker.takes_tasks and (best is None or len(worker.jobs) < len(best.jobs)):
                 best = worker
-        if best is None or not best.jobs:
+        if best is None or not best.jobs or (best.mean_s < SHORT_S and len(best.jobs) < PIPELINE_MAX):
             return best
         self._start_if_useful()
-        return best if self._has_room(best) else None
+        return None
 
     def _has_room(self, worker: Worker) -> bool:
         if not worker.takes_tasks:

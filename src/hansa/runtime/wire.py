@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -38,7 +39,7 @@ class Source(msgspec.Struct, array_like=True, frozen=True):
     headers: list[tuple[bytes, bytes]] = []
     method: str = ""
     url: str = ""
-    detail: dict[str, Any] = {}
+    detail: Mapping[str, Any] = {}
 
 
 class Records(msgspec.Struct, array_like=True, frozen=True):
@@ -62,12 +63,12 @@ class Task(msgspec.Struct, array_like=True, frozen=True, tag="task"):
     attempt: int
     principal: str
     source: bytes
-    records: list[Records] = []
-    steps: dict[int, bytes] = {}
+    records: Sequence[Records] = []
+    steps: Mapping[int, bytes] = {}
     """Results of logic that an earlier attempt has journalled, by index."""
     position: bytes | None = None
     """Position of the last chunk that an earlier attempt has committed."""
-    at: dict[str, int] = {}
+    at: Mapping[str, int] = {}
     """Positions at which lookups are to be answered (a replay sees what the run saw)."""
     only: str | None = None
     """The one logic to run, where a developer runs it alone."""

@@ -22,6 +22,7 @@ from hansa.triggers.routes import Route
 
 UNKNOWN_BODY_MAX_BYTES: Final = 1 << 20
 """How much is read of the body of a call that has no route."""
+LINGER_S: Final = 2.0
 _STATUS: Final = {s.value: b"HTTP/1.1 %d %s\r\n" % (s.value, s.phrase.encode()) for s in HTTPStatus}
 
 
@@ -36,8 +37,8 @@ class Exchange:
     """One call on its way through a connection; to uvicorn, one of its request-response cycles."""
 
     __slots__ = (
-        "body_max_bytes", "disconnected", "keep_alive", "method", "parameters", "parts", "path", "query", "refused",
-        "response_complete", "route", "size_bytes",
+        "body_max_bytes", "disconnected", "is_read", "keep_alive", "method", "parameters", "parts", "path", "query",
+        "refused", "response_complete", "route", "size_bytes",
     )  # fmt: skip
     message_event: Final = _Deaf()
 
@@ -52,6 +53,7 @@ class Exchange:
         self.route: Route | None = None
         self.parameters: dict[str, str] = {}
         self.refused: Response | None = None
+        self.is_read = False
         self.response_complete = False
         self.disconnected = False
 
@@ -68,6 +70,11 @@ class Connection(HttpToolsProtocol):
 
     # A request, as the parser finds its parts
 
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+
     def on_headers_complete(self) -> None:
         before = self.cycle
         if (
@@ -78,6 +85,10 @@ class Connection(HttpToolsProtocol):
         ):
             self.cycle = self._exchange()  # type: ignore[assignment]  # it is one, as far as uvicorn looks
         else:
+            url, headers, expects = self.url, self.headers, self.expect_100_continue
+            super().on_message_begin()
+            self.url, self.expect_100_continue = url, expects
+            self.headers.extend(headers)
             super().on_headers_complete()
 
     def _exchange(self) -> Exchange:
@@ -112,9 +123,13 @@ class Connection(HttpToolsProtocol):
         exchange: Any = self.cycle
         if type(exchange) is not Exchange:
             super().on_message_complete()
+            return
+        exchange.is_read = True
+        if exchange.response_complete:
+            self.transport.close()
         elif exchange.refused is not None:
             self._answer(exchange, exchange.refused)
-        elif exchange.route is not None and not exchange.response_complete:
+        elif exchange.route is not None:
             request = Request(exchange.method, exchange.path, exchange.query, self.headers, b"".join(exchange.parts))
             self._calls.start(exchange.route, exchange.parameters, request, partial(self._answer, exchange))
 
@@ -128,8 +143,15 @@ class Connection(HttpToolsProtocol):
             return
         self.transport.write(b"".join(_lines(exchange, response, self.server_state.default_headers)))
         if not exchange.keep_alive:
-            self.transport.close()
+            self._leave(exchange)
         self.on_response_complete()
+
+    def _leave(self, exchange: Exchange) -> None:
+        """Closes the connection. Who is still sending gets a moment: unread bytes would take the answer from them."""
+        if exchange.is_read:
+            self.transport.close()
+        else:
+            self.loop.call_later(LINGER_S, self.transport.close)
 
     # Connections without a request: one timer that looks again, instead of one for each answer
 
