@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -11,16 +12,23 @@ from hansa.model.product import (
     EventTrigger,
     FieldSpec,
     HttpTrigger,
+    LimitSpec,
     OnceTrigger,
     OutputPortSpec,
     PortTrigger,
     ProcessSpec,
     ProductSpec,
+    RetryPolicy,
     ScheduleTrigger,
     Trigger,
 )
 
 Kind = Literal["added", "changed", "removed", "metadata", "breaking"]
+
+
+_OF_PROCESS: Final = ("timeout_s", "durability", "concurrency")
+_OF_RETRY: Final = tuple(part.name for part in dataclasses.fields(RetryPolicy))
+_OF_LIMITS: Final = tuple(part.name for part in dataclasses.fields(LimitSpec))
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -39,7 +47,8 @@ def changes(old: ProductSpec | None, new: ProductSpec) -> list[Change]:
         found += [Change("added", "port", port.id, f"{port.id} is new, a {port.kind.value}") for port in new.outputs]
         found += [Change("added", "process", p.name, f"{p.name}: {triggers_in_words(p)}") for p in new.processes]
         return found
-    found = [*_ports(old, new), *_processes(old, new), *_logic(old, new), *_inputs(old, new), *_metadata(old, new)]
+    found = [*_ports(old, new), *_processes(old, new), *_logic(old, new), *_inputs(old, new), *_limits(old, new)]
+    found += _metadata(old, new)
     return sorted(found, key=lambda change: change.kind != "breaking")
 
 
@@ -85,6 +94,25 @@ def _port(old: OutputPortSpec, new: OutputPortSpec) -> Iterator[Change]:
             "breaking", "port", new.id, f"the key of {new.id} changes from {old.contract.key} to {new.contract.key}"
         )
     yield from _fields(new.id, "", old.contract.fields, new.contract.fields)
+    yield from _settings("port", new.id, old, new, ("partitions", "retention_s"))
+    yield from _settings("port", new.id, old.contract, new.contract, ("subject",))
+    if (old.description, old.contract.version) != (new.description, new.contract.version):
+        yield Change("metadata", "port", new.id, f"{new.id} is described differently, as {new.contract.version}")
+
+
+def _settings(what: str, place: str, old: Any, new: Any, names: Iterable[str]) -> Iterator[Change]:
+    """Each attribute of `names` that differs, as it was and as it will be."""
+    for name in names:
+        was, will_be = getattr(old, name), getattr(new, name)
+        if was != will_be:
+            yield Change("changed", what, place, f"{name} of {place} changes from {_said(was)} to {_said(will_be)}")
+
+
+def _said(value: Any) -> str:
+    """A setting as people read it."""
+    if value is None or value == ():
+        return "none"
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _fields(port: str, within: str, old: tuple[FieldSpec, ...], new: tuple[FieldSpec, ...]) -> Iterator[Change]:
@@ -130,6 +158,8 @@ def _processes(old: ProductSpec, new: ProductSpec) -> Iterator[Change]:
             yield Change("changed", "trigger", name, f"{name} starts differently: {told}")
         if _steps(before[name]) != _steps(after[name]):
             yield Change("changed", "process", name, f"{name} is {' → '.join(s.name for s in after[name].steps)}")
+        yield from _settings("process", name, before[name], after[name], _OF_PROCESS)
+        yield from _settings("process", name, before[name].retry, after[name].retry, _OF_RETRY)
 
 
 def _steps(process: ProcessSpec) -> list[tuple[str, Mapping[str, Any]]]:
@@ -153,6 +183,11 @@ def _inputs(old: ProductSpec, new: ProductSpec) -> Iterator[Change]:
         yield Change("added", "input", port, f"it reads {port} from now on")
     for port in before - after:
         yield Change("removed", "input", port, f"it does not read {port} any more")
+
+
+def _limits(old: ProductSpec, new: ProductSpec) -> Iterator[Change]:
+    yield from _settings("product", new.id, old.limits, new.limits, _OF_LIMITS)
+    yield from _settings("product", new.id, old, new, ("requirements", "connections"))
 
 
 def _metadata(old: ProductSpec, new: ProductSpec) -> Iterator[Change]:

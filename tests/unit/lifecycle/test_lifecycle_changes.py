@@ -14,6 +14,7 @@ from hansa.model.product import (
     FieldSpec,
     HttpTrigger,
     InputPortSpec,
+    LimitSpec,
     LogicSpec,
     ManualTrigger,
     OnceTrigger,
@@ -22,6 +23,7 @@ from hansa.model.product import (
     PortTrigger,
     ProcessSpec,
     ProductSpec,
+    RetryPolicy,
     ScheduleTrigger,
     StepSpec,
     Trigger,
@@ -141,6 +143,30 @@ def test_inputs_are_compared_by_their_port_not_by_their_name() -> None:
         ("added", "input", "it reads shop.prices/prices@2 from now on"),
         ("removed", "input", "it does not read shop.prices/prices@1 any more"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("new", "text"),
+    [
+        (
+            replace(OLD, outputs=(replace(port(NUMBER, NOTE), partitions=4),)),
+            f"partitions of {PORT} changes from 1 to 4",
+        ),
+        (replace(OLD, outputs=(replace(port(NUMBER, NOTE), retention_s=60.0),)), "changes from none to 60.0"),
+        (
+            replace(OLD, outputs=(replace(port(), contract=replace(port(NUMBER, NOTE).contract, subject="note")),)),
+            f"subject of {PORT} changes from none to note",
+        ),
+        (replace(OLD, processes=(replace(PLACE, timeout_s=5.0),)), "timeout_s of place changes from 180.0 to 5.0"),
+        (replace(OLD, processes=(replace(PLACE, retry=RetryPolicy(3)),)), "attempts of place changes from 1 to 3"),
+        (replace(OLD, limits=LimitSpec(workers_max=8)), "workers_max of shop.orders changes from 2 to 8"),
+        (replace(OLD, requirements=("pandas",)), "requirements of shop.orders changes from none to pandas"),
+    ],
+)
+def test_settings_are_told_as_they_were_and_as_they_will_be(new: ProductSpec, text: str) -> None:
+    ((kind, _, said),) = told(new)
+    assert kind == "changed"
+    assert said.endswith(text)
 
 
 @pytest.mark.parametrize(
