@@ -1,4 +1,4 @@
-"""What workers ask the server for: state, calls of other processes, connections, secrets."""
+"""What workers ask the server for: state, calls of other processes, connections, secrets, lookups."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class Asks:
             "call": self._call,
             "connection": self._connection,
             "secret": self._secret,
+            "lookup": self._lookup,
         }
         return await answers[ask.what](run, ask.arguments, f"{run.id}:{ask.logic}:{ask.number}")
 
@@ -99,6 +100,10 @@ class Asks:
             return await self._broker.call(run.live.product.id, run.id, name, operation, rest, key=key)
         finally:
             del self._logic[run.id]
+
+    async def _lookup(self, run: Run, port: Any, _: str) -> None:
+        assert self.mesh is not None
+        await self.mesh.fill_lookup(run.live.product.spec, port)
 
     async def _secret(self, run: Run, arguments: Any, _: str) -> Any:
         secrets = await asyncio.to_thread(self._broker.secrets, run.live.product.id)

@@ -29,7 +29,7 @@ from hansa.eventlog.sqlite import SqliteLog
 from hansa.lifecycle.deploy import Deployer
 from hansa.lifecycle.mesh import IDLE_S, Mesh
 from hansa.lifecycle.operations import Operations
-from hansa.outputs.lookup import lookup_path
+from hansa.outputs.lookups import Lookups
 from hansa.registry.sqlite import SqliteRegistry
 from hansa.runtime.engine import Engine
 from hansa.runtime.workshop import Workshop
@@ -39,7 +39,6 @@ from hansa.views.remote import ProjectorsProcess
 from hansa.views.store import ViewReader
 
 GRACE_S: Final = 10.0
-REACH_S: Final = 30.0
 SWITCH_S: Final = 0.0005
 """How long a thread keeps the interpreter while another waits for it: the committer must not wait 5 ms (the
 default)."""
@@ -78,7 +77,6 @@ class Hansa:
         self._pepper = load_pepper(data / "pepper")
         self._clock_us = clock_us
         self._version = version
-        self._lookups: dict[str, Path] = {}
         self.services: Services
 
     async def open(self) -> Services:
@@ -95,7 +93,8 @@ class Hansa:
         engine = Engine(log, asks)
         workshop = Workshop(data / "scratch", isolation=settings.isolation, spares=settings.spares)
         blobs = FolderBlobs(data / "blobs")
-        mesh = Mesh(data, log, registry, blobs, workshop, engine, self._lookup, self._reach, idle_s=settings.idle_s)
+        lookups = Lookups(views.lookups_folder(data), self._followed, partial(self._follow, log), self._log.now)
+        mesh = Mesh(data, log, registry, blobs, workshop, engine, lookups, idle_s=settings.idle_s)
         asks.mesh, asks.engine = mesh, engine
         runs = RunHistory(reader, self._log)
         operations = Operations(mesh, engine, registry, runs, self._views)
@@ -103,7 +102,6 @@ class Hansa:
         self._mesh = mesh
         self._scheduler = Scheduler(LogStarter(log, mesh, engine), clock_us=self._clock_us, sleep=asyncio.sleep)
         authenticator = Authenticator(registry, self._pepper, clock_us=self._clock_us)
-        self._awaitable = log
         log.watch("", self._views.wake)
         self.services = Services(
             version=self._version,
@@ -119,7 +117,7 @@ class Hansa:
             runs=runs,
             events=EventSearch(reader),
             lineage=LineageGraph(reader),
-            lookups=self._lookup,
+            lookups=lookups.follow,
             scheduler=self._scheduler,
             operations=operations,
             backup=lambda target: asyncio.to_thread(backup_into, target, data, self._log, registry),
@@ -133,19 +131,10 @@ class Hansa:
         self._scheduler.replace(entries(mesh))
         return self.services
 
-    def _lookup(self, port: str) -> Path:
-        file = self._lookups.get(port)
-        if file is None:
-            file = self._lookups[port] = lookup_path(views.lookups_folder(self.settings.data), port)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            self._keeping.follow(views.LOOKUPS, port)
-            self._awaitable.watch(port, self._followed.wake)
-        return file
-
-    async def _reach(self, port: str) -> None:
-        """Waits until the lookup of a port shows all that is committed."""
-        self._lookup(port)
-        await self._followed.reach(self._log.now(), REACH_S, port)
+    def _follow(self, log: AwaitableLog, port: str) -> None:
+        """Has the lookup of a port kept."""
+        self._keeping.follow(views.LOOKUPS, port)
+        log.watch(port, self._followed.wake)
 
     async def close(self) -> None:
         """Lets runs end, then closes every store. Nothing acknowledged is lost by not calling this."""

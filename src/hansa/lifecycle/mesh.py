@@ -25,6 +25,7 @@ from hansa.lifecycle.keeper import Keeper
 from hansa.model.ids import did_you_mean
 from hansa.model.product import EventTrigger, OutputPortSpec, PortKind, PortTrigger, ProductSpec, ProductState
 from hansa.model.run import AUDIT_TOPIC, EVENTS_TOPIC, RUNS_TOPIC
+from hansa.outputs.lookups import Lookups
 from hansa.registry.interface import Registry
 from hansa.registry.values import Revision, TriggerKey
 from hansa.runtime.engine import Engine
@@ -54,8 +55,7 @@ class Mesh:
         blobs: Blobs,
         workshop: Workshop,
         engine: Engine,
-        lookups: Callable[[str], Path],
-        reach: Callable[[str], Awaitable[None]],
+        lookups: Lookups,
         *,
         idle_s: float = IDLE_S,
     ) -> None:
@@ -70,7 +70,6 @@ class Mesh:
         self.routes = Routes(())
         self.failures: dict[str, HansaError] = {}
         self._lookups = lookups
-        self._reach = reach
         self._idle_s = idle_s
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._executor = ThreadPoolExecutor(2, "hansa-read")
@@ -212,10 +211,15 @@ class Mesh:
         return ToServe(product, revision, folder, declared, libraries, self.lookup_paths(declared))
 
     def lookup_paths(self, spec: ProductSpec) -> dict[str, str]:
-        """The read models that a product may look into: its inputs, and its own ports."""
+        """Where the lookups are that a product may look into: its inputs, and its own ports."""
         ports = {i.port for i in spec.inputs} | {o.id for o in spec.outputs}
         keyed = [p for p in ports if (found := self._keyed(p, spec)) is not None and found.contract.key]
-        return {port: str(self._lookups(port)) for port in keyed}
+        return {port: str(self._lookups.path(port)) for port in keyed}
+
+    async def fill_lookup(self, spec: ProductSpec, port: str) -> None:
+        """A worker of the product is about to look into `port` for the first time."""
+        if port in self.lookup_paths(spec):
+            await self._lookups.fill(port)
 
     def _keyed(self, port: str, spec: ProductSpec) -> OutputPortSpec | None:
         own = spec.output(port)
@@ -229,7 +233,7 @@ class Mesh:
         for port in spec.outputs:
             self.log.log.declare(port.id, TopicConfig(port.partitions, port.retention_s))
             if port.kind is PortKind.LOOKUP:
-                self._lookups(port.id)
+                self._lookups.follow(port.id)
 
     def pool(self, serve: ToServe) -> Pool:
         """The pool of a revision, without a worker yet."""
@@ -276,7 +280,7 @@ class Mesh:
 
         async def seen() -> None:
             for port in ports:
-                await self._reach(port)
+                await self._lookups.reach(port)
 
         return seen
 

@@ -129,8 +129,8 @@ class StepDone(msgspec.Struct, array_like=True, frozen=True, tag="step"):
 
 
 class Ask(msgspec.Struct, array_like=True, frozen=True, tag="ask"):
-    """The worker asks the server while it runs a task: `state`, `call`, `connection`, `secret`. Answered by
-    `Answer`."""
+    """The worker asks the server while it runs a task: `state`, `call`, `connection`, `secret`, `lookup`.
+    Answered by `Answer`."""
 
     seq: int
     number: int

@@ -105,11 +105,18 @@ class ServerDoor:
     def ask(self, what: str, arguments: Any) -> Any:
         """The server's answer; raises the error that it refuses with."""
         self._number += 1
+        return self._answer(self._number, what, arguments)
+
+    def fill(self, port: str) -> None:
+        """Has the server make a lookup. Not numbered: a worker asks once, and another attempt may not ask."""
+        self._answer(0, "lookup", port)
+
+    def _answer(self, number: int, what: str, arguments: Any) -> Any:
         channel = self._channel
-        channel.say(wire.Ask(self.seq, self._number, what, arguments, self.logic))
-        while self._number not in channel.answers:
+        channel.say(wire.Ask(self.seq, number, what, arguments, self.logic))
+        while number not in channel.answers:
             channel.hear()
-        answer = channel.answers.pop(self._number)
+        answer = channel.answers.pop(number)
         if answer.error is not None:
             error = answer.error
             raise HansaError(error.code, error.message, hint=error.hint, details=error.details)
@@ -140,11 +147,13 @@ class _Logged(logging.Handler):
 
 
 class Lookups:
-    """The read models of the lookup ports, each opened at first use and read at one position for a whole task."""
+    """The read models of the lookup ports, each opened at first use and read at one position for a whole task. `fill`
+    has the server make one where there is none yet."""
 
-    def __init__(self, paths: dict[str, str], open_lookup: OpenLookup) -> None:
+    def __init__(self, paths: dict[str, str], open_lookup: OpenLookup, fill: Callable[[str], object]) -> None:
         self._paths = paths
         self._open = open_lookup
+        self._fill = fill
         self._known: dict[str, Any] = {}
         self._begun: set[str] = set()
 
@@ -157,6 +166,7 @@ class Lookups:
                     f"{port} is not among the inputs of this product",
                     hint="Name it in product.yaml under inputPorts, run `hansa sync`, and deploy again.",
                 )
+            self._fill(port)
             model = self._known[port] = self._open(Path(self._paths[port]))
         if port not in self._begun:
             model.begin()
@@ -192,7 +202,8 @@ def _load(channel: Channel, load: wire.Load, open_lookup: OpenLookup) -> tuple[S
     output = CappedOutput(declared.limits.output_max_bytes)
     sys.stdout = sys.stderr = _Printed(output)
     logging.basicConfig(handlers=[_Logged(output)], level=logging.INFO, force=True)
-    door, lookups = ServerDoor(channel), Lookups(load.lookups, open_lookup)
+    door = ServerDoor(channel)
+    lookups = Lookups(load.lookups, open_lookup, door.fill)
     try:
         guarantees = _isolate(load, declared)
         product = load_product(Path(load.folder), PACKAGE + load.product.replace(".", "_") + "_" + load.revision)

@@ -1,0 +1,56 @@
+"""The lookups of a data folder: each is made, and kept up with its port, from when it is first looked into.
+
+After a start that is so again: a lookup that was made before goes on where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from hansa.outputs.lookup import lookup_path
+from hansa.views.waiting import Awaited
+
+REACH_S: Final = 30.0
+
+
+class Lookups:
+    """Belongs to the server's event loop. `begin` has a port followed from now on, and `following` tells how far that
+    is; `now` gives the token of all that is committed."""
+
+    def __init__(self, folder: Path, following: Awaited, begin: Callable[[str], None], now: Callable[[], str]) -> None:
+        self._folder = folder
+        self._following = following
+        self._begin = begin
+        self._now = now
+        self._followed: dict[str, Path] = {}
+        self._filled: set[str] = set()
+
+    def path(self, port: str) -> Path:
+        """Where the lookup is or will be. Its folder is there, so that a worker can be let into it."""
+        path = lookup_path(self._folder, port)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def follow(self, port: str) -> Path:
+        """Makes the lookup where there is none; from now on it is kept up with the port."""
+        path = self._followed.get(port)
+        if path is None:
+            path = self._followed[port] = self.path(port)
+            self._begin(port)
+        return path
+
+    async def fill(self, port: str) -> None:
+        """Follows the lookup and waits until it shows what was committed before; a second time, nothing is waited for.
+        Raises `Unavailable("view.behind")`."""
+        self.follow(port)
+        if port not in self._filled:
+            await self.reach(port)
+            self._filled.add(port)
+
+    async def reach(self, port: str) -> None:
+        """Waits until the lookup shows all that is committed, where it is followed: what nobody looks into is not
+        waited for. Raises `Unavailable("view.behind")`."""
+        if port in self._followed:
+            await self._following.reach(self._now(), REACH_S, port)
