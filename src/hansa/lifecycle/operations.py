@@ -16,7 +16,7 @@ from hansa.registry.interface import Registry
 from hansa.runtime import wire
 from hansa.runtime.engine import Answer, Engine, Run
 from hansa.runtime.live import LiveProcess
-from hansa.triggers.subscriptions import taken
+from hansa.triggers.batches import taken
 from hansa.views.waiting import Awaited
 
 _encode: Final = msgspec.msgpack.Encoder().encode

@@ -27,8 +27,9 @@ from hansa.sdk.finding import plan_error
 from hansa.sdk.load import load_product
 from hansa.sdk.plan import compile_product
 from hansa.sdk.ports import OutputPort, Port, Record
+from hansa.triggers.batches import taken
 from hansa.triggers.routes import Routes
-from hansa.triggers.subscriptions import filter_of, taken, topic_of
+from hansa.triggers.subscriptions import filter_of, topic_of
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 ROUNDS_MAX: Final = 10_000

@@ -19,17 +19,17 @@ import msgspec
 
 from hansa.errors import CallerError, HansaError
 from hansa.eventlog.awaitable import AwaitableLog
-from hansa.eventlog.interface import Advance, Chunk, CommitSet, split
+from hansa.eventlog.interface import Advance, CommitSet
 from hansa.model.product import EventTrigger, PortTrigger
 from hansa.model.run import EVENTS_TOPIC
 from hansa.runtime import wire
 from hansa.runtime.engine import Answer, Engine, Run
 from hansa.runtime.live import LiveProcess
+from hansa.triggers.ahead import Ahead
+from hansa.triggers.batches import Accepts, Batch
 
 _report = logging.getLogger("hansa.triggers")
 _encode: Final = msgspec.msgpack.Encoder().encode
-_pair: Final = msgspec.msgpack.Encoder().encode
-READ_BYTES: Final = 4 << 20
 PAUSE_S: Final = 1.0
 
 
@@ -85,13 +85,14 @@ class Subscription:
                 await task
 
     async def _follow(self, partition: int) -> None:
+        ahead = Ahead(self._log.log, self.topic, partition, self._trigger.batch, self._accepts, self._executor)
         woken = asyncio.Event()
         stop = self._log.watch(self.topic, woken.set)
         try:
             while True:
                 woken.clear()
                 try:
-                    moved = await self._batch(partition)
+                    moved = await self._batch(ahead)
                 except HansaError as failure:
                     _report.warning("%s: %s", self.group, failure)
                     await asyncio.sleep(PAUSE_S)
@@ -101,50 +102,31 @@ class Subscription:
         finally:
             stop()
 
-    async def _batch(self, partition: int) -> bool:
+    async def _batch(self, ahead: Ahead) -> bool:
         """Works one batch; False where there is nothing behind the position."""
-        log = self._log.log
-        position = log.position(self.group, self.topic, partition) or 0
-        read = asyncio.get_running_loop().run_in_executor(self._executor, self._read, partition, position)
-        records, behind = await read
-        if behind == position:
+        partition = ahead.partition
+        position = self._log.log.position(self.group, self.topic, partition) or 0
+        batch = await ahead.behind(position)
+        if batch is None:
             return False
-        advance = Advance(self.group, self.topic, partition, behind, position)
-        if not records:
+        advance = Advance(self.group, self.topic, partition, batch.behind, position)
+        if not batch.records:
             await self._log.commit(CommitSet(advances=(advance,)))
             return True
         await self._seen()
-        answer = await self._run(records, partition, position, behind, advance)
+        answer = await self._run(batch, advance)
         if answer.error is not None and answer.error.code in ("position.moved", "log.stopped", "log.full"):
             raise CallerError(answer.error.code, answer.error.message)
         return True
 
-    def _read(self, partition: int, position: int) -> tuple[list[wire.Records], int]:
-        """What is behind the position, at most a batch, filtered; and the position behind what was looked at."""
-        records: list[wire.Records] = []
-        room = self._trigger.batch
-        try:
-            chunks = self._log.log.read(self.topic, partition, position, max_bytes=READ_BYTES)
-        except CallerError as refusal:
-            if refusal.code != "position.expired":
-                raise
-            position = refusal.details["first"]
-            chunks = self._log.log.read(self.topic, partition, position, max_bytes=READ_BYTES)
-        for chunk in chunks:
-            part, position = taken(chunk, position, room, self._accepts)
-            if part is not None:
-                records.append(part)
-                room -= part.count
-            if room <= 0:
-                break
-        return records, position
-
-    async def _run(
-        self, records: list[wire.Records], partition: int, position: int, behind: int, advance: Advance
-    ) -> Answer:
+    async def _run(self, batch: Batch, advance: Advance) -> Answer:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         trigger = self._trigger
-        detail = {"topic": self.topic, "partition": partition, "from": position, "to": behind, "single": trigger.single}
+        partition = advance.partition
+        detail: dict[str, Any] = {
+            "topic": self.topic, "partition": partition, "from": batch.begin, "to": batch.behind,
+            "single": trigger.single,
+        }  # fmt: skip
         detail["port" if isinstance(trigger, PortTrigger) else "event"] = (
             trigger.port if isinstance(trigger, PortTrigger) else trigger.name
         )
@@ -153,40 +135,14 @@ class Subscription:
             self._live, trigger.kind, source, f"process:{self._live.id}",
             lambda answer: None if future.done() else future.set_result(answer),
         )  # fmt: skip
-        run.detail, run.records, run.advances = detail, records, (advance,)
-        run.reads = [(self.topic, partition, position, behind)]
-        run.trace = records[0].header.get("trace")
+        run.detail, run.records, run.advances = detail, batch.records, (advance,)
+        run.reads = [(self.topic, partition, batch.begin, batch.behind)]
+        run.trace = batch.records[0].header.get("trace")
         self._engine.start(run)
         return await asyncio.shield(future)
 
 
-def taken(
-    chunk: Chunk, position: int, room: int, accepts: Callable[[msgspec.Raw], bool] | None
-) -> tuple[wire.Records | None, int]:
-    """At most `room` entries of a chunk from `position` on that are accepted, and the position behind the last one
-    looked at. A chunk that is taken whole is not decoded."""
-    whole = position <= chunk.base and chunk.count <= room and accepts is None
-    if whole:
-        return _records(chunk, chunk.base, chunk.count, chunk.entries), chunk.end
-    skipped = max(position - chunk.base, 0)
-    kept: list[bytes] = []
-    behind = position
-    for at, (key, body) in enumerate(split(chunk.entries, chunk.count)[skipped:], chunk.base + skipped):
-        if len(kept) >= room:
-            break
-        behind = at + 1
-        if accepts is None or accepts(body):
-            kept.append(_pair((key, body)))
-    if not kept:
-        return None, behind
-    return _records(chunk, chunk.base + skipped, len(kept), b"".join(kept)), behind
-
-
-def _records(chunk: Chunk, base: int, count: int, entries: bytes) -> wire.Records:
-    return wire.Records(chunk.topic, chunk.partition, base, count, chunk.time_us, entries, dict(chunk.header))
-
-
-def filter_of(trigger: PortTrigger | EventTrigger) -> Callable[[msgspec.Raw], bool] | None:
+def filter_of(trigger: PortTrigger | EventTrigger) -> Accepts | None:
     """A test of a body, or None where everything is wanted."""
     wanted: dict[str, Any] = {}
     if isinstance(trigger, EventTrigger):
@@ -199,7 +155,7 @@ def filter_of(trigger: PortTrigger | EventTrigger) -> Callable[[msgspec.Raw], bo
     return _equals({}, None, trigger.where) if trigger.where else None
 
 
-def _equals(wanted: Mapping[str, Any], inside: str | None, where: Mapping[str, Any]) -> Callable[[msgspec.Raw], bool]:
+def _equals(wanted: Mapping[str, Any], inside: str | None, where: Mapping[str, Any]) -> Accepts:
     decode = msgspec.msgpack.Decoder().decode
 
     def accepts(body: msgspec.Raw) -> bool:
