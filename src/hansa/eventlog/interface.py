@@ -17,7 +17,7 @@ Partition = tuple[str, int]
 """(topic, partition)"""
 
 
-class Append(msgspec.Struct, frozen=True):
+class Append(msgspec.Struct, frozen=True, gc=False):
     """`count` entries for one partition. `entries` is their msgpack, one behind the other, each `[key, body]`; the log
     trusts `count`. An append of no entries adds nothing and gets the position where the next one would stand.
 
@@ -32,7 +32,7 @@ class Append(msgspec.Struct, frozen=True):
     header: dict[str, Any]
 
 
-class Advance(msgspec.Struct, frozen=True):
+class Advance(msgspec.Struct, frozen=True, gc=False):
     """Moves a group's position. Refused (`position.moved`) unless it stands at `expected`; None takes any."""
 
     group: str
@@ -42,7 +42,7 @@ class Advance(msgspec.Struct, frozen=True):
     expected: int | None = None
 
 
-class Put(msgspec.Struct, frozen=True):
+class Put(msgspec.Struct, frozen=True, gc=False):
     """Sets (or with None removes) one key of a scope's state. Refused (`state.moved`) unless it stands at `expected`,
     where that is given; None expects that there is no such key."""
 
@@ -52,7 +52,7 @@ class Put(msgspec.Struct, frozen=True):
     expected: bytes | msgspec.UnsetType | None = msgspec.UNSET
 
 
-class Claim(msgspec.Struct, frozen=True):
+class Claim(msgspec.Struct, frozen=True, gc=False):
     """Takes a key that may be taken once until `until_us`. Refused (`claim.taken`) with the value that stands there."""
 
     scope: str
@@ -61,7 +61,7 @@ class Claim(msgspec.Struct, frozen=True):
     until_us: int
 
 
-class CommitSet(msgspec.Struct, frozen=True):
+class CommitSet(msgspec.Struct, frozen=True, gc=False):
     """What one run does, all or nothing. `fence` is (resource, epoch): refused (`epoch.fenced`) once a later one
     exists."""
 

@@ -196,7 +196,7 @@ class MemoryLog(Log, Stored):
 def _chunks(plan: Plan) -> Iterator[Chunk]:
     """The chunks of a plan, with headers of their own: what stands in a log does not change with who wrote it."""
     for (topic, partition), (base, chunks) in plan.chunks.items():
-        for header, count, entries, _ in chunks:
-            own = msgspec.msgpack.decode(msgspec.msgpack.encode(header))
-            yield Chunk(topic, partition, base, count, plan.now_us, own, bytes(entries))
-            base += count
+        for chunk in chunks:
+            own = msgspec.msgpack.decode(msgspec.msgpack.encode(chunk.header))
+            yield Chunk(topic, partition, base, chunk.count, plan.now_us, own, bytes(chunk.entries))
+            base += chunk.count

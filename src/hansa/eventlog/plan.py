@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from hansa.eventlog.interface import Advance, Append, CommitSet, Partition, Put, Refused, TopicConfig
+from hansa.eventlog.interface import Advance, Append, Claim, CommitSet, Partition, Put, Refused, TopicConfig
 
 
 class Stored(ABC):
@@ -38,11 +38,11 @@ class Stored(ABC):
         """The value of a claim that still holds at `now_us`."""
 
 
-class Pending(NamedTuple):
+class Pending(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A chunk that will be written. `key` is the number of the key that sealed `entries`, None where they are plain."""
 
     header: Mapping[str, Any]
-    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody asks
+    count: int
     entries: bytes | memoryview
     key: int | None = None
 
@@ -86,7 +86,11 @@ class Plan:
                 raise ValueError(f"an append of {append.count} entries to {append.topic}")
             if (append.topic, append.partition) not in self._ends and not self._exists(append):
                 return Refused("partition.unknown", f"there is no partition {append.partition} of {append.topic}")
-        return self._moved(commit.advances) or self._changed(commit.puts) or self._taken(commit)
+        return (
+            (self._moved(commit.advances) if commit.advances else None)
+            or (self._changed(commit.puts) if commit.puts else None)
+            or (self._taken(commit.claims) if commit.claims else None)
+        )
 
     def _changed(self, puts: tuple[Put, ...]) -> Refused | None:
         for put in puts:
@@ -112,8 +116,8 @@ class Plan:
                 return Refused("position.moved", f"{advance.group} stands at {at}, not at {advance.expected}", at)
         return None
 
-    def _taken(self, commit: CommitSet) -> Refused | None:
-        for claim in commit.claims:
+    def _taken(self, claims: tuple[Claim, ...]) -> Refused | None:
+        for claim in claims:
             key = (claim.scope, claim.key)
             if key in self.claims:
                 value, until_us = self.claims[key]
@@ -130,8 +134,10 @@ class Plan:
         if base is None:
             base = self._stored.end(partition)
         if append.count:
-            pending = Pending(append.header, append.count, append.entries)
-            self.chunks.setdefault(partition, (base, []))[1].append(pending)
+            lane = self.chunks.get(partition)
+            if lane is None:
+                lane = self.chunks[partition] = (base, [])
+            lane[1].append(Pending(append.header, append.count, append.entries))
             self._ends[partition] = base + append.count
         return base
 
