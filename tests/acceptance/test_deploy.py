@@ -56,6 +56,20 @@ def test_a_product_is_live_within_a_second(bench: Server, folder: Path) -> None:
     assert (again["created"], again["revision"]) == (False, deployed["revision"])
 
 
+def test_what_is_live_already_is_not_loaded_again(bench: Server, tmp_path: Path) -> None:
+    mark = "import tempfile\n\ntempfile.mkstemp(prefix='loaded-')\n"
+    folder = write(tmp_path / "product", "made.once", HELLO + mark)
+
+    def loads() -> int:
+        return len(list((bench.data / "scratch").rglob("loaded-*")))
+
+    bench.deploy(folder, "made.once")
+    assert loads() == 1
+    again = bench.deploy(folder, "made.once")
+    assert (again["created"], again["previous"], again["changes"]) == (False, again["revision"], [])
+    assert loads() == 1
+
+
 def test_a_new_revision_and_back(bench: Server, folder: Path) -> None:
     first = bench.deploy(folder, "made.greeting")
     write(folder, "made.greeting", HELLO.replace("Hello,", "Good day,"))

@@ -35,12 +35,18 @@ def products_below(folder: Path) -> list[tuple[Path, ProductSpec]]:
 
 
 async def deploy_all(services: Services, folder: Path, say: Say) -> None:
-    """Deploys what is not live yet, in order, and says how far the loads are until nothing moves any more."""
+    """Deploys what is not live yet, in order, and says how far the loads are until nothing moves any more: those of a
+    product before the next one is deployed, and those that were interrupted by the last stop."""
     for path, spec in await asyncio.to_thread(products_below, folder):
         await asyncio.to_thread(_domain, services, spec)
         bundle = await asyncio.to_thread(pack, path)
         found = await services.deployer.deploy(SYSTEM.id, spec.id, bundle.data, progress=say)
-        say(f"{spec.id}: revision {found['number']} is live after {found['seconds']:.2f} s")
+        if found["previous"] == found["revision"]:
+            say(f"{spec.id}: revision {found['number']} is live already")
+        else:
+            say(f"{spec.id}: revision {found['number']} is live after {found['seconds']:.2f} s")
+            await _settled(services, say)
+    if services.engine.active:
         await _settled(services, say)
 
 

@@ -68,8 +68,11 @@ class Deployer:
 
     async def plan(self, product: str, bundle: bytes, progress: Progress = lambda _: None) -> Planned:
         """Loads the bundle in a worker and compares it with what is live. Raises `PlanError` with all findings."""
-        mesh = self._mesh
         folder = await asyncio.to_thread(self._unpacked, bundle)
+        return await self._planned(product, bundle, folder, progress)
+
+    async def _planned(self, product: str, bundle: bytes, folder: Path, progress: Progress) -> Planned:
+        mesh = self._mesh
         declared = await asyncio.to_thread(read_product, folder)
         if declared.id != product:
             raise AuthorError(
@@ -132,8 +135,12 @@ class Deployer:
         """Makes the bundle live. What is the same as the live revision makes no new one."""
         begun = time.monotonic()
         async with self._locks.setdefault(product, asyncio.Lock()):
-            planned = await self.plan(product, bundle, progress)
             mesh = self._mesh
+            folder = await asyncio.to_thread(self._unpacked, bundle)
+            same = await asyncio.to_thread(self._same, product, folder.name)
+            if same is not None:
+                return self._told(same, [], time.monotonic() - begun)
+            planned = await self._planned(product, bundle, folder, progress)
             blob = await asyncio.to_thread(mesh.blobs.put, bundle)
             deployed = await asyncio.to_thread(mesh.registry.deploy, actor, planned.spec, planned.hash, blob, note)
             if deployed.previous == planned.hash and product in mesh.products:
@@ -141,6 +148,15 @@ class Deployer:
             else:
                 await mesh.activate(deployed.revision, planned.pool)
         return self._told(deployed, planned.changes, time.monotonic() - begun)
+
+    def _same(self, product: str, revision: str) -> Deployed | None:
+        """The live revision, where it is that one and served: there is nothing to load, check or change."""
+        served = self._mesh.products.get(product)
+        if served is None or served.revision != revision:
+            return None
+        known = self._mesh.registry.product(product)
+        is_live = known.state is ProductState.ACTIVE and known.live.hash == revision
+        return Deployed(known.live, False, revision) if is_live else None
 
     def _told(self, deployed: Deployed, made: list[Change], seconds: float) -> dict[str, Any]:
         spec = deployed.revision.spec
