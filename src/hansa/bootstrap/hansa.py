@@ -123,8 +123,7 @@ class Hansa:
             backup=lambda target: asyncio.to_thread(backup_into, target, data, self._log, registry),
             doctor=lambda: asyncio.to_thread(examine, self._log, registry, self._views, data),
         )
-        await starting
-        await mesh.start()
+        await asyncio.gather(starting, mesh.start())
         mesh.on_change.append(lambda: self._scheduler.replace(entries(mesh)))
         for key in registry.paused_triggers():
             self._scheduler.pause(str(key))

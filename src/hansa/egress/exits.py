@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hansa.egress.files import FilesExit
-from hansa.egress.http import HttpExit
 from hansa.egress.interface import Exit
 from hansa.egress.mail import MailExit
 from hansa.egress.postgresql import PostgresqlExit
@@ -22,6 +21,8 @@ def open_exit(setting: ConnectionSetting) -> Exit:
     """The exit of the setting's kind; raises `connection.malformed` where its url fits none."""
     match setting.kind:
         case "http":
+            from hansa.egress.http import HttpExit  # httpx takes a fifth of what Hansa takes to start
+
             return HttpExit(setting)
         case "files":
             return FilesExit(setting)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import textwrap
 from collections.abc import Callable
@@ -46,6 +45,8 @@ class Logic(Generic[P, R]):
     @cached_property
     def digest(self) -> str:
         """sha256 of the function's dedented source: changes when the source does."""
+        import hashlib  # an author who only imports hansa does without OpenSSL
+
         return hashlib.sha256(textwrap.dedent(inspect.getsource(self.function)).encode()).hexdigest()
 
     def using(self, **settings: Any) -> Bound:

@@ -38,7 +38,9 @@ def up(
     examples: Annotated[Path | None, typer.Option(help="Deploy every product below this folder first.")] = None,
 ) -> None:
     """Start a Hansa on a data folder, which is made where there is none, and serve until Ctrl-C."""
-    from hansa.bootstrap import Services, deploy_all, serve
+    from hansa.bootstrap.examples import deploy_all
+    from hansa.bootstrap.serve import serve
+    from hansa.server.services import Services
 
     async def ready(services: Services, url: str, token: str) -> None:
         if examples is not None:
@@ -67,7 +69,7 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Make a data folder from a backup. The data folder must not exist; no Hansa is asked."""
-    from hansa.bootstrap import restore_from
+    from hansa.bootstrap.backup import restore_from
 
     done = restore_from(path, data)
     screen(as_json).answer(done, [_size(done), f"next: hansa up --data {data}"])
