@@ -42,8 +42,8 @@ fix: $(VENV)/ready  ## what a tool can mend
 docs: $(VENV)/ready  ## the generated reference pages
 	@$(BIN)/python tools/docs.py
 
-bench: $(VENV)/ready  ## ratios against peers, in one run
-	@$(BIN)/python -m benchmarks
+bench: $(VENV)/ready  ## speed and memory; PARTS="records log" measures these only
+	@$(BIN)/python -m benchmarks $(PARTS)
 
 lock:  ## resolve the dependencies anew
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv

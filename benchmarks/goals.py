@@ -35,6 +35,9 @@ class Summary:
 Summaries = Mapping[tuple[str, int], Summary]
 """Summaries by contender and number of callers."""
 
+Figures = Mapping[str, float]
+"""What a part other than HTTP measured, by name; the unit stands last in the name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -106,6 +109,43 @@ class LatencyLimit:
         return Verdict(f"{self.subject}: p50 below {self.below_ms:g} ms", found, subject.p50_ms < self.below_ms)
 
 
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """The figure of that name is `bound` or more."""
+
+    figure: str
+    bound: float
+    unit: str
+
+    def judge(self, figures: Figures) -> Verdict | None:
+        found = figures.get(self.figure)
+        if found is None:
+            return None
+        goal = f"{self.figure}: at least {self.bound:,g} {self.unit}"
+        return Verdict(goal, number(found), found >= self.bound)
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """The figure of that name is less than `bound`."""
+
+    figure: str
+    bound: float
+    unit: str
+
+    def judge(self, figures: Figures) -> Verdict | None:
+        found = figures.get(self.figure)
+        if found is None:
+            return None
+        goal = f"{self.figure}: below {self.bound:,g} {self.unit}"
+        return Verdict(goal, number(found), found < self.bound)
+
+
+def number(value: float) -> str:
+    """A figure for people: three digits, or all before the point."""
+    return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
+
+
 def _valid(summaries: Summaries, contender: str, connections: int) -> Summary | None:
     summary = summaries.get((contender, connections))
     return None if summary is None or summary.void else summary
@@ -121,6 +161,24 @@ GOALS: tuple[Goal, ...] = (
     RateRatio("hansa-step", "dbos", at_least=25),
     LatencyRatio("hansa-none", "echo", at_most=4),
 )
+
+
+PART_GOALS: Mapping[str, tuple[AtLeast | Below, ...]] = {
+    "records": (AtLeast("records_per_s", 100_000, "records/s"),),
+    "flights": (Below("load_s", 20, "s"), Below("peak_pss_mib", 500, "MiB")),
+    "log": (AtLeast("entries_per_s", 100_000, "entries/s"), AtLeast("gain", 8, "times a single writer")),
+    "start": (
+        Below("import_ms", 150, "ms"),
+        Below("help_ms", 300, "ms"),
+        Below("up_answer_s", 3, "s to the first right answer"),
+    ),
+}
+"""The goals of the parts that are measured alone, by the part's name."""
+
+
+def part_verdicts(part: str, figures: Figures) -> list[Verdict]:
+    """What the figures of a part say of its goals."""
+    return [verdict for goal in PART_GOALS.get(part, ()) if (verdict := goal.judge(figures)) is not None]
 
 
 def verdicts(summaries: Summaries) -> list[Verdict]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 from rich.table import Table
 
-from benchmarks.goals import Summaries, Summary, Verdict, verdicts
+from benchmarks.goals import Figures, Summaries, Summary, Verdict, number, verdicts
 from benchmarks.load import Result
 
 
@@ -64,7 +65,23 @@ def verdict_table(found: Sequence[Verdict]) -> Table:
     return table
 
 
-def as_json(report: Report, settings: Mapping[str, Any]) -> str:
+def figures_table(part: str, figures: Figures) -> Table:
+    """The figures of a part that is measured alone."""
+    table = Table(title=part, title_justify="left")
+    table.add_column("figure", no_wrap=True)
+    table.add_column("", justify="right")
+    for name, value in figures.items():
+        table.add_row(name, number(value))
+    return table
+
+
+def machine() -> dict[str, Any]:
+    """What it ran on, with the versions of what all parts stand on."""
+    versions = {"hansa": version("hansa"), "msgspec": version("msgspec"), "sqlite": sqlite3.sqlite_version}
+    return {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform(), **versions}
+
+
+def as_plain(report: Report, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Everything, with every single run, for `.bench/results.json`."""
     contenders = [
         {
@@ -80,10 +97,8 @@ def as_json(report: Report, settings: Mapping[str, Any]) -> str:
         }
         for name, version in report.versions.items()
     ]
-    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}
     goals = [asdict(verdict) for verdict in report.verdicts]
-    whole = {"machine": machine, "settings": dict(settings), "contenders": contenders, "goals": goals}
-    return json.dumps({**whole, "absent": report.absent}, indent=2) + "\n"
+    return {"settings": dict(settings), "contenders": contenders, "goals": goals, "absent": report.absent}
 
 
 def _numbers(summaries: Summaries, name: str, subject: str) -> tuple[str, str, str, str, str]:

@@ -1,11 +1,9 @@
 """How a run is judged."""
 
-import json
-
 import pytest
 from benchmarks.goals import GOALS, LatencyLimit, LatencyRatio, RateRatio, Summary, verdicts
 from benchmarks.load import Result
-from benchmarks.report import Report, as_json
+from benchmarks.report import Report, as_plain
 
 
 def summary(*, p50_ms: float = 1.0, calls_per_s: float = 100.0, void: bool = False) -> Summary:
@@ -76,11 +74,11 @@ def test_a_report_fails_by_an_error_and_by_an_absence() -> None:
     assert not report.succeeded
 
 
-def test_the_json_has_every_run_of_each_contender() -> None:
+def test_the_result_has_every_run_of_each_contender() -> None:
     report = Report(versions={"echo": "1"}, durability={"echo": "none"})
     for calls_per_s in (10.0, 20.0):
         report.add("echo", result(calls_per_s))
-    (contender,) = json.loads(as_json(report, {"repeats": 2}))["contenders"]
+    (contender,) = as_plain(report, {"repeats": 2})["contenders"]
     (measure,) = contender["measures"]
     assert [run["calls_per_s"] for run in measure["runs"]] == [10.0, 20.0]
     assert measure["median"]["calls_per_s"] == 15.0

@@ -1,0 +1,88 @@
+"""What processes cost: their processor time and their memory, read from /proc (Linux)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_PROC = Path("/proc")
+
+
+def parents() -> dict[int, int]:
+    """The parent of every process."""
+    found: dict[int, int] = {}
+    for entry in _PROC.iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                found[int(entry.name)] = int(_fields(entry.name)[1])
+    return found
+
+
+def family(root: int, parent_of: dict[int, int] | None = None) -> list[int]:
+    """`root` and all that it started, directly or not."""
+    parent_of = parents() if parent_of is None else parent_of
+    found = [root]
+    for pid in found:
+        found += [child for child, parent in parent_of.items() if parent == pid]
+    return found
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of a process so far, in seconds; raises `OSError` where it has gone."""
+    fields = _fields(str(pid))
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def pss_bytes(pid: int) -> int:
+    """Memory of a process, each page that is shared counted in parts; raises `OSError` where it has gone."""
+    for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _fields(pid: str) -> list[str]:
+    """The fields of `stat` behind the name, which may hold anything: state, parent, …"""
+    return (_PROC / pid / "stat").read_text().rpartition(") ")[2].split()
+
+
+class Watch:
+    """The highest PSS of a family of processes, and the processor time of each of its members, while it is watched."""
+
+    def __init__(self, root: int, every_s: float = 0.1) -> None:
+        self._root = root
+        self._every_s = every_s
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self.peak_bytes = 0
+        self.spent_s: dict[int, float] = {}
+        """Processor time by process, as it was last seen; a process that ended keeps what it had."""
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._every_s):
+            self.look()
+
+    def look(self) -> None:
+        """Looks once."""
+        total = 0
+        for pid in family(self._root):
+            with contextlib.suppress(OSError):
+                self.spent_s[pid] = cpu_s(pid)
+                total += pss_bytes(pid)
+        self.peak_bytes = max(self.peak_bytes, total)
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[Watch]:
+        """Looks again and again while the block runs, and once at its end."""
+        self.look()
+        self._thread.start()
+        try:
+            yield self
+        finally:
+            self._ended.set()
+            self._thread.join()
+            self.look()
