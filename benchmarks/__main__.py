@@ -52,6 +52,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _tell(parts: Sequence[Measured], report: Report | None, console: Console) -> None:
+    console.print(", ".join(f"{name} {value}" for name, value in machine().items()), highlight=False)
     for part in parts:
         if part.figures:
             console.print(figures_table(part.part, part.figures))

@@ -1,7 +1,7 @@
 """Records in batches: from a stream through a process of two logics and an aggregator into another stream.
 
 A product fills the input first. Then the product under test is deployed and follows it from the beginning, in a worker
-under full isolation; each batch is a run with its commit, its history and its lineage. The time is the log's own: from
+under full isolation; each batch is a run with its commit, its history and its lineage. The rate is the log's own: from
 the first batch of the output to the last, the records of the first not counted. Every record of the output is checked.
 
 The limit in the same run is a plain loop: the same functions on the same records in one process, decoded from msgpack
@@ -64,6 +64,7 @@ def measure(say: Say, records: int = RECORDS) -> dict[str, float]:
             subject.stop()
         found = _checked(data, records)
     server_s = spent_s.pop(subject.pid)
+    workers_s = sum(spent_s.values())
     loop_per_s = plain_loop(records)
     return {
         "records": records,
@@ -71,7 +72,8 @@ def measure(say: Say, records: int = RECORDS) -> dict[str, float]:
         "loop_records_per_s": loop_per_s,
         "ratio_to_loop": found.per_s / loop_per_s,
         "server_us_per_record": server_s / records * 1e6,
-        "workers_us_per_record": sum(spent_s.values()) / records * 1e6,
+        "workers_us_per_record": workers_s / records * 1e6,
+        "records_per_cpu_s": records / (server_s + workers_s),
         "peak_pss_mib": watch.peak_bytes / 2**20,
     }
 
