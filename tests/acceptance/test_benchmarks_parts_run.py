@@ -1,0 +1,30 @@
+"""The parts of the benchmark on a small scale: they run, check what came out, and say something of all their goals."""
+
+from __future__ import annotations
+
+import pytest
+from benchmarks import log, records
+from benchmarks.goals import PART_GOALS, part_verdicts
+
+
+def quiet(line: str) -> None:
+    """Nobody waits for a test."""
+
+
+def test_records_are_worked_and_checked() -> None:
+    figures = records.measure(quiet, 5_000)
+    assert figures["records"] == 5_000
+    assert all(value > 0 for value in figures.values())
+    assert len(part_verdicts("records", figures)) == len(PART_GOALS["records"])
+
+
+def test_a_wrong_record_voids_the_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "FIRST_AT", records.FIRST_AT.replace(year=2025))
+    with pytest.raises(ValueError, match="record 0 is"):
+        records.measure(quiet, 2_000)
+
+
+def test_the_log_is_written_and_read_back() -> None:
+    figures = log.measure(quiet, rounds=2, seconds=0.1, writers=8)
+    assert all(value > 0 for value in figures.values())
+    assert len(part_verdicts("log", figures)) == len(PART_GOALS["log"])
