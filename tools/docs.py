@@ -70,7 +70,8 @@ def codes() -> list[Code]:
     found: dict[tuple[str, str], str] = {}
     for path in sorted(SOURCE.rglob("*.py")):
         tree = ast.parse(path.read_text("utf-8"))
-        for one in (*_called(tree), *(_connections(tree) if path.parent.name == "egress" else ()), *_tables(tree)):
+        connections = _connections(tree) if path.parent.name == "egress" else ()
+        for one in (*_called(tree), *connections, *_nouns(tree), *_tables(tree)):
             if not found.get((one.code, one.family)):
                 found[one.code, one.family] = one.message
     return [Code(code, family, message) for (code, family), message in sorted(found.items())]
@@ -94,6 +95,14 @@ def _connections(tree: ast.AST) -> Iterator[Code]:
         reason = call.args[place] if place < len(call.args) else ast.Constant(default)
         if isinstance(reason, ast.Constant) and isinstance(reason.value, str):
             yield Code(f"connection.{reason.value}", family, _text(call.args[1 if place == 0 else 0], scope))
+
+
+def _nouns(tree: ast.AST) -> Iterator[Code]:
+    """What the registry says of an id that it does not know: a code for each of its nouns."""
+    for call, _ in _calls(tree):
+        if _name(call.func) == "Noun" and isinstance(call.args[0], ast.Constant):
+            noun = call.args[0].value
+            yield Code(f"{noun}.unknown", "caller", f"There is no {noun} …")
 
 
 def _tables(tree: ast.AST) -> Iterator[Code]:
@@ -164,64 +173,49 @@ def _cell(text: str) -> str:
 
 
 def api_page() -> str:
-    from hansa.server.api import admin, events, ports, products, runs
     from hansa.server.api.base import Endpoint
+    from hansa.server.api.operations import GROUPS
 
     lines = ["# HTTP API", "", *_API_HEAD]
     endpoint = Endpoint(cast("Any", None))
-    for module in (products, runs, ports, events, admin):
+    for module in GROUPS:
         lines += ["", f"## {module.__name__.rpartition('.')[2]}", "", (inspect.getdoc(module) or "").strip()]
         for route in module.routes(endpoint):
-            lines += _route(module, route)
+            lines += _route(route.operation)
     return "\n".join(lines) + "\n"
 
 
 _API_HEAD: Final = (
-    "Generated from the routes. Requests carry `Authorization: Bearer hansa_…`; answers are JSON, errors are problem",
-    "documents (RFC 9457) with a [code](errors.md). `GET /health` and `GET /openapi.json` need no token; the latter",
-    "describes the routes of deployed products. Times are RFC 3339 in UTC; names that end in `_us` are microseconds",
-    "since 1970.",
+    "Generated from the operations. Requests carry `Authorization: Bearer hansa_…`; answers are JSON, errors are",
+    "problem documents (RFC 9457) with a [code](errors.md). `GET /health` and `GET /openapi.json` need no token; the",
+    "latter describes this API and the routes of deployed products. Times are RFC 3339 in UTC; names that end in `_us`",
+    "are microseconds since 1970. `?` marks what may be left out.",
+    "",
+    "What commits answers with the header `Hansa-Token`. Whoever sends it with a later call sees what was committed",
+    "with it: in lookups, run history and events, and in what a deployed route looks up.",
 )
 
 
-def _route(module: Any, route: Any) -> list[str]:
-    """One route: what it does, and what its handler asks of the request."""
-    (method,) = route.methods - {"HEAD"}
-    lines = ["", f"### {method} {route.path}", "", " ".join((route.endpoint.__doc__ or "").split())]
-    queries, bodies = _asked(module, route.name.rpartition(".")[2], set())
-    if queries:
-        lines += ["", f"Query: {', '.join(f'`{name}`' for name in dict.fromkeys(queries))}."]
-    for body in dict.fromkeys(bodies):
-        lines += ["", f"Body: {_body(getattr(module, body))}."]
-    return lines
+def _route(operation: Any) -> list[str]:
+    """One operation: what it does, what it takes, and which action it is."""
+    from hansa.access.decide import SCOPE_OF
+
+    text = inspect.getdoc(operation.handler) or ""
+    lines = ["", f"### {operation.method} {operation.path.replace(':int', '')}", "", " ".join(text.split())]
+    if operation.query is not None:
+        lines += ["", f"Query: {_fields(operation.query)}."]
+    if operation.body is not None:
+        lines += ["", f"Body: {_fields(operation.body)}."]
+    elif operation.content is not None:
+        lines += ["", f"Body: `{operation.content}`."]
+    return [*lines, "", f"Action: `{operation.action}` (scope `{SCOPE_OF[operation.action]}`)."]
 
 
-def _asked(module: Any, function: str, seen: set[str]) -> tuple[list[str], list[str]]:
-    """(query parameters, body structs) that a handler reads, itself or by the module's functions that it calls."""
-    target = getattr(module, function, None)
-    if function in seen or not inspect.isfunction(target) or target.__module__ != module.__name__:
-        return [], []
-    seen.add(function)
-    queries: list[str] = []
-    bodies: list[str] = []
-    for call in (node for node in ast.walk(ast.parse(inspect.getsource(target))) if isinstance(node, ast.Call)):
-        name, first = _name(call.func), call.args[0] if call.args else None
-        if name in ("query", "number", "flag", "seconds") and isinstance(first, ast.Constant):
-            queries.append(str(first.value))
-        elif name == "json" and isinstance(first, ast.Name):
-            bodies.append(first.id)
-        elif isinstance(call.func, ast.Name):
-            inner = _asked(module, name, seen)
-            queries += inner[0]
-            bodies += inner[1]
-    return queries, bodies
-
-
-def _body(struct: Any) -> str:
-    if not isinstance(struct, type) or not issubclass(struct, msgspec.Struct):
-        return f"`{getattr(struct, '__name__', struct)}`"
-    shown = [f"`{f.encode_name}`" + ("" if f.required else "?") for f in msgspec.structs.fields(struct)]
-    return f"{', '.join(shown)} (`?`: may be left out)" if any(s.endswith("?") for s in shown) else ", ".join(shown)
+def _fields(kind: Any) -> str:
+    """The fields of a struct; `?` marks those that may be left out."""
+    if not issubclass(kind, msgspec.Struct):
+        return "the fields of the key, `token`?"
+    return ", ".join(f"`{f.encode_name}`" + ("" if f.required else "?") for f in msgspec.structs.fields(kind))
 
 
 # Settings

@@ -127,6 +127,42 @@ def test_the_audit_knows_no_name_and_no_contact(registry: Registry) -> None:
     assert "example.org" not in repr(registry.audit_after(0))
 
 
+def test_an_account_goes_with_its_roles_and_its_tokens(registry: Registry) -> None:
+    registry.set_role("bob", "operations", "ada", Role.OWNER)
+    registry.add_token("bob", token())
+    registry.remove_account("bob", "ada")
+    assert registry.accounts() == []
+    assert registry.roles() == {}
+    assert registry.identity("t1") is None
+    registry.put_account("bob", Account("ada"))
+    assert registry.identity("t1") is None
+    removed = registry.audit_after(0)[-2]
+    assert (removed.operation, removed.actor, removed.target) == ("account.removed", "bob", "ada")
+    assert refused(lambda: registry.remove_account("bob", "eve")).code == "account.unknown"
+
+
+def test_the_last_admin_stays_one(registry: Registry) -> None:
+    registry.put_account("bob", Account("root", admin=True))
+    assert refused(lambda: registry.remove_account("bob", "root")).code == "account.last_admin"
+    assert refused(lambda: registry.put_account("bob", Account("root", contact="x"))).code == "account.last_admin"
+    registry.put_account("bob", Account("ada", admin=True))
+    registry.put_account("bob", Account("root"))
+    registry.remove_account("bob", "root")
+    assert refused(lambda: registry.remove_account("bob", "ada")).code == "account.last_admin"
+
+
+def test_the_roles_of_everybody_are_told_at_once(registry: Registry) -> None:
+    registry.put_domain("bob", Domain("weather"))
+    registry.put_account("bob", Account("bob"))
+    for domain, account, role in (("operations", "ada", Role.OWNER), ("weather", "ada", Role.CONSUMER)):
+        registry.set_role("bob", domain, account, role)
+    registry.set_role("bob", "weather", "bob", Role.DEVELOPER)
+    assert registry.roles() == {
+        "ada": {"operations": Role.OWNER, "weather": Role.CONSUMER},
+        "bob": {"weather": Role.DEVELOPER},
+    }
+
+
 def test_a_role_is_replaced_and_removed(registry: Registry) -> None:
     registry.set_role("bob", "operations", "ada", Role.CONSUMER)
     registry.set_role("bob", "operations", "ada", Role.OWNER)
@@ -333,6 +369,8 @@ def test_the_access_epoch_moves_with_accounts_roles_and_tokens_only(registry: Re
     assert moved(lambda: registry.add_token("a", token()))
     assert moved(lambda: registry.revoke_token("a", "t1"))
     assert moved(lambda: registry.remove_role("a", "operations", "ada"))
+    registry.put_account("a", Account("bob", admin=True))
+    assert moved(lambda: registry.remove_account("a", "ada"))
     assert not moved(lambda: registry.deploy("a", FLIGHTS, "r1", "b1"))
     assert not moved(lambda: registry.touch_tokens({"t1": 9}))
 

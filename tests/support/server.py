@@ -80,7 +80,8 @@ class Server:
         """Deploys a folder and returns the result; raises `Refused` with the problem."""
         self.http.post("/domains", json={"name": product.partition(".")[0]}).raise_for_status()
         answer = self.http.post(f"/products/{product}/deploy", content=pack(folder).data)
-        answer.raise_for_status()
+        if answer.is_error:
+            raise Refused(answer.json())
         last = json.loads(answer.text.strip().splitlines()[-1])
         if "error" in last:
             raise Refused(last["error"])

@@ -22,6 +22,7 @@ class Action(StrEnum):
     PORT_READ = "port.read"
     ROUTE_CALL = "route.call"
     RUN_READ = "run.read"
+    RESULT_READ = "result.read"
     RUN_START = "run.start"
     RUN_REPLAY = "run.replay"
     RUN_CANCEL = "run.cancel"
@@ -34,6 +35,7 @@ class Action(StrEnum):
     DOMAIN_MANAGE = "domain.manage"
     TOKEN_MANAGE = "token.manage"
     PEOPLE_MANAGE = "people.manage"
+    ROLE_MANAGE = "role.manage"
     BACKUP = "backup"
 
 
@@ -41,7 +43,7 @@ class Action(StrEnum):
 class Target:
     """What an action is on: a product (then `domain` and `state` are its own), a domain, an account, or Hansa itself.
 
-    `public` is said of a route.
+    `public` is said of a route; `account` of a token is whose it is, of a run's result who started the run.
     """
 
     domain: str | None = None
@@ -51,9 +53,15 @@ class Target:
     account: str | None = None
 
     @staticmethod
-    def of(product: str, state: ProductState = ProductState.ACTIVE, *, public: bool = False) -> Target:
+    def of(
+        product: str,
+        state: ProductState = ProductState.ACTIVE,
+        *,
+        public: bool = False,
+        account: str | None = None,
+    ) -> Target:
         """The target that a product's id names."""
-        return Target(product.partition(".")[0], product, state, public)
+        return Target(product.partition(".")[0], product, state, public, account)
 
     @property
     def serves(self) -> bool:
@@ -94,6 +102,7 @@ SCOPE_OF: Final = {
     Action.PORT_READ: Scope.READ,
     Action.ROUTE_CALL: Scope.CALL,
     Action.RUN_READ: Scope.READ,
+    Action.RESULT_READ: Scope.READ,
     Action.RUN_START: Scope.OPERATE,
     Action.RUN_REPLAY: Scope.OPERATE,
     Action.RUN_CANCEL: Scope.OPERATE,
@@ -106,6 +115,7 @@ SCOPE_OF: Final = {
     Action.DOMAIN_MANAGE: Scope.ADMIN,
     Action.TOKEN_MANAGE: Scope.ADMIN,
     Action.PEOPLE_MANAGE: Scope.ADMIN,
+    Action.ROLE_MANAGE: Scope.ADMIN,
     Action.BACKUP: Scope.ADMIN,
 }
 """The scope that a token needs for each action."""
@@ -113,6 +123,7 @@ SCOPE_OF: Final = {
 _CONSUMER: Final = frozenset({Action.CATALOGUE_READ, Action.PORT_READ, Action.ROUTE_CALL})
 _DEVELOPER: Final = _CONSUMER | {
     Action.RUN_READ,
+    Action.RESULT_READ,
     Action.RUN_START,
     Action.RUN_REPLAY,
     Action.RUN_CANCEL,
@@ -122,7 +133,7 @@ _DEVELOPER: Final = _CONSUMER | {
     Action.PRODUCT_DEPLOY,
     Action.TRIGGER_MANAGE,
 }
-_OWNER: Final = _DEVELOPER | {Action.PRODUCT_RETIRE, Action.DOMAIN_MANAGE}
+_OWNER: Final = _DEVELOPER | {Action.PRODUCT_RETIRE, Action.DOMAIN_MANAGE, Action.ROLE_MANAGE}
 ACTIONS_OF: Final = {Role.OWNER: _OWNER, Role.DEVELOPER: _DEVELOPER, Role.CONSUMER: _CONSUMER}
 """What each role may do within its domain."""
 
@@ -134,9 +145,34 @@ def decide(principal: Principal, action: Action, what: Target = HANSA, *, purpos
     return next((answer for answer in answers if answer), None) or _default(question)
 
 
+def preclude(principal: Principal, action: Action) -> Decision | None:
+    """The refusal that stands whatever the target is: no token, or one without the scope. None where it depends on the
+    target, so that who is refused in any case learns nothing of what there is."""
+    kindest = Target(product=next(iter(principal.products or ()), None), account=principal.id)
+    question = _Question(principal, action, kindest, None)
+    answer = next((answer for rule in _ANY_TARGET if (answer := rule(question))), None)
+    return answer if answer and not answer.allowed else None
+
+
+def domains_for(principal: Principal, action: Action) -> frozenset[str] | None:
+    """The domains in which `principal` may do `action`; None is all of them, and what is of no domain."""
+    if decide(principal, action).allowed:
+        return None
+    return frozenset(name for name, _ in principal.roles if decide(principal, action, Target(domain=name)).allowed)
+
+
 def _public_route(question: _Question) -> Decision | None:
     if question.action is Action.ROUTE_CALL and question.what.public and question.what.serves:
         return question.allow("route.public", "the route is public")
+    return None
+
+
+def _own_result(question: _Question) -> Decision | None:
+    """Whoever started a run may see what it answered; the run's id is known to nobody else."""
+    principal, what = question.principal, question.what
+    is_covered = principal.products is None or what.product in principal.products
+    if question.action is Action.RESULT_READ and what.account == principal.id and is_covered:
+        return question.allow("result.own", "the run is its own")
     return None
 
 
@@ -196,10 +232,10 @@ def _default(question: _Question) -> Decision:
     return question.deny("default", f"it takes the role {' or '.join(roles)} in the domain {question.what.domain}")
 
 
+_ANY_TARGET: Final[tuple[Callable[[_Question], Decision | None], ...]] = (_own_result, _anonymous, _scope)
 _RULES: Final[tuple[Callable[[_Question], Decision | None], ...]] = (
     _public_route,
-    _anonymous,
-    _scope,
+    *_ANY_TARGET,
     _allow_list,
     _admin,
     _own_tokens,

@@ -172,12 +172,14 @@ def _text(entry: IndexedEntry) -> str:
 class RunQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which runs, newest first; what is None does not filter.
 
-    `process` is a name within `product`, or the whole id (`operations.flights:load`). `since_us` is inclusive and
-    `until_us` exclusive, both over the time of acceptance. `text` is looked for in the error's code and message and in
-    the beginning of the output, without regard to case. `after` is the `next` of the page before.
+    `domains` limits it to their products. `process` is a name, or the whole id (`operations.flights:load`).
+    `since_us` is inclusive and `until_us` exclusive, both over the time of acceptance. `text` is looked for in the
+    error's code and message and in the beginning of the output, without regard to case. `after` is the `next` of the
+    page before.
     """
 
     product: str | None = None
+    domains: list[str] | None = None
     process: str | None = None
     state: str | None = None
     trigger: str | None = None
@@ -288,7 +290,10 @@ def _where(query: RunQuery) -> tuple[str, list[Any]]:
             values.extend(given)
 
     product, _, process = (query.process or "").rpartition(":")
-    test("product = ?", product or query.product)
+    test("product = ?", query.product)
+    test("product = ?", product or None)
+    if query.domains is not None:
+        test(f"({' OR '.join(['product GLOB ?'] * len(query.domains)) or '0'})", *(f"{d}.*" for d in query.domains))
     test("process = ?", process or None)
     for name in ("state", "parent", "principal", "trigger", "dead"):
         test(f"{name} = ?", getattr(query, name))

@@ -151,7 +151,8 @@ class LogReader(ABC):
 
     @abstractmethod
     def covers(self, cursor: str, token: str) -> bool:
-        """True where a reader that has reached `cursor` has seen the commit that `token` came from."""
+        """True where a reader that has reached `cursor` has seen the commit that `token` came from.
+        Raises `ValueError` for a text that is no token."""
 
     @abstractmethod
     def now(self) -> str:

@@ -284,6 +284,12 @@ class Mesh:
 
         return seen
 
+    async def see(self, product: str, token: str) -> None:
+        """Waits until every lookup that a live product may look into shows what was committed with `token`. Raises
+        `Unavailable("view.behind")`."""
+        for port in self.lookup_paths(self.products[product].spec):
+            await self._lookups.reach(port, token)
+
     async def resubscribe(self, product: str) -> None:
         """Ends the subscriptions of a product and begins those of its live revision that are not paused."""
         for subscription in self._subscriptions.pop(product, []):

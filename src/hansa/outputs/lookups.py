@@ -49,8 +49,8 @@ class Lookups:
             await self.reach(port)
             self._filled.add(port)
 
-    async def reach(self, port: str) -> None:
-        """Waits until the lookup shows all that is committed, where it is followed: what nobody looks into is not
-        waited for. Raises `Unavailable("view.behind")`."""
+    async def reach(self, port: str, token: str | None = None) -> None:
+        """Waits until the lookup shows what was committed with `token` (all that is, without one), where it is
+        followed: what nobody looks into is not waited for. Raises `Unavailable("view.behind")`."""
         if port in self._followed:
-            await self._following.reach(self._now(), REACH_S, port)
+            await self._following.reach(token or self._now(), REACH_S, port)

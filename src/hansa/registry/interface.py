@@ -50,7 +50,7 @@ class Domains(ABC):
     @abstractmethod
     def put_account(self, actor: str, account: Account) -> None:
         """Creates or changes an account; the audit gets no name or contact.
-        Raises `CallerError` (`id.malformed`, `account.reserved`)."""
+        Raises `CallerError` (`id.malformed`, `account.reserved`, `account.last_admin`)."""
 
     @abstractmethod
     def account(self, account: str) -> Account:
@@ -59,6 +59,15 @@ class Domains(ABC):
     @abstractmethod
     def accounts(self) -> list[Account]:
         """All accounts, by id."""
+
+    @abstractmethod
+    def remove_account(self, actor: str, account: str) -> None:
+        """Removes an account with its roles, and its name, contact and tokens.
+        Raises `CallerError("account.last_admin")`: a Hansa without an admin could not be helped."""
+
+    @abstractmethod
+    def roles(self) -> dict[str, dict[str, Role]]:
+        """The role of each account in each domain: account, then domain."""
 
     @abstractmethod
     def set_role(self, actor: str, domain: str, account: str, role: Role) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from hansa.errors import HansaError, InternalError
 from hansa.runtime.engine import Answer
-from hansa.server.problems import problem
+from hansa.server.problems import problem, problem_headers
 
 _JSON: Final = (b"content-type", b"application/json")
-_PROBLEM: Final = (b"content-type", b"application/problem+json")
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
 BODILESS: Final = frozenset((204, 205, 304))
@@ -31,15 +31,18 @@ def json_answer(status: int, value: Any, run: str = "", token: str = "") -> Resp
     return _response(status, _JSON, msgspec.json.encode(value), run, token)
 
 
-def problem_answer(error: HansaError, run: str = "") -> Response:
-    """The problem document of an error (RFC 9457)."""
-    document = problem(error, run=run or None)
-    found = _response(document["status"], _PROBLEM, msgspec.json.encode(document), run, "")
-    if found.status == 401:
-        found.headers.append((b"www-authenticate", b"Bearer"))
-    if found.status in (503, 507, 429):
-        found.headers.append((b"retry-after", b"1"))
-    return found
+def problem_answer(error: HansaError, run: str = "", trace: str | None = None) -> Response:
+    """The problem document of an error (RFC 9457). `trace` is the call's `traceparent`."""
+    document = problem(error, run=run or None, trace=trace)
+    body = msgspec.json.encode(document)
+    headers = {**problem_headers(document, error), "content-length": str(len(body))}
+    lines = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    return Response(document["status"], lines, body)
+
+
+def traceparent(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """The header of that name, for an answer that has no run."""
+    return next((value.decode("latin-1") for name, value in headers if name == b"traceparent"), None)
 
 
 def run_answer(answer: Answer) -> Response:

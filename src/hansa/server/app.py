@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route as ApiRoute
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hansa.errors import CallerError, InternalError
+from hansa.errors import CallerError
 from hansa.server import calls
 from hansa.server.answers import Response as Answered
-from hansa.server.answers import problem_answer
-from hansa.server.api import admin, events, ports, products, runs
-from hansa.server.api.base import Endpoint, json_response, problem_of
-from hansa.server.calls import Calls
+from hansa.server.answers import problem_answer, traceparent
+from hansa.server.api import operations
+from hansa.server.api.base import ApiRoute, Endpoint, json_response, problem_of
+from hansa.server.calls import Calls, no_method, no_route
 from hansa.server.openapi import document
 from hansa.server.services import Services
-
-_report = logging.getLogger("hansa.server")
 
 
 class App:
@@ -49,7 +46,7 @@ class App:
             route, parameters = self._calls.find(scope["method"], scope["path"])
             body = await _body(receive, route.trigger.body_max_bytes)
         except CallerError as refusal:
-            return problem_answer(refusal)
+            return problem_answer(refusal, trace=traceparent(scope["headers"]))
         answered: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
         request = calls.Request(scope["method"], scope["path"], scope["query_string"], scope["headers"], body)
         self._calls.start(route, parameters, request, partial(_settle, answered))
@@ -78,7 +75,6 @@ async def _body(receive: Receive, max_bytes: int) -> bytes:
 
 def api(services: Services) -> ASGIApp:
     """The control API as a Starlette application."""
-    endpoint = Endpoint(services)
 
     async def health(_: Request) -> Response:
         failures = [*services.views.failures(), *services.followed.failures()]
@@ -93,31 +89,26 @@ def api(services: Services) -> ASGIApp:
         )
 
     async def openapi(_: Request) -> Response:
-        return json_response(document(services.mesh.routes.routes, services.version))
+        return json_response(document(services.mesh.routes.routes, services.version, described))
 
     async def home(_: Request) -> Response:
         return json_response({"hansa": services.version, "openapi": "/openapi.json", "health": "/health"})
 
-    open_routes = [ApiRoute("/", home), ApiRoute("/health", health), ApiRoute("/openapi.json", openapi)]
-    made = [r for module in (products, runs, ports, events, admin) for r in module.routes(endpoint)]
-    handlers: dict[Any, Any] = {404: _unknown, 405: _wrong_method, Exception: _failed}
+    made = operations.routes(Endpoint(services))
+    described = [route.operation for route in made]
+    open_routes = [Route("/", home), Route("/health", health), Route("/openapi.json", openapi)]
+    handlers: dict[Any, Any] = {404: _unknown, 405: _wrong_method(made)}
     return Starlette(routes=[*open_routes, *made], exception_handlers=handlers)
 
 
 async def _unknown(request: Request, _: Exception) -> Response:
-    return problem_of(
-        CallerError("route.unknown", f"There is no {request.url.path}", hint="/openapi.json lists every route.")
-    )
+    return problem_of(no_route(request.url.path), request.headers.get("traceparent"))
 
 
-async def _wrong_method(request: Request, _: Exception) -> Response:
-    return problem_of(
-        CallerError("route.method", f"{request.url.path} has no {request.method}", hint="See /openapi.json.")
-    )
+def _wrong_method(routes: list[ApiRoute]) -> Any:
+    async def answer(request: Request, _: Exception) -> Response:
+        path = request.url.path
+        methods = sorted({m for route in routes if route.path_regex.match(path) for m in route.methods or ()})
+        return problem_of(no_method(request.method, path, methods or ["GET", "HEAD"]))
 
-
-async def _failed(request: Request, failure: Exception) -> Response:
-    _report.exception("%s %s", request.method, request.url.path, exc_info=failure)
-    return problem_of(
-        InternalError("hansa.internal", "Hansa failed to answer", hint="The server's output has the reason.")
-    )
+    return answer

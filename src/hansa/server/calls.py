@@ -22,9 +22,10 @@ from hansa.model.ids import RESERVED
 from hansa.model.run import RunState
 from hansa.runtime import wire
 from hansa.runtime.engine import Answer, Run
-from hansa.server.answers import Response, json_answer, problem_answer, run_answer
+from hansa.server.answers import Response, json_answer, problem_answer, run_answer, traceparent
 from hansa.server.api.base import bearer, require
 from hansa.server.merge import encapsulated, merged
+from hansa.server.seen import checked_token
 from hansa.server.services import Services
 from hansa.triggers.routes import Route
 
@@ -79,14 +80,7 @@ class Calls:
         if found is not None:
             return found
         methods = routes.methods(path)
-        if methods:
-            raise CallerError(
-                "route.method",
-                f"{path} has no {method}",
-                hint=f"It has {', '.join(methods)}.",
-                details={"methods": methods},
-            )
-        raise CallerError("route.unknown", f"Nothing is deployed at {path}", hint="/openapi.json lists every route.")
+        raise no_method(method, path, methods) if methods else no_route(path)
 
     def start(self, route: Route, parameters: dict[str, str], request: Request, respond: Respond) -> None:
         """Starts the runs of a call. Raises nothing: what is wrong is the answer."""
@@ -95,10 +89,10 @@ class Calls:
                 raise too_large(route.trigger.body_max_bytes)
             _Call(self, route, parameters, request, respond)
         except HansaError as refusal:
-            respond(problem_answer(refusal))
+            respond(problem_answer(refusal, trace=traceparent(request.headers)))
         except Exception:
             _report.exception("%s %s", request.method, request.path)
-            respond(failed())
+            respond(failed(traceparent(request.headers)))
 
     def admitted(self, route: Route, authorization: str) -> Principal:
         """Who calls. Raises `CallerError` where they may not."""
@@ -113,6 +107,13 @@ class Calls:
                 self._allowed.clear()
             self._allowed.add(key)
         return principal
+
+    async def see(self, route: Route, token: str) -> None:
+        """Waits until the lookups of a route's products show what was committed with `token`. Raises
+        `CallerError("position.foreign")`, `Unavailable("view.behind")`."""
+        checked_token(self.services.log.log, token)
+        for product in {live.product.id for live, _ in route.starts}:
+            await self.services.mesh.see(product, token)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Goes on with a call that has to wait for more than its runs."""
@@ -160,13 +161,27 @@ class _Call:
             run = Run(live, "http", source, principal.id, self._tell)
             run.idempotency_key, run.trace = headers.idempotency_key, headers.trace
             runs.append(run)
-        if route.trigger.mode == "async" or headers.is_async:
-            calls.spawn(self._accept())
-            return
-        for run in runs:
-            calls.engine.start(run)
+        is_async = route.trigger.mode == "async" or headers.is_async
+        if headers.seen is not None:
+            calls.spawn(self._later(self._see(headers.seen, is_async)))
+        elif is_async:
+            calls.spawn(self._later(self._accept()))
+        else:
+            self._start()
+
+    def _start(self) -> None:
+        for run in self._runs:
+            self._calls.engine.start(run)
         if self._missing:
-            calls.waits.add(self, route.trigger.wait_s)
+            self._calls.waits.add(self, self._route.trigger.wait_s)
+
+    async def _see(self, token: str, is_async: bool) -> None:
+        """Begins when what the caller has written can be seen."""
+        await self._calls.see(self._route, token)
+        if is_async:
+            await self._accept()
+        else:
+            self._start()
 
     def late(self) -> None:
         """It took longer than the caller waits: the runs go on, the answer is fetched later."""
@@ -195,16 +210,18 @@ class _Call:
         self._answers = [await self._calls.earlier(answer.run) for answer in self._answers]
         self._answer()
 
-    async def _accept(self) -> None:
+    async def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Work that goes on when `start` is over. What is wrong is the answer."""
+        trace = self._runs[0].trace
         try:
-            self._send(await self._accepted())
+            await work
         except HansaError as refusal:
-            self._send(problem_answer(refusal))
+            self._send(problem_answer(refusal, trace=trace))
         except Exception:
             _report.exception("a call could not be accepted")
-            self._send(failed())
+            self._send(failed(trace))
 
-    async def _accepted(self) -> Response:
+    async def _accept(self) -> None:
         """202, when all runs are on disk."""
         runs, earlier = self._runs, None
         for run in runs:
@@ -213,7 +230,7 @@ class _Call:
         found: dict[str, Any] = {"run": run_id, "state": "accepted", "result": f"/runs/{run_id}/result"}
         if len(runs) > 1:
             found["runs"] = {run.live.spec.name: run.id for run in runs}
-        return json_answer(202, found, run_id)
+        self._send(json_answer(202, found, run_id))
 
     def _answer(self) -> None:
         trigger, answers = self._route.trigger, self._answers
@@ -221,7 +238,7 @@ class _Call:
         if len(self._runs) > 1 or trigger.encapsulated:
             self._send(self._merged())
         elif first.error is not None and not first.result:
-            self._send(problem_answer(_failure(first), first.run))
+            self._send(problem_answer(_failure(first), first.run, self._runs[0].trace))
         else:
             self._send(run_answer(first))
 
@@ -270,12 +287,13 @@ _SECRET: Final = frozenset((b"authorization", b"cookie", b"proxy-authorization")
 class _Headers:
     """What a call's headers say, read in one pass. `kept` is what author code and the history see: no credential."""
 
-    __slots__ = ("authorization", "content_type", "idempotency_key", "is_async", "kept", "trace")
+    __slots__ = ("authorization", "content_type", "idempotency_key", "is_async", "kept", "seen", "trace")
 
     def __init__(self, headers: list[Header]) -> None:
         self.authorization = self.content_type = ""
         self.idempotency_key: str | None = None
         self.trace: str | None = None
+        self.seen: str | None = None
         self.is_async = False
         self.kept = headers
         for name, value in headers:
@@ -287,6 +305,8 @@ class _Headers:
                 self.trace = value.decode("latin-1")
             elif name == b"prefer":
                 self.is_async = b"respond-async" in value
+            elif name == b"hansa-token":
+                self.seen = value.decode("latin-1")
             elif name in _SECRET:
                 if name == b"authorization":
                     self.authorization = value.decode("latin-1")
@@ -309,11 +329,22 @@ def too_large(max_bytes: int) -> CallerError:
     )
 
 
-def failed() -> Response:
-    """The answer where Hansa itself is at fault."""
-    return problem_answer(
-        InternalError("hansa.internal", "Hansa failed to answer", hint="The server's output has the reason.")
+def no_route(path: str) -> CallerError:
+    """The error for a path that there is not."""
+    return CallerError("route.unknown", f"There is nothing at {path}", hint="/openapi.json lists every route.")
+
+
+def no_method(method: str, path: str, methods: list[str]) -> CallerError:
+    """The error for a method that a path has not."""
+    return CallerError(
+        "route.method", f"{path} has no {method}", hint=f"It has {', '.join(methods)}.", details={"methods": methods}
     )
+
+
+def failed(trace: str | None = None) -> Response:
+    """The answer where Hansa itself is at fault."""
+    error = InternalError("hansa.internal", "Hansa failed to answer", hint="The server's output has the reason.")
+    return problem_answer(error, trace=trace)
 
 
 def _failure(answer: Answer) -> HansaError:

@@ -1,4 +1,4 @@
-"""OpenAPI 3.1 of the deployed routes, made from the types in their signatures."""
+"""OpenAPI 3.1 of a Hansa: the deployed routes, made from the types in their signatures, and the API beside them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any, Final
 
 from hansa.model.product import HttpTrigger, ParameterSpec
 from hansa.runtime.live import LiveProcess
+from hansa.server import openapi_api
+from hansa.server.api.base import Operation
+from hansa.server.openapi_api import PROBLEM
 from hansa.triggers.routes import Route
 
 _CONTENT: Final = {
@@ -17,7 +20,7 @@ _CONTENT: Final = {
 }
 _PROBLEM: Final[dict[str, Any]] = {
     "type": "object",
-    "required": ["title", "status", "detail", "code"],
+    "required": ["title", "status", "detail", "code", "trace_id", "errors"],
     "properties": {
         "type": {"type": "string"},
         "title": {"type": "string"},
@@ -26,20 +29,28 @@ _PROBLEM: Final[dict[str, Any]] = {
         "code": {"type": "string"},
         "hint": {"type": "string"},
         "trace_id": {"type": "string"},
-        "errors": {"type": "array", "items": {"type": "object"}},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["path", "code", "message"],
+                "properties": {name: {"type": "string"} for name in ("path", "code", "message")},
+            },
+        },
     },
 }
 
 
-def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
+def document(routes: Iterable[Route], version: str, operations: Iterable[Operation] = ()) -> dict[str, Any]:
     """The whole document. Schemas of messages keep their names; those of two products never collide."""
     schemas: dict[str, Any] = {"Problem": _PROBLEM}
     paths: dict[str, Any] = {}
     for route in sorted(routes, key=lambda r: (r.path, r.method)):
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+    openapi_api.add(operations, paths, schemas)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Hansa: deployed routes", "version": version},
+        "info": {"title": "Hansa", "version": version},
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -61,8 +72,17 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     }
     if trigger.body != "none":
         schema = _schema(trigger.body_schema, route.product, schemas)
-        found["requestBody"] = {"content": {_CONTENT[trigger.body]: {"schema": schema}}}
+        found["requestBody"] = {
+            "required": _is_needed(trigger),
+            "content": {_CONTENT[trigger.body]: {"schema": schema}},
+        }
     return found
+
+
+def _is_needed(trigger: HttpTrigger) -> bool:
+    """A body that may be anything, or nothing, may be left out."""
+    schema = trigger.body_schema or {}
+    return trigger.body != "json" or (bool(schema) and {"type": "null"} not in schema.get("anyOf", ()))
 
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
@@ -89,21 +109,27 @@ def _own(live: LiveProcess) -> list[ParameterSpec]:
 
 
 def _responses(trigger: HttpTrigger, product: str, schemas: dict[str, Any]) -> dict[str, Any]:
-    problem = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     accepted = {"description": "Accepted; the result is at /runs/{run}/result"}
     found: dict[str, Any] = {"202": accepted}
     if trigger.mode == "sync":
         schema = {} if trigger.encapsulated else _schema(trigger.result_schema, product, schemas)
         found["200"] = {"description": "The result", "content": {"application/json": {"schema": schema}}}
+    found["2XX"] = {"description": "What the aggregator replies with that status"}
     for status, what in (
         ("401", "No token"),
         ("403", "Not allowed"),
         ("422", "The input does not fit"),
         ("500", "The run failed"),
     ):
-        found[status] = {"description": what, **problem}
-    found["default"] = {"description": "A problem", **problem}
-    return found
+        found[status] = {"description": what, **PROBLEM}
+    found["default"] = {"description": "A problem", **PROBLEM}
+    return _encapsulated(found) if trigger.encapsulated else found
+
+
+def _encapsulated(responses: dict[str, Any]) -> dict[str, Any]:
+    """An encapsulated answer tells in its envelope what went wrong in the run."""
+    envelope: dict[str, Any] = {"application/json": {"schema": {}}}
+    return {status: {**told, "content": {**told.get("content", {}), **envelope}} for status, told in responses.items()}
 
 
 def _schema(schema: dict[str, Any] | None, product: str, schemas: dict[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 from http import HTTPStatus
 from typing import Any, Final
 
 from hansa.errors import AuthorError, CallerError, HansaError, OperatorError, Unavailable
 
+MEDIA: Final = "application/problem+json"
 _BY_CODE: Final = {
     "access.unauthenticated": 401,
     "access.denied": 403,
@@ -18,6 +21,8 @@ _BY_CODE: Final = {
     "product.retired": 410,
 }
 _BY_REASON: Final = {"unknown": 404, "exists": 409, "taken": 409, "conflict": 409, "locked": 409, "too_large": 413}
+_LATER: Final = (503, 507, 429)
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def status_of(error: HansaError) -> int:
@@ -40,7 +45,7 @@ def status_of(error: HansaError) -> int:
 
 
 def problem(error: HansaError, *, run: str | None = None, trace: str | None = None) -> dict[str, Any]:
-    """The problem document of an error."""
+    """The problem document of an error. `trace` is a `traceparent`, as the caller sent it."""
     status = status_of(error)
     found: dict[str, Any] = {
         "type": "about:blank",
@@ -48,11 +53,12 @@ def problem(error: HansaError, *, run: str | None = None, trace: str | None = No
         "status": status,
         "detail": error.message,
         "code": error.code,
-        "trace_id": (trace or run or "").replace("-", ""),
+        "trace_id": trace_id(trace, run),
+        "errors": error.details.get("errors") or [],
     }
     if error.hint:
         found["hint"] = error.hint
-    for name in ("errors", "findings", "origin", "traceback", "suggestion", "first"):
+    for name in ("findings", "origin", "traceback", "suggestion", "first", "rule"):
         if error.details.get(name) is not None:
             found[name] = error.details[name]
     if run:
@@ -60,8 +66,30 @@ def problem(error: HansaError, *, run: str | None = None, trace: str | None = No
     return found
 
 
+def trace_id(trace: str | None, run: str | None = None) -> str:
+    """The trace-id of a `traceparent` (W3C Trace Context, section 3.2.2.3); else of the run; else a new one."""
+    match = _TRACEPARENT.fullmatch(trace or "")
+    if match is not None:
+        return match[1]
+    return run.replace("-", "") if run else secrets.token_hex(16)
+
+
 def _title(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
     except ValueError:
         return "Problem"
+
+
+def problem_headers(document: dict[str, Any], error: HansaError) -> dict[str, str]:
+    """The headers that go with a problem document."""
+    headers = {"content-type": MEDIA}
+    if "run" in document:
+        headers["hansa-run"] = document["run"]
+    if document["status"] == 401:
+        headers["www-authenticate"] = "Bearer"
+    if document["status"] in _LATER:
+        headers["retry-after"] = "1"
+    if document["status"] == 405:
+        headers["allow"] = ", ".join(error.details.get("methods", ()))
+    return headers

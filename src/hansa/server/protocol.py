@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from hansa.errors import CallerError
-from hansa.server.answers import Response, problem_answer
+from hansa.server.answers import Response, problem_answer, traceparent
 from hansa.server.calls import Calls, Request, is_deployed, too_large
 from hansa.triggers.routes import Route
 
@@ -105,7 +105,7 @@ class Connection(HttpToolsProtocol):
             found.route, found.parameters = self._calls.find(found.method, found.path)
             found.body_max_bytes = found.route.trigger.body_max_bytes
         except CallerError as refusal:
-            found.refused = problem_answer(refusal)
+            found.refused = problem_answer(refusal, trace=traceparent(self.headers))
         return found
 
     def on_body(self, body: bytes) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hansa.access.decide import HANSA, SCOPE_OF, Action, Target, decide
+from hansa.access.decide import HANSA, SCOPE_OF, Action, Target, decide, domains_for, preclude
 from hansa.access.principal import ANONYMOUS, SYSTEM, Principal, Scope
 from hansa.model.product import ProductState
 from hansa.registry.values import Role
@@ -29,6 +29,7 @@ TABLE = {
     "port.read": "ncdoa|ncdoa",
     "route.call": "cdoa|a",
     "run.read": "doa|a",
+    "result.read": "doa|a",
     "run.start": "doa|a",
     "run.replay": "doa|a",
     "run.cancel": "doa|a",
@@ -41,6 +42,7 @@ TABLE = {
     "domain.manage": "oa|a",
     "token.manage": "a|a",
     "people.manage": "a|a",
+    "role.manage": "oa|a",
     "backup": "a|a",
 }
 
@@ -137,6 +139,37 @@ def test_hansa_itself_may_do_everything(action: Action) -> None:
 def test_a_refusal_says_what_would_allow_it(role: str, action: Action, what: Target, remedy: str) -> None:
     decision = decide(PRINCIPALS[role], action, what)
     assert decision.reason == f"{PRINCIPALS[role].id} may not {action} on {what}: {remedy}."
+
+
+def test_whoever_started_a_run_may_see_its_result_with_any_token_that_is_good_for_the_product() -> None:
+    own = Target.of("weather.hourly", account="nina")
+    for scope in Scope:
+        limited = replace(PRINCIPALS["nobody"], scopes=frozenset({scope}), products=frozenset({"weather.hourly"}))
+        assert decide(limited, Action.RESULT_READ, own).allowed
+        assert preclude(limited, Action.RESULT_READ) is None
+        other = replace(limited, products=frozenset({"operations.flights"}))
+        assert not decide(other, Action.RESULT_READ, own).allowed
+    assert not decide(PRINCIPALS["consumer"], Action.RESULT_READ, own).allowed
+    assert not decide(PRINCIPALS["nobody"], Action.RUN_READ, own).allowed
+
+
+@pytest.mark.parametrize("role", PRINCIPALS)
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("scope", [None, *Scope])
+def test_what_is_precluded_is_refused_for_every_target(role: str, action: Action, scope: Scope | None) -> None:
+    principal = PRINCIPALS[role]
+    if scope is not None and principal != ANONYMOUS:
+        principal = replace(principal, scopes=frozenset({scope}))
+    targets = (HANSA, OWN, OTHER, Target("operations"), Target(account=principal.id))
+    if preclude(principal, action) is not None:
+        assert not any(decide(principal, action, what).allowed for what in targets)
+
+
+def test_domains_are_limited_to_those_with_a_role_that_may() -> None:
+    assert domains_for(PRINCIPALS["admin"], Action.RUN_READ) is None
+    assert domains_for(PRINCIPALS["owner"], Action.RUN_READ) == {"operations"}
+    assert domains_for(PRINCIPALS["owner"], Action.CATALOGUE_READ) is None
+    assert domains_for(PRINCIPALS["consumer"], Action.RUN_READ) == frozenset()
 
 
 def test_a_decision_can_be_cached_by_its_arguments() -> None:

@@ -73,8 +73,23 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule(domain=domains, account=accounts)
     def remove_role(self, domain: str, account: str) -> None:
+        if domain not in self.domains or account not in self.accounts:
+            with pytest.raises(CallerError, match="unknown"):
+                self.registry.remove_role("ada", domain, account)
+            return
         self.registry.remove_role("ada", domain, account)
         self.entries += self.roles.pop((domain, account), None) is not None
+
+    @rule(account=accounts)
+    def remove_account(self, account: str) -> None:
+        if account not in self.accounts:
+            with pytest.raises(CallerError, match=r"account\.unknown"):
+                self.registry.remove_account("ada", account)
+            return
+        self.registry.remove_account("ada", account)
+        self.entries += 1
+        del self.accounts[account]
+        self.roles = {place: role for place, role in self.roles.items() if place[1] != account}
 
     @rule(product=names, revision=hashes)
     def deploy(self, product: str, revision: str) -> None:
@@ -151,6 +166,8 @@ class RegistryMachine(RuleBasedStateMachine):
         assert {account.id: account.contact for account in self.registry.accounts()} == self.accounts
         roles = {(d, account): role for d in self.domains for account, role in self.registry.members(d)}
         assert roles == self.roles
+        told = {(d, account): role for account, found in self.registry.roles().items() for d, role in found.items()}
+        assert told == self.roles
         assert self.registry.paused_triggers() == self.paused
 
     @invariant()

@@ -95,7 +95,7 @@ def test_a_shared_route_has_the_parameters_of_all_its_processes() -> None:
 def test_a_body_has_its_content_type(body: Any, kind: str) -> None:
     schema = {"type": "integer"}
     found = described("shop.orders", process("place", HttpTrigger("POST", "/o", body=body, body_schema=schema)))
-    assert found["paths"]["/o"]["post"]["requestBody"] == {"content": {kind: {"schema": schema}}}
+    assert found["paths"]["/o"]["post"]["requestBody"] == {"required": True, "content": {kind: {"schema": schema}}}
 
 
 def answers(trigger: HttpTrigger) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def test_a_result_has_its_schema_unless_it_is_encapsulated_or_comes_later() -> N
     hidden = answers(HttpTrigger("POST", "/o", result_schema=schema, encapsulated=True))
     assert hidden["200"]["content"]["application/json"]["schema"] == {}
     later = answers(HttpTrigger("POST", "/o", result_schema=schema, mode="async"))
-    assert later.keys() == {"202", "401", "403", "422", "500", "default"}
+    assert later.keys() == {"202", "2XX", "401", "403", "422", "500", "default"}
     assert later["422"]["content"]["application/problem+json"]["schema"]["$ref"] == "#/components/schemas/Problem"
 
 

@@ -59,11 +59,26 @@ def test_the_document_says_what_happened_and_what_to_do() -> None:
 
 def test_what_there_is_nothing_of_is_left_out() -> None:
     found = problem(CallerError("run.unknown", "m"))
-    assert found.keys() == {"type", "title", "status", "detail", "code", "trace_id"}
+    assert found.keys() == {"type", "title", "status", "detail", "code", "trace_id", "errors"}
+    assert found["errors"] == []
 
 
 def test_a_trace_of_the_caller_is_told_in_place_of_the_run() -> None:
-    assert problem(CallerError("run.unknown", "m"), run="r", trace="t")["trace_id"] == "t"
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    error = CallerError("run.unknown", "m")
+    assert problem(error, run="r", trace=f"00-{trace}-00f067aa0ba902b7-01")["trace_id"] == trace
+    assert problem(error, run="r", trace="no trace")["trace_id"] == "r"
+
+
+def test_every_problem_has_a_trace_of_its_own() -> None:
+    traces = {problem(CallerError("run.unknown", "m"))["trace_id"] for _ in range(3)}
+    assert len(traces) == 3
+    assert all(len(trace) == 32 for trace in traces)
+
+
+def test_a_wrong_method_names_the_right_ones() -> None:
+    headers = sent(CallerError("route.method", "m", details={"methods": ["GET", "POST"]}))[1]
+    assert headers[b"allow"] == b"GET, POST"
 
 
 def sent(error: HansaError, run: str = "") -> tuple[int, dict[bytes, bytes], dict[str, Any]]:

@@ -48,6 +48,8 @@ class DomainTables(Tables, Domains):
             before = _find_account(change.connection, account.id)
             if before == account:
                 return
+            if not account.admin:
+                _check_admin_left(change.connection, before)
             change.execute(
                 "INSERT INTO account VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
                 " SET kind = excluded.kind, name = excluded.name, contact = excluded.contact, admin = excluded.admin",
@@ -70,6 +72,22 @@ class DomainTables(Tables, Domains):
     def accounts(self) -> list[Account]:
         return [account_of(row) for row in self._rows(f"{_ACCOUNTS} ORDER BY id")]
 
+    def remove_account(self, actor: str, account: str) -> None:
+        with self._changing(actor) as change:
+            known(change.connection, ACCOUNT, account)
+            before = _find_account(change.connection, account)
+            _check_admin_left(change.connection, before)
+            change.execute("DELETE FROM token WHERE account = ?", account)
+            change.execute("DELETE FROM membership WHERE account = ?", account)
+            change.execute("DELETE FROM account WHERE id = ?", account)
+            change.audit("account.removed", account, _pseudonymous(before))
+
+    def roles(self) -> dict[str, dict[str, Role]]:
+        found: dict[str, dict[str, Role]] = {}
+        for account, domain, role in self._rows("SELECT account, domain, role FROM membership ORDER BY domain"):
+            found.setdefault(account, {})[domain] = Role(role)
+        return found
+
     def set_role(self, actor: str, domain: str, account: str, role: Role) -> None:
         with self._changing(actor) as change:
             known(change.connection, DOMAIN, domain)
@@ -82,6 +100,8 @@ class DomainTables(Tables, Domains):
 
     def remove_role(self, actor: str, domain: str, account: str) -> None:
         with self._changing(actor) as change:
+            known(change.connection, DOMAIN, domain)
+            known(change.connection, ACCOUNT, account)
             before = _find_role(change.connection, domain, account)
             if before:
                 change.execute("DELETE FROM membership WHERE domain = ? AND account = ?", domain, account)
@@ -106,6 +126,19 @@ def _find_role(connection: sqlite3.Connection, domain: str, account: str) -> Rol
     sql = "SELECT role FROM membership WHERE domain = ? AND account = ?"
     row = connection.execute(sql, (domain, account)).fetchone()
     return Role(row[0]) if row else None
+
+
+def _check_admin_left(connection: sqlite3.Connection, before: Account | None) -> None:
+    """For a change after which `before` is no admin any more."""
+    if before is None or not before.admin:
+        return
+    if connection.execute("SELECT 1 FROM account WHERE admin AND id <> ?", (before.id,)).fetchone() is None:
+        raise CallerError(
+            "account.last_admin",
+            f"{before.id!r} is the last admin of this Hansa",
+            hint="Make another first: `hansa people add ID --admin`.",
+            details={"status": 409},
+        )
 
 
 def _check_account(account: str) -> None:

@@ -1,98 +1,128 @@
-"""What every route of the API does: know who asks, ask for a decision, answer in JSON or with a problem document."""
+"""What every operation of the API does: know who asks, ask for a decision, answer in JSON or with a problem."""
 
 from __future__ import annotations
 
+import inspect
+import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.routing import Route
 
-from hansa.access.decide import HANSA, Action, Target, decide
+from hansa.access.decide import HANSA, Action, Decision, Target, decide, domains_for, preclude
 from hansa.access.principal import ANONYMOUS, Principal
-from hansa.errors import CallerError, HansaError
+from hansa.errors import CallerError, HansaError, InternalError
+from hansa.model.ids import did_you_mean
 from hansa.model.product import ProductState
-from hansa.server.problems import problem
+from hansa.runtime.inputs import failure_at
+from hansa.server.problems import problem, problem_headers
+from hansa.server.seen import checked_token
 from hansa.server.services import Services
 
+_report = logging.getLogger("hansa.server")
 BODY_MAX_BYTES: Final = 64 * 1024 * 1024
+JSON_MAX_BYTES: Final = 1024 * 1024
+"""A body that is decoded before it is known whether its sender may send it."""
+JSON: Final = "application/json"
+EVENT_STREAM: Final = "text/event-stream"
+
+Handler = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of the API: what serves it, what it takes and answers, and which action it is.
+
+    `query` and `body` are the types of the handler's parameters of those names: what fits them not is refused before
+    the handler is asked. `content` is the media type of a body that the handler reads itself.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    action: Action
+    status: int
+    answers: tuple[str, ...]
+    content: str | None
+    query: Any
+    body: Any
+
+    @property
+    def group(self) -> str:
+        """The noun it belongs to: the name of the module of its handler."""
+        return self.handler.__module__.rpartition(".")[2]
 
 
 @dataclass(slots=True)
 class Asked:
-    """One request: its services, who asks, and what stands in it."""
+    """One request: its services, who asks, for which action, and what was decided."""
 
     services: Services
     request: Request
     principal: Principal
+    action: Action
+    decided: list[Target] = field(default_factory=list)
+    """The targets that the decision was yes for. Without one nothing is answered."""
 
     def path(self, name: str) -> str:
         """A path parameter."""
         return str(self.request.path_params[name])
 
-    def query(self, name: str, default: str | None = None) -> str | None:
-        """A query parameter; an empty one counts as absent."""
-        return self.request.query_params.get(name) or default
+    def token(self, given: str | None) -> str:
+        """The read-your-writes token: of the header `Hansa-Token`, or `given`; without one, of all that is committed.
+        Raises `CallerError("position.foreign")`."""
+        log = self.services.log.log
+        told = self.request.headers.get("hansa-token") or given
+        return checked_token(log, told) if told else log.now()
 
-    def number(self, name: str, default: int | None = None, *, most: int | None = None) -> int | None:
-        """A query parameter that is a whole number. Raises `CallerError("query.malformed")`."""
-        text = self.query(name)
-        if text is None:
-            return default
-        if not text.lstrip("-").isdecimal():
-            raise CallerError("query.malformed", f"{name}={text!r} is not a whole number", details={"status": 422})
-        value = int(text)
-        return value if most is None else min(value, most)
-
-    def seconds(self, name: str, default: float) -> float:
-        """A query parameter in seconds, at most 300."""
-        text = self.query(name)
-        try:
-            return default if text is None else min(max(float(text), 0.0), 300.0)
-        except ValueError:
-            raise CallerError("query.malformed", f"{name}={text!r} is not a number", details={"status": 422}) from None
-
-    def flag(self, name: str) -> bool | None:
-        """A query parameter that is true or false."""
-        text = self.query(name)
-        return None if text is None else text.lower() in ("1", "true", "yes")
-
-    async def body(self) -> bytes:
-        """The body, at most 64 MiB."""
+    async def body(self, most_bytes: int = BODY_MAX_BYTES) -> bytes:
+        """The body. Raises `CallerError` (`body.too_large`, `body.cut`)."""
         parts, size = [], 0
-        async for part in self.request.stream():
-            size += len(part)
-            if size > BODY_MAX_BYTES:
-                raise CallerError(
-                    "body.too_large", f"The body is larger than {BODY_MAX_BYTES} bytes", hint="Send less."
-                )
-            parts.append(part)
+        try:
+            async for part in self.request.stream():
+                size += len(part)
+                if size > most_bytes:
+                    raise CallerError(
+                        "body.too_large", f"The body is larger than {most_bytes} bytes", hint="Send less."
+                    )
+                parts.append(part)
+        except ClientDisconnect:
+            raise CallerError(
+                "body.cut", "The caller went away before its body was whole", hint="Send it again."
+            ) from None
         return b"".join(parts)
 
-    async def json(self, kind: Any) -> Any:
-        """The body as `kind`. Raises `CallerError` (`body.not_json`, `input.invalid`)."""
-        data = await self.body()
-        try:
-            return msgspec.json.decode(data or b"{}", type=kind)
-        except msgspec.ValidationError as failure:
-            raise CallerError("input.invalid", str(failure), hint="docs/reference/api.md has the shape.") from None
-        except msgspec.DecodeError as failure:
-            raise CallerError("body.not_json", f"The body is not JSON: {failure}", hint="Send JSON.") from None
-
-    def allow(self, action: Action, target: Target = HANSA) -> None:
+    def allow(self, target: Target = HANSA) -> None:
         """Raises `CallerError` (`access.unauthenticated`, `access.denied`) where the one decision is no."""
-        require(self.principal, action, target)
+        require(self.principal, self.action, target)
+        self.decided.append(target)
 
-    def of(self, product: str) -> Target:
+    def within(self) -> frozenset[str] | None:
+        """The domains to whose products the answer is to be limited; None is no limit. Raises as `allow` does where
+        there is none."""
+        found = domains_for(self.principal, self.action)
+        if found is not None and not found:
+            self.allow(HANSA)
+        self.decided += [Target(domain=name) for name in sorted(found)] if found is not None else [HANSA]
+        return found
+
+    def again(self) -> None:
+        """Decides once more, as of now. Raises where the answer is no any longer: a token was revoked, a role taken."""
+        self.principal = principal_of(self.services, self.request)
+        for target in self.decided:
+            require(self.principal, self.action, target)
+
+    def of(self, product: str, *, account: str | None = None) -> Target:
         """A product as a target, with the state that it has."""
         try:
             state = self.services.registry.product(product).state
         except CallerError:
             state = ProductState.DRAFT
-        return Target.of(product, state)
+        return Target.of(product, state, account=account)
 
     def member(self, name: str) -> Target:
         """The product of a process id as a target."""
@@ -102,43 +132,133 @@ class Asked:
 def require(principal: Principal, action: Action, target: Target) -> None:
     """Raises where `principal` may not."""
     decision = decide(principal, action, target)
-    if decision.allowed:
-        return
-    if principal is ANONYMOUS:
-        raise CallerError(
+    if not decision.allowed:
+        raise refused(principal, decision)
+
+
+def refused(principal: Principal, decision: Decision) -> CallerError:
+    """The error that tells a refusal."""
+    if principal == ANONYMOUS:
+        return CallerError(
             "access.unauthenticated",
             "This needs a token",
             hint="Send it as `Authorization: Bearer hansa_…`; `hansa up` prints one, `hansa tokens` makes more.",
         )
-    raise CallerError("access.denied", decision.reason, details={"rule": decision.rule})
-
-
-Handler = Callable[[Asked], Awaitable[Any]]
+    return CallerError(
+        "access.denied",
+        decision.reason,
+        hint="GET /me says what the token may do; an admin or an owner of the domain can give more.",
+        details={"rule": decision.rule},
+    )
 
 
 class Endpoint:
-    """Routes of the API, made from handlers that return plain values, structs, dataclasses or a Starlette response."""
+    """Operations of the API, made from handlers that return plain values, structs, dataclasses or a response."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def route(self, method: str, path: str, handler: Handler, *, status: int = 200) -> Route:
+    def route(
+        self,
+        method: str,
+        path: str,
+        handler: Handler,
+        action: Action,
+        *,
+        status: int = 200,
+        answers: tuple[str, ...] = (JSON,),
+        content: str | None = None,
+    ) -> ApiRoute:
         """One route. What the handler raises is answered as a problem document."""
+        taken = {name: p.annotation for name, p in inspect.signature(handler, eval_str=True).parameters.items()}
+        query, body = taken.get("query"), taken.get("body")
+        return ApiRoute(self._services, Operation(method, path, handler, action, status, answers, content, query, body))
 
-        async def endpoint(request: Request) -> Response:
-            try:
-                asked = Asked(self._services, request, principal_of(self._services, request))
-                found = await handler(asked)
-            except HansaError as refusal:
-                return problem_of(refusal)
-            if isinstance(found, Response):
-                return found
-            return json_response(found, status)
 
-        endpoint.__doc__ = handler.__doc__
-        return Route(
-            path, endpoint, methods=[method], name=f"{handler.__module__.rpartition('.')[2]}.{handler.__name__}"
-        )
+class ApiRoute(Route):
+    """An operation as Starlette serves it."""
+
+    def __init__(self, services: Services, operation: Operation) -> None:
+        self._services = services
+        self.operation = operation
+        super().__init__(operation.path, self._serve, methods=[operation.method])
+
+    async def _serve(self, request: Request) -> Response:
+        trace = request.headers.get("traceparent")
+        try:
+            return await self._answer(request)
+        except HansaError as refusal:
+            return problem_of(refusal, trace)
+        except Exception as failure:
+            return failed(request, failure)
+
+    async def _answer(self, request: Request) -> Response:
+        """The decision stands around the handler: what is refused whatever the target is does not reach it, and what
+        it answers without having asked is not given."""
+        operation = self.operation
+        asked = Asked(self._services, request, principal_of(self._services, request), operation.action)
+        if precluded := preclude(asked.principal, operation.action):
+            raise refused(asked.principal, precluded)
+        given: dict[str, Any] = {}
+        if operation.query is not None:
+            given["query"] = query_of(request.query_params, operation.query)
+        if operation.body is not None:
+            given["body"] = body_of(await asked.body(JSON_MAX_BYTES), operation.body)
+        found = await operation.handler(asked, **given)
+        if not asked.decided:
+            raise InternalError("access.undecided", f"{operation.method} {operation.path} asked for no decision")
+        return found if isinstance(found, Response) else json_response(found, operation.status)
+
+
+def query_of(given: Any, kind: Any) -> Any:
+    """The query parameters as `kind`, a struct, or as they are where that is a dict. Raises
+    `CallerError("query.malformed")`, for one that the struct does not know, too."""
+    found = dict(given)
+    if not issubclass(kind, msgspec.Struct):
+        return found
+    for name in found:
+        if name not in kind.__struct_fields__:
+            known = kind.__struct_fields__
+            hint = did_you_mean(name, known) or f"There are {', '.join(known)}."
+            text = f"There is no query parameter {name!r}"
+            raise _malformed(text, hint, {"path": f"query.{name}", "code": "field.unknown", "message": text})
+    try:
+        return msgspec.convert(found, kind, strict=False)
+    except msgspec.ValidationError as failure:
+        error = failure_at("query", str(failure))
+        hint = _known_values(kind, error["path"].partition(".")[2]) or "/openapi.json has its form."
+        raise _malformed(f"{error['path']}: {error['message']}", hint, error) from None
+
+
+def _known_values(kind: Any, name: str) -> str | None:
+    """The values that a parameter can have, where they are few."""
+    schemas = msgspec.json.schema_components([kind])[1]
+    told = schemas[kind.__name__]["properties"].get(name, {})
+    for part in (told, *told.get("anyOf", ())):
+        values = (schemas[part["$ref"].rpartition("/")[2]] if "$ref" in part else part).get("enum")
+        if values:
+            return f"It is one of {', '.join(map(str, values))}."
+    return None
+
+
+def _malformed(text: str, hint: str, error: dict[str, str]) -> CallerError:
+    return CallerError("query.malformed", text, hint=hint, details={"errors": [error], "status": 422})
+
+
+def body_of(data: bytes, kind: Any) -> Any:
+    """The body as `kind`. Raises `CallerError` (`body.not_json`, `input.invalid`)."""
+    try:
+        return msgspec.json.decode(data or b"{}", type=kind)
+    except msgspec.ValidationError as failure:
+        error = failure_at("body", str(failure))
+        raise CallerError(
+            "input.invalid",
+            f"{error['path']}: {error['message']}",
+            hint="/openapi.json has the shape.",
+            details={"errors": [error]},
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as failure:
+        raise CallerError("body.not_json", f"The body is not JSON: {failure}", hint="Send JSON.") from None
 
 
 def principal_of(services: Services, request: Request) -> Principal:
@@ -163,22 +283,18 @@ def bearer(services: Services, header: str) -> Principal:
 
 def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Any plain value as JSON."""
-    return Response(msgspec.json.encode(value, enc_hook=str), status, headers, "application/json")
+    return Response(msgspec.json.encode(value, enc_hook=str), status, headers, JSON)
 
 
-def problem_of(error: HansaError) -> Response:
+def problem_of(error: HansaError, trace: str | None = None, run: str | None = None) -> Response:
     """The problem document of an error."""
-    document = problem(error)
-    headers = {"www-authenticate": "Bearer"} if document["status"] == 401 else None
-    return Response(msgspec.json.encode(document), document["status"], headers, "application/problem+json")
+    document = problem(error, trace=trace, run=run)
+    return Response(msgspec.json.encode(document), document["status"], problem_headers(document, error))
 
 
-def sse(lines: Any) -> StreamingResponse:
-    """Server-sent events."""
-    return StreamingResponse(lines, media_type="text/event-stream", headers={"cache-control": "no-store"})
-
-
-def sse_event(name: str, data: Any, id_: str | None = None) -> bytes:
-    """One server-sent event."""
-    head = f"id: {id_}\n" if id_ is not None else ""
-    return f"{head}event: {name}\ndata: ".encode() + msgspec.json.encode(data, enc_hook=str) + b"\n\n"
+def failed(request: Request, failure: Exception) -> Response:
+    """The answer to a bug of ours, whose reason stands in the server's output."""
+    _report.error("%s %s", request.method, request.url.path, exc_info=failure)
+    hint = "The server's output has the reason."
+    error = InternalError("hansa.internal", "Hansa failed to answer", hint=hint)
+    return problem_of(error, request.headers.get("traceparent"))

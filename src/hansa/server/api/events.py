@@ -4,27 +4,58 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from starlette.routing import Route
 
-from hansa.access.decide import HANSA, Action
+from hansa.access.decide import Action
 from hansa.discovery.event_pattern import PatternQuery
 from hansa.discovery.event_search import CountQuery, EventQuery, condition_of
 from hansa.discovery.lineage_graph import declared
 from hansa.errors import CallerError
 from hansa.eventlog.interface import Append, Claim, CommitSet, as_array, encode_entry
 from hansa.model.run import EVENTS_TOPIC
-from hansa.server.api.base import Asked, Endpoint, json_response, sse, sse_event
+from hansa.server.api.base import EVENT_STREAM, ApiRoute, Asked, Endpoint, json_response
+from hansa.server.api.forms import Limit, Time
+from hansa.server.api.streaming import sse, sse_event
 from hansa.server.merge import rfc3339
-from hansa.views.condition import dig, matches
+from hansa.views.condition import And, Compare, Condition, Not, Or, dig, matches
 from hansa.views.times import parse_time
 
 SEEN_S: Final = 10.0
 KNOWN_S: Final = 7 * 24 * 3600
 """How long the id of an event from outside is known."""
+
+
+EVENT: Final = "application/cloudevents+json"
+EVENT_BATCH: Final = "application/cloudevents-batch+json"
+
+
+class TokenQuery(msgspec.Struct):
+    """`token` waits until what was written with it can be seen."""
+
+    token: str | None = None
+
+
+class EventsQuery(TokenQuery):
+    q: str | None = None
+    limit: Limit = 50
+    after: str | None = None
+
+
+class FollowQuery(msgspec.Struct):
+    q: str | None = None
+
+
+class LineageQuery(msgspec.Struct):
+    """`at` is a time: the lineage as it was known then."""
+
+    node: str
+    direction: Literal["up", "down", "both"] = "both"
+    depth: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
+    at: Time | None = None
+    event: str | None = None
 
 
 class CloudEvent(msgspec.Struct):
@@ -42,22 +73,22 @@ class CloudEvent(msgspec.Struct):
     partitionkey: str | None = None
 
 
-def routes(endpoint: Endpoint) -> list[Route]:
+def routes(endpoint: Endpoint) -> list[ApiRoute]:
     return [
-        endpoint.route("POST", "/events", emit),
-        endpoint.route("GET", "/events", find),
-        endpoint.route("POST", "/events/search", search),
-        endpoint.route("POST", "/events/count", count),
-        endpoint.route("POST", "/events/patterns", patterns),
-        endpoint.route("GET", "/events/follow", follow),
-        endpoint.route("GET", "/lineage", lineage),
+        endpoint.route("POST", "/events", emit, Action.EVENT_EMIT, content=EVENT, status=202),
+        endpoint.route("GET", "/events", find, Action.EVENT_READ),
+        endpoint.route("POST", "/events/search", search, Action.EVENT_READ),
+        endpoint.route("POST", "/events/count", count, Action.EVENT_READ),
+        endpoint.route("POST", "/events/patterns", patterns, Action.EVENT_READ),
+        endpoint.route("GET", "/events/follow", follow, Action.EVENT_READ, answers=(EVENT_STREAM,)),
+        endpoint.route("GET", "/lineage", lineage, Action.CATALOGUE_READ),
     ]
 
 
 async def emit(asked: Asked) -> Any:
     """Takes CloudEvents, one (structured or binary) or a batch; durable before the answer. The same id from the same
     source is taken once within a week."""
-    asked.allow(Action.EVENT_EMIT)
+    asked.within()
     events = _cloud_events(asked, await asked.body())
     now_us = time.time_ns() // 1000
     sets = [_taken_once(event, asked.principal.id, now_us, at) for at, event in enumerate(events)]
@@ -91,7 +122,7 @@ async def _commit(asked: Asked, commit: CommitSet) -> bool:
 def _cloud_events(asked: Asked, body: bytes) -> list[CloudEvent]:
     kind = asked.request.headers.get("content-type", "").partition(";")[0].strip()
     try:
-        if kind == "application/cloudevents-batch+json":
+        if kind == EVENT_BATCH:
             found = msgspec.json.decode(body, type=list[CloudEvent])
         elif "ce-id" in asked.request.headers:
             found = [_binary(asked, kind, body)]
@@ -129,56 +160,61 @@ def _body(event: CloudEvent, principal: str, now_us: int, at: int) -> dict[str, 
     }  # fmt: skip
 
 
-async def _seen(asked: Asked) -> None:
+def _visible(asked: Asked, where: Any) -> Condition:
+    """The condition `where`, narrowed to what the caller may see: events of the domains in which it may read them, and
+    those from outside, which belong to none."""
+    domains, condition = asked.within(), condition_of(where)
+    if domains is None:
+        return condition
+    own = [Compare("product", "like", f"{domain}.*") for domain in sorted(domains)]
+    return And([condition, Or([*own, Not(Compare("product", "exists", True))])])
+
+
+async def _seen(asked: Asked, token: str | None) -> None:
     """Waits until what the caller wrote can be seen; without a token, everything that is committed now."""
-    token = asked.query("token") or asked.services.log.log.now()
-    await asked.services.views.reach(token, SEEN_S, "events")
+    await asked.services.views.reach(asked.token(token), SEEN_S, "events")
 
 
-async def find(asked: Asked) -> Any:
+async def find(asked: Asked, query: EventsQuery) -> Any:
     """Events by a query in text: `name=OrderPlaced and payload.amount>100`."""
-    asked.allow(Action.EVENT_READ, HANSA)
-    await _seen(asked)
-    query = EventQuery(asked.query("q"), size=asked.number("limit", 50) or 50, after=asked.query("after"), total=True)
-    page = await asyncio.to_thread(asked.services.events.find, query)
+    wanted = EventQuery(_visible(asked, query.q), size=query.limit, after=query.after, total=True)
+    await _seen(asked, query.token)
+    page = await asyncio.to_thread(asked.services.events.find, wanted)
     return {"items": page.events, "next": page.next, "total": page.total}
 
 
-async def search(asked: Asked) -> Any:
+async def search(asked: Asked, query: TokenQuery, body: EventQuery) -> Any:
     """Events by a query in JSON, with sorting and paging."""
-    asked.allow(Action.EVENT_READ, HANSA)
-    query = await asked.json(EventQuery)
-    await _seen(asked)
-    page = await asyncio.to_thread(asked.services.events.find, query)
+    wanted = msgspec.structs.replace(body, where=_visible(asked, body.where))
+    await _seen(asked, query.token)
+    page = await asyncio.to_thread(asked.services.events.find, wanted)
     return {"items": page.events, "next": page.next, "total": page.total}
 
 
-async def count(asked: Asked) -> Any:
+async def count(asked: Asked, query: TokenQuery, body: CountQuery) -> Any:
     """How many events there are in each group."""
-    asked.allow(Action.EVENT_READ, HANSA)
-    query = await asked.json(CountQuery)
-    await _seen(asked)
-    return {"buckets": await asyncio.to_thread(asked.services.events.count, query)}
+    wanted = msgspec.structs.replace(body, where=_visible(asked, body.where))
+    await _seen(asked, query.token)
+    return {"buckets": await asyncio.to_thread(asked.services.events.count, wanted)}
 
 
-async def patterns(asked: Asked) -> Any:
+async def patterns(asked: Asked, query: TokenQuery, body: PatternQuery) -> Any:
     """Sequences of events: A, then B within a time, sharing a key."""
-    asked.allow(Action.EVENT_READ, HANSA)
-    query = await asked.json(PatternQuery)
-    await _seen(asked)
-    return await asyncio.to_thread(asked.services.events.sequences, query)
+    wanted = msgspec.structs.replace(body, where=_visible(asked, body.where))
+    await _seen(asked, query.token)
+    return await asyncio.to_thread(asked.services.events.sequences, wanted)
 
 
-async def follow(asked: Asked) -> Any:
+async def follow(asked: Asked, query: FollowQuery) -> Any:
     """Events as they are committed: server-sent events, resumable by `Last-Event-ID`."""
-    asked.allow(Action.EVENT_READ, HANSA)
+    condition = _visible(asked, query.q)
     last = asked.request.headers.get("last-event-id")
     end = asked.services.log.log.bounds(EVENTS_TOPIC, 0)[1]
     position = int(last) + 1 if last and last.isdecimal() else end
-    return sse(_events(asked, condition_of(asked.query("q")), position))
+    return sse(asked, _events(asked, condition, position))
 
 
-async def _events(asked: Asked, condition: Any, position: int) -> AsyncIterator[bytes]:
+async def _events(asked: Asked, condition: Condition, position: int) -> AsyncGenerator[bytes, None]:
     log = asked.services.log
     decode = msgspec.msgpack.Decoder(list[tuple[str | None, dict[str, Any] | None]]).decode
     woken = asyncio.Event()
@@ -191,10 +227,7 @@ async def _events(asked: Asked, condition: Any, position: int) -> AsyncIterator[
                     if at >= position and body is not None and matches(condition, _getter(body)):
                         yield sse_event("event", {**body, "time": rfc3339(body["time_us"])}, str(at))
                 position = chunk.end
-            try:
-                await asyncio.wait_for(woken.wait(), 15.0)
-            except TimeoutError:
-                yield b": still here\n\n"
+            await woken.wait()
     finally:
         stop()
 
@@ -203,27 +236,14 @@ def _getter(body: dict[str, Any]) -> Any:
     return lambda field: body.get("time_us") if field == "time" else dig(body, field.split("."))
 
 
-async def lineage(asked: Asked) -> Any:
+async def lineage(asked: Asked, query: LineageQuery) -> Any:
     """What a node comes from and leads to."""
-    asked.allow(Action.CATALOGUE_READ)
-    node = asked.query("node")
-    if node is None:
-        raise CallerError("query.malformed", "Which node?", hint="?node=operations.flights", details={"status": 422})
-    direction: Any = asked.query("direction", "both")
-    if direction not in ("up", "down", "both"):
-        raise CallerError(
-            "query.malformed", f"direction={direction!r}", hint="up, down or both", details={"status": 422}
-        )
+    asked.allow()
+    at_us = parse_time(query.at) if query.at else None
     await asked.services.views.reach(asked.services.log.log.now(), SEEN_S, "lineage")
-    at = asked.query("at")
-    edges = [] if at else declared(asked.services.mesh.specs())
+    edges = [] if query.at else declared(asked.services.mesh.specs())
     return await asyncio.to_thread(
         lambda: asked.services.lineage.graph(
-            node,
-            direction,
-            asked.number("depth", 3) or 3,
-            at_us=parse_time(at) if at else None,
-            event=asked.query("event"),
-            declared=edges,
+            query.node, query.direction, query.depth, at_us=at_us, event=query.event, declared=edges
         )
     )

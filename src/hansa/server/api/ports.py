@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any, Final
 
 import msgspec
 from starlette.responses import Response
-from starlette.routing import Route
 
 from hansa.access.decide import Action
 from hansa.errors import CallerError
@@ -17,28 +16,43 @@ from hansa.model.ids import PortId
 from hansa.model.product import FieldSpec, OutputPortSpec
 from hansa.outputs import feed, stream
 from hansa.runtime.context import key_text
-from hansa.server.api.base import Asked, Endpoint, json_response, sse, sse_event
+from hansa.server.api.base import EVENT_STREAM, JSON, ApiRoute, Asked, Endpoint, json_response
+from hansa.server.api.forms import Time
+from hansa.server.api.streaming import sse, sse_event
 from hansa.server.merge import rfc3339
 from hansa.views.condition import Condition
 from hansa.views.lookup import LookupReader
 
 FEED: Final = "application/cloudevents-batch+json"
 SEEN_S: Final = 10.0
-STILL_HERE_S: Final = 15.0
 
 
-def routes(endpoint: Endpoint) -> list[Route]:
+class RecordsQuery(msgspec.Struct):
+    """`position` or `time` is where to begin; `lastEventId` and `timeout` (ms) are those of HTTP Feeds."""
+
+    position: str | None = None
+    time: Time | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=stream.LIMIT_MAX)] | None = None
+    where: str | None = None
+    token: str | None = None
+    lastEventId: str | None = None  # noqa: N815
+    timeout: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 0
+
+
+def routes(endpoint: Endpoint) -> list[ApiRoute]:
     return [
-        endpoint.route("GET", "/ports", ports),
-        endpoint.route("GET", "/ports/{product}/{port}", port),
-        endpoint.route("GET", "/ports/{product}/{port}/records", records),
-        endpoint.route("GET", "/ports/{product}/{port}/lookup", lookup),
+        endpoint.route("GET", "/ports", ports, Action.CATALOGUE_READ),
+        endpoint.route("GET", "/ports/{product}/{port}", port, Action.PORT_READ),
+        endpoint.route(
+            "GET", "/ports/{product}/{port}/records", records, Action.PORT_READ, answers=(JSON, FEED, EVENT_STREAM)
+        ),
+        endpoint.route("GET", "/ports/{product}/{port}/lookup", lookup, Action.PORT_READ),
     ]
 
 
 async def ports(asked: Asked) -> Any:
     """All live output ports."""
-    asked.allow(Action.CATALOGUE_READ)
+    asked.allow()
     return {
         "items": [
             {"id": p.id, "kind": p.kind, "version": p.version, "product": spec.id, "description": p.description}
@@ -51,7 +65,7 @@ async def ports(asked: Asked) -> Any:
 def _port(asked: Asked) -> OutputPortSpec:
     port_id = f"{asked.path('product')}/{asked.path('port')}"
     PortId.parse(port_id)
-    asked.allow(Action.PORT_READ, asked.of(asked.path("product")))
+    asked.allow(asked.of(asked.path("product")))
     return asked.services.mesh.port(port_id)
 
 
@@ -73,19 +87,20 @@ async def port(asked: Asked) -> Any:
     }  # fmt: skip
 
 
-async def records(asked: Asked) -> Any:
+async def records(asked: Asked, query: RecordsQuery) -> Any:
     """Records from a position or time on: JSON, an HTTP Feed, or a stream of server-sent events."""
     found = _port(asked)
     accept = asked.request.headers.get("accept", "")
-    where = stream.record_condition(asked.query("where"))
+    where = stream.record_condition(query.where)
     log = asked.services.log
-    if FEED in accept or asked.query("lastEventId") is not None:
-        return await _feed(asked, found)
-    begin = asked.query("position") or asked.query("time") or asked.request.headers.get("last-event-id") or "earliest"
+    asked.token(query.token)  # what is committed can be read: there is nothing to wait for
+    if FEED in accept or query.lastEventId is not None:
+        return await _feed(asked, found, query)
+    begin = query.position or query.time or asked.request.headers.get("last-event-id") or "earliest"
     cursor = await asyncio.to_thread(stream.start, log.log, found.id, begin)
     if "text/event-stream" in accept:
-        return sse(_followed(asked, found.id, cursor, where))
-    page = await asyncio.to_thread(stream.read, log.log, found.id, cursor, asked.number("limit", 100) or 100, where)
+        return sse(asked, _followed(asked, found.id, cursor, where))
+    page = await asyncio.to_thread(stream.read, log.log, found.id, cursor, query.limit or 100, where)
     return {
         "items": [record_plain(record) for record in page.records],
         "next": stream.cursor_text(page.cursor),
@@ -101,13 +116,13 @@ def record_plain(record: stream.StreamRecord) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def _feed(asked: Asked, found: OutputPortSpec) -> Response:
+async def _feed(asked: Asked, found: OutputPortSpec, query: RecordsQuery) -> Response:
     port_id = PortId.parse(found.id)
-    last, limit = asked.query("lastEventId"), asked.number("limit", 1000, most=stream.LIMIT_MAX) or 1000
-    timeout_ms = asked.number("timeout", 0, most=60_000) or 0
+    last, limit = query.lastEventId, query.limit or 1000
     log = asked.services.log
     batch = await asyncio.to_thread(feed.feed, log.log, port_id, last, limit)
-    if not batch and timeout_ms and await _committed(log, found.id, timeout_ms / 1000):
+    if not batch and query.timeout and await _committed(log, found.id, query.timeout / 1000):
+        asked.again()
         batch = await asyncio.to_thread(feed.feed, log.log, port_id, last, limit)
     return Response(msgspec.json.encode(batch), media_type=FEED)
 
@@ -127,7 +142,7 @@ async def _committed(log: AwaitableLog, topic: str, timeout_s: float) -> bool:
 
 async def _followed(
     asked: Asked, port_id: str, cursor: dict[int, int], where: Condition | None
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Records without end. After each page comes its cursor as the id, so that a client that comes back misses
     nothing."""
     log = asked.services.log
@@ -138,34 +153,34 @@ async def _followed(
             woken.clear()
             page = await asyncio.to_thread(stream.read, log.log, port_id, cursor, 500, where)
             cursor = page.cursor
-            for record in page.records:
-                yield sse_event("record", record_plain(record))
             if page.records:
-                yield sse_event("position", {"next": stream.cursor_text(cursor)}, stream.cursor_text(cursor))
-            if page.more or page.records:
-                continue
-            try:
-                await asyncio.wait_for(woken.wait(), STILL_HERE_S)
-            except TimeoutError:
-                yield b": still here\n\n"
+                told = [sse_event("record", record_plain(record)) for record in page.records]
+                at = stream.cursor_text(cursor)
+                yield b"".join([*told, sse_event("position", {"next": at}, at)])
+            elif not page.more:
+                await woken.wait()
     finally:
         stop()
 
 
-async def lookup(asked: Asked) -> Any:
-    """The latest record of a key. With `token` it waits until what was written with it can be seen."""
+async def lookup(asked: Asked, query: dict[str, str]) -> Any:
+    """The latest record of a key, whose fields are the query. With `token` (or the header `Hansa-Token`) it waits until
+    what was written with it can be seen; without, until all that is committed can."""
     found = _port(asked)
     contract = found.contract
     if not contract.key:
         raise CallerError("lookup.no_key", f"{found.id} has no key", hint="Its contract names no primaryKey.")
     file = asked.services.lookups(found.id)
-    token = asked.query("token") or asked.services.log.log.now()
-    await asked.services.followed.reach(token, SEEN_S, found.id)
+    await asked.services.followed.reach(asked.token(query.get("token")), SEEN_S, found.id)
     fields = {field.name: field for field in contract.fields}
-    values = [_value(asked, fields[name]) for name in contract.key]
+    values = [_value(query, fields[name]) for name in contract.key]
     record, position = await asyncio.to_thread(_look, file, key_text(values))
     if record is None:
-        raise CallerError("record.unknown", f"{found.id} has no record with the key {key_text(values)}")
+        raise CallerError(
+            "record.unknown",
+            f"{found.id} has no record with the key {key_text(values)}",
+            hint="It was never published, or was deleted.",
+        )
     return json_response({"record": msgspec.msgpack.decode(record), "position": position})
 
 
@@ -182,9 +197,9 @@ def _look(file: Any, key: str) -> tuple[bytes | None, int]:
 _NUMBERS: Final = {"integer": int, "number": float, "boolean": bool}
 
 
-def _value(asked: Asked, field: FieldSpec) -> Any:
+def _value(query: dict[str, str], field: FieldSpec) -> Any:
     """The value of a key field in the query, with the type that it has in the contract."""
-    text = asked.query(field.name)
+    text = query.get(field.name)
     if text is None:
         raise CallerError("lookup.key", f"The key field {field.name!r} is missing", hint=f"Add ?{field.name}=…")
     kind = _NUMBERS.get(field.type)

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, Final
 
 import msgspec
 from starlette.responses import StreamingResponse
-from starlette.routing import Route
 
-from hansa.access.decide import HANSA, Action
+from hansa.access.decide import Action
 from hansa.errors import HansaError
 from hansa.model.product import ProductState
 from hansa.registry.values import Product, Revision
-from hansa.server.api.base import Asked, Endpoint
+from hansa.server.api.base import ApiRoute, Asked, Endpoint
+from hansa.server.api.forms import Count, Limit
 from hansa.server.merge import rfc3339
 from hansa.server.problems import problem
+
+BUNDLE: Final = "application/x-tar"
+PROGRESS: Final = "application/x-ndjson"
+
+
+class ProductQuery(msgspec.Struct):
+    text: str = ""
+    tag: str | None = None
+    owner: str | None = None
+    domain: str | None = None
+    state: ProductState | None = None
+    limit: Limit = 50
+    offset: Count = 0
+
+
+class DeployQuery(msgspec.Struct):
+    """`note` says why; it is kept with the revision."""
+
+    note: str = ""
 
 
 class Rollback(msgspec.Struct, forbid_unknown_fields=True):
@@ -25,32 +44,27 @@ class Rollback(msgspec.Struct, forbid_unknown_fields=True):
     to: str | None = None
 
 
-def routes(endpoint: Endpoint) -> list[Route]:
+def routes(endpoint: Endpoint) -> list[ApiRoute]:
     return [
-        endpoint.route("GET", "/products", find),
-        endpoint.route("GET", "/products/{product}", show),
-        endpoint.route("GET", "/products/{product}/revisions", revisions),
-        endpoint.route("POST", "/products/{product}/plan", plan),
-        endpoint.route("POST", "/products/{product}/deploy", deploy),
-        endpoint.route("POST", "/products/{product}/rollback", rollback),
-        endpoint.route("POST", "/products/{product}/retire", retire),
+        endpoint.route("GET", "/products", find, Action.CATALOGUE_READ),
+        endpoint.route("GET", "/products/{product}", show, Action.CATALOGUE_READ),
+        endpoint.route("GET", "/products/{product}/revisions", revisions, Action.CATALOGUE_READ),
+        endpoint.route("POST", "/products/{product}/plan", plan, Action.PRODUCT_DEPLOY, content=BUNDLE),
+        endpoint.route(
+            "POST", "/products/{product}/deploy", deploy, Action.PRODUCT_DEPLOY, content=BUNDLE, answers=(PROGRESS,)
+        ),
+        endpoint.route("POST", "/products/{product}/rollback", rollback, Action.PRODUCT_DEPLOY),
+        endpoint.route("POST", "/products/{product}/retire", retire, Action.PRODUCT_RETIRE),
     ]
 
 
-async def find(asked: Asked) -> Any:
+async def find(asked: Asked, query: ProductQuery) -> Any:
     """Products by text, tag, owner, domain and state."""
-    asked.allow(Action.CATALOGUE_READ, HANSA)
-    state = asked.query("state")
+    asked.allow()
     found = await asyncio.to_thread(
-        asked.services.registry.search,
-        asked.query("text", "") or "",
-        tag=asked.query("tag"),
-        owner=asked.query("owner"),
-        domain=asked.query("domain"),
-        state=ProductState(state) if state in set(ProductState) else None,
-        limit=asked.number("limit", 50, most=1000) or 50,
-        offset=asked.number("offset", 0) or 0,
-    )
+        asked.services.registry.search, query.text, tag=query.tag, owner=query.owner, domain=query.domain,
+        state=query.state, limit=query.limit, offset=query.offset,
+    )  # fmt: skip
     return {"items": [summary(product) for product in found.products], "hint": found.suggestion}
 
 
@@ -70,7 +84,7 @@ def summary(product: Product) -> dict[str, Any]:
 async def show(asked: Asked) -> Any:
     """A product with its spec, its workers and what it reads and who reads it."""
     product = asked.path("product")
-    asked.allow(Action.CATALOGUE_READ, asked.of(product))
+    asked.allow(asked.of(product))
     found = await asyncio.to_thread(asked.services.registry.product, product)
     live = asked.services.mesh.products.get(product)
     readers = sorted(
@@ -96,7 +110,7 @@ async def show(asked: Asked) -> Any:
 async def revisions(asked: Asked) -> Any:
     """All revisions, the newest first."""
     product = asked.path("product")
-    asked.allow(Action.CATALOGUE_READ, asked.of(product))
+    asked.allow(asked.of(product))
     found = await asyncio.to_thread(asked.services.registry.revisions, product)
     live = (await asyncio.to_thread(asked.services.registry.product, product)).live.hash
     return {"items": [_revision(revision, live) for revision in found]}
@@ -112,22 +126,31 @@ def _revision(revision: Revision, live: str) -> dict[str, Any]:
 async def plan(asked: Asked) -> Any:
     """What a deployment of the bundle would change; nothing is changed."""
     product = asked.path("product")
-    asked.allow(Action.PRODUCT_DEPLOY, asked.of(product))
+    asked.allow(asked.of(product))
     planned = await asked.services.deployer.plan(product, await asked.body())
     await planned.pool.drain()
     return {"product": product, "revision": planned.hash, "changes": planned.changes, "findings": []}
 
 
-async def deploy(asked: Asked) -> Any:
-    """Deploys the bundle; the answer is a stream of progress lines and, last, the result or a problem."""
+async def deploy(asked: Asked, query: DeployQuery) -> Any:
+    """Deploys the bundle; the answer is a stream of progress lines and, last, the result or a problem.
+    What is refused before there is any progress is refused as it is anywhere."""
     product = asked.path("product")
-    asked.allow(Action.PRODUCT_DEPLOY, asked.of(product))
-    bundle = await asked.body()
-    return StreamingResponse(_deploying(asked, product, bundle), media_type="application/x-ndjson")
+    asked.allow(asked.of(product))
+    lines = _deploying(asked, product, await asked.body(), query.note)
+    first = await anext(lines)
+    if isinstance(first, HansaError):
+        raise first
+    return StreamingResponse(_told(first, lines), media_type=PROGRESS)
 
 
-async def _deploying(asked: Asked, product: str, bundle: bytes) -> AsyncIterator[bytes]:
-    lines: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+Line = dict[str, Any] | HansaError
+"""Progress or the result; or why there is none."""
+
+
+async def _deploying(asked: Asked, product: str, bundle: bytes, note: str) -> AsyncGenerator[Line, None]:
+    """What a deployment tells. It goes on where its caller goes away."""
+    lines: asyncio.Queue[Line | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
     def progress(text: str) -> None:
@@ -136,30 +159,38 @@ async def _deploying(asked: Asked, product: str, bundle: bytes) -> AsyncIterator
     async def work() -> None:
         try:
             deployer = asked.services.deployer
-            note = asked.query("note", "") or ""
             found = await deployer.deploy(asked.principal.id, product, bundle, note=note, progress=progress)
             lines.put_nowait({"result": found})
         except HansaError as refusal:
-            lines.put_nowait({"error": problem(refusal)})
+            lines.put_nowait(refusal)
         finally:
             lines.put_nowait(None)
 
     task = asked.services.mesh.spawn(work())
     while (line := await lines.get()) is not None:
-        yield msgspec.json.encode(line) + b"\n"
+        yield line
     await task
 
 
-async def rollback(asked: Asked) -> Any:
+async def _told(first: Line, others: AsyncGenerator[Line, None]) -> AsyncIterator[bytes]:
+    yield _line(first)
+    async for line in others:
+        yield _line(line)
+
+
+def _line(line: Line) -> bytes:
+    return msgspec.json.encode({"error": problem(line)} if isinstance(line, HansaError) else line) + b"\n"
+
+
+async def rollback(asked: Asked, body: Rollback) -> Any:
     """Serves an earlier revision again."""
     product = asked.path("product")
-    asked.allow(Action.PRODUCT_DEPLOY, asked.of(product))
-    body = await asked.json(Rollback)
+    asked.allow(asked.of(product))
     return await asked.services.deployer.rollback(asked.principal.id, product, body.to)
 
 
 async def retire(asked: Asked) -> Any:
     """Ends a product."""
     product = asked.path("product")
-    asked.allow(Action.PRODUCT_RETIRE, asked.of(product))
+    asked.allow(asked.of(product))
     return await asked.services.deployer.retire(asked.principal.id, product)

@@ -4,28 +4,78 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any, Final
 
 import msgspec
 from starlette.responses import Response
-from starlette.routing import Route
 
-from hansa.access.decide import HANSA, Action
+from hansa.access.decide import Action
 from hansa.discovery.runs import RunQuery
 from hansa.errors import CallerError
 from hansa.eventlog.interface import Chunk, as_array
+from hansa.lifecycle.operations import SEEN_S
 from hansa.model.product import OnceTrigger, ScheduleTrigger
-from hansa.model.run import FINAL, RUNS_TOPIC, RunEntry
+from hansa.model.run import FINAL, RUNS_TOPIC, RunEntry, RunState
 from hansa.registry.values import TriggerKey
 from hansa.runtime import wire
 from hansa.runtime.engine import Answer
-from hansa.server.api.base import Asked, Endpoint, json_response, problem_of, sse, sse_event
+from hansa.server.api.base import EVENT_STREAM, JSON, ApiRoute, Asked, Endpoint, json_response, problem_of, require
+from hansa.server.api.forms import Limit, Time
+from hansa.server.api.streaming import sse, sse_event
 from hansa.server.merge import rfc3339
 from hansa.triggers import schedule
 from hansa.views.times import parse_time
 
-NEXT_TIMES = 5
+NEXT_TIMES: Final = 5
+OUTPUTS: Final = 50
+"""Of how many runs `/output` tells what they printed before it was asked."""
+WAIT_S: Final = 15.0
+Wait = Annotated[float, msgspec.Meta(ge=0, le=300, description="How many seconds the answer may wait for the result.")]
+
+
+class StartQuery(msgspec.Struct):
+    """`from_run` takes the payload of that run, `only` works that one logic, `dry` commits nothing."""
+
+    from_run: str | None = None
+    only: str | None = None
+    dry: bool = False
+    wait_s: Wait = WAIT_S
+
+
+class DeadQuery(msgspec.Struct, kw_only=True):
+    product: str | None = None
+    process: str | None = None
+    state: RunState | None = None
+    trigger: str | None = None
+    principal: str | None = None
+    parent: str | None = None
+    since: Time | None = None
+    until: Time | None = None
+    text: str | None = None
+    limit: Limit = 50
+    after: str | None = None
+    token: str | None = None
+
+
+class RunsQuery(DeadQuery, kw_only=True):
+    dead: bool | None = None
+
+
+class ReplayQuery(msgspec.Struct):
+    wait_s: Wait = WAIT_S
+
+
+class OutputQuery(msgspec.Struct):
+    """`follow` goes on with what runs will print."""
+
+    product: str | None = None
+    run: str | None = None
+    follow: bool = False
+
+
+RESULT: Final = (JSON, "*/*")
+"""What a run answers has the media type that its aggregator gives it."""
 
 
 class Replay(msgspec.Struct, forbid_unknown_fields=True):
@@ -34,26 +84,26 @@ class Replay(msgspec.Struct, forbid_unknown_fields=True):
     publish: bool = False
 
 
-def routes(endpoint: Endpoint) -> list[Route]:
+def routes(endpoint: Endpoint) -> list[ApiRoute]:
     return [
-        endpoint.route("GET", "/processes", processes),
-        endpoint.route("POST", "/processes/{process}/runs", start),
-        endpoint.route("GET", "/runs", find),
-        endpoint.route("GET", "/dead_letters", dead_letters),
-        endpoint.route("GET", "/runs/{run}", show),
-        endpoint.route("GET", "/runs/{run}/result", result),
-        endpoint.route("POST", "/runs/{run}/cancel", cancel),
-        endpoint.route("POST", "/runs/{run}/replay", replay),
-        endpoint.route("GET", "/output", output),
-        endpoint.route("GET", "/schedules", schedules),
-        endpoint.route("POST", "/triggers/{process}/{index:int}/pause", pause),
-        endpoint.route("POST", "/triggers/{process}/{index:int}/resume", resume),
+        endpoint.route("GET", "/processes", processes, Action.CATALOGUE_READ),
+        endpoint.route("POST", "/processes/{process}/runs", start, Action.RUN_START, content=JSON, answers=RESULT),
+        endpoint.route("GET", "/runs", find, Action.RUN_READ),
+        endpoint.route("GET", "/dead_letters", dead_letters, Action.RUN_READ),
+        endpoint.route("GET", "/runs/{run}", show, Action.RUN_READ),
+        endpoint.route("GET", "/runs/{run}/result", result, Action.RESULT_READ, answers=RESULT),
+        endpoint.route("POST", "/runs/{run}/cancel", cancel, Action.RUN_CANCEL),
+        endpoint.route("POST", "/runs/{run}/replay", replay, Action.RUN_REPLAY, answers=RESULT),
+        endpoint.route("GET", "/output", output, Action.RUN_READ, answers=(EVENT_STREAM,)),
+        endpoint.route("GET", "/schedules", schedules, Action.CATALOGUE_READ),
+        endpoint.route("POST", "/triggers/{process}/{index:int}/pause", pause, Action.TRIGGER_MANAGE),
+        endpoint.route("POST", "/triggers/{process}/{index:int}/resume", resume, Action.TRIGGER_MANAGE),
     ]
 
 
 async def processes(asked: Asked) -> Any:
     """All live processes and what starts them."""
-    asked.allow(Action.CATALOGUE_READ)
+    asked.allow()
     mesh = asked.services.mesh
     return {
         "items": [
@@ -66,21 +116,21 @@ async def processes(asked: Asked) -> Any:
     }  # fmt: skip
 
 
-async def start(asked: Asked) -> Any:
+async def start(asked: Asked, query: StartQuery) -> Any:
     """Starts a process by hand, with any JSON payload; waits for its result."""
     process = asked.path("process")
-    asked.allow(Action.RUN_START, asked.member(process))
+    asked.allow(asked.member(process))
     payload = await asked.body()
     if payload:
         _check_json(payload)
     source, records = None, None
-    earlier = asked.query("from_run")
-    if earlier is not None:
-        entry, records = await asked.services.operations.source_of(earlier)
+    if query.from_run is not None:
+        entry, records = await asked.services.operations.source_of(query.from_run)
+        require(asked.principal, Action.RUN_READ, asked.of(entry.product))
         source = entry.payload or msgspec.msgpack.encode(wire.Source(entry.trigger, detail=entry.trigger_detail))
     answer = await asked.services.operations.start(
-        asked.principal.id, process, payload, wait_s=asked.seconds("wait_s", 15.0), only=asked.query("only"),
-        dry=bool(asked.flag("dry")), source=source, records=records,
+        asked.principal.id, process, payload, wait_s=query.wait_s, only=query.only, dry=query.dry, source=source,
+        records=records,
     )  # fmt: skip
     return answered(answer)
 
@@ -109,44 +159,48 @@ def answered(answer: Answer) -> Response:
             "origin": error.origin,
             "traceback": error.traceback,
         }
-        response = problem_of(CallerError(error.code, error.message, hint=error.hint, details=details))
-        response.headers["hansa-run"] = answer.run
-        return response
+        return problem_of(CallerError(error.code, error.message, hint=error.hint, details=details), run=answer.run)
     return Response(answer.result, answer.status, {**headers, **(answer.headers or {})}, answer.content_type)
 
 
-async def find(asked: Asked) -> Any:
-    """Runs, newest first."""
-    product = asked.query("product")
-    asked.allow(Action.RUN_READ, asked.of(product) if product else HANSA)
-    return await _find(asked, asked.flag("dead"))
+async def find(asked: Asked, query: RunsQuery) -> Any:
+    """Runs, newest first: those of the domains in which the caller may see them."""
+    return await _find(asked, query, query.dead)
 
 
-async def dead_letters(asked: Asked) -> Any:
+async def dead_letters(asked: Asked, query: DeadQuery) -> Any:
     """Runs and records that failed for good; each can be replayed."""
-    product = asked.query("product")
-    asked.allow(Action.RUN_READ, asked.of(product) if product else HANSA)
-    return await _find(asked, True)
+    return await _find(asked, query, True)
 
 
-async def _find(asked: Asked, dead: bool | None) -> Any:
+async def _find(asked: Asked, query: DeadQuery, dead: bool | None) -> Any:
+    domains = _readable(asked, query.product)
     services = asked.services
-    await services.views.reach(asked.query("token") or services.log.log.now(), 10.0, "runs")
-    since, until = asked.query("since"), asked.query("until")
-    query = RunQuery(
-        product=asked.query("product"), process=asked.query("process"), state=asked.query("state"),
-        trigger=asked.query("trigger"), principal=asked.query("principal"), parent=asked.query("parent"), dead=dead,
-        since_us=parse_time(since) if since else None, until_us=parse_time(until) if until else None,
-        text=asked.query("text"), size=asked.number("limit", 50) or 50, after=asked.query("after"),
+    await services.views.reach(asked.token(query.token), SEEN_S, "runs")
+    wanted = RunQuery(
+        product=query.product, domains=domains, process=query.process, state=query.state, trigger=query.trigger,
+        principal=query.principal, parent=query.parent, dead=dead,
+        since_us=parse_time(query.since) if query.since else None,
+        until_us=parse_time(query.until) if query.until else None,
+        text=query.text, size=query.limit, after=query.after,
     )  # fmt: skip
-    page = await asyncio.to_thread(services.runs.find, query)
+    page = await asyncio.to_thread(services.runs.find, wanted)
     return {"items": page.runs, "next": page.next}
+
+
+def _readable(asked: Asked, product: str | None) -> list[str] | None:
+    """Decides on one product, or on all: then these are the domains that can be seen, None for all."""
+    if product is not None:
+        asked.allow(asked.of(product))
+        return None
+    found = asked.within()
+    return sorted(found) if found is not None else None
 
 
 async def show(asked: Asked) -> Any:
     """Everything that is known of a run."""
     entry = await asked.services.operations.detail(asked.path("run"))
-    asked.allow(Action.RUN_READ, asked.of(entry.product))
+    asked.allow(asked.of(entry.product))
     children = await asyncio.to_thread(asked.services.runs.find, RunQuery(parent=entry.id, size=100))
     return {**plain(entry), "children": [run.id for run in children.runs]}
 
@@ -195,12 +249,14 @@ def _text(data: bytes) -> Any:
 
 async def result(asked: Asked) -> Any:
     """The result of a run as its caller would have got it; 202 while it runs."""
-    answer = await asked.services.operations.answer(asked.path("run"))
-    if answer.state in FINAL:
-        entry = await asked.services.operations.detail(answer.run)
-        if entry.principal != asked.principal.id:
-            asked.allow(Action.RUN_READ, asked.of(entry.product))
-    return answered(answer)
+    run_id = asked.path("run")
+    active = asked.services.engine.active.get(run_id)
+    if active is not None:
+        asked.allow(asked.of(active.live.product.id, account=active.principal))
+    else:
+        entry = await asked.services.operations.detail(run_id)
+        asked.allow(asked.of(entry.product, account=entry.principal))
+    return answered(await asked.services.operations.answer(run_id))
 
 
 async def cancel(asked: Asked) -> Any:
@@ -208,40 +264,35 @@ async def cancel(asked: Asked) -> Any:
     run_id = asked.path("run")
     active = asked.services.engine.active.get(run_id)
     product = active.live.product.id if active else (await asked.services.operations.detail(run_id)).product
-    asked.allow(Action.RUN_CANCEL, asked.of(product))
+    asked.allow(asked.of(product))
     return plain(await asked.services.operations.cancel(asked.principal.id, run_id))
 
 
-async def replay(asked: Asked) -> Any:
+async def replay(asked: Asked, query: ReplayQuery, body: Replay) -> Any:
     """A dead letter gets a new attempt; a run that succeeded is run again, publishing nothing unless asked to."""
     entry = await asked.services.operations.detail(asked.path("run"))
-    asked.allow(Action.RUN_REPLAY, asked.of(entry.product))
-    body = await asked.json(Replay)
-    return answered(
-        await asked.services.operations.replay(
-            asked.principal.id, entry.id, publish=body.publish, wait_s=asked.seconds("wait_s", 15.0)
-        )
-    )
+    asked.allow(asked.of(entry.product))
+    operations = asked.services.operations
+    return answered(await operations.replay(asked.principal.id, entry.id, publish=body.publish, wait_s=query.wait_s))
 
 
-async def output(asked: Asked) -> Any:
+async def output(asked: Asked, query: OutputQuery) -> Any:
     """What runs print, as they end: server-sent events."""
-    product = asked.query("product")
-    asked.allow(Action.RUN_READ, asked.of(product) if product else HANSA)
-    return sse(_outputs(asked, product, asked.query("run"), bool(asked.flag("follow"))))
+    if query.run is not None:
+        entry = await asked.services.operations.detail(query.run)
+        asked.allow(asked.of(entry.product))
+        return sse(asked, _outputs(asked, query, None))
+    return sse(asked, _outputs(asked, query, _readable(asked, query.product)))
 
 
-async def _outputs(asked: Asked, product: str | None, run: str | None, follow: bool) -> AsyncIterator[bytes]:
+async def _outputs(asked: Asked, query: OutputQuery, domains: list[str] | None) -> AsyncGenerator[bytes, None]:
     log = asked.services.log
     position = log.log.bounds(RUNS_TOPIC, 0)[1]
-    if not follow or run:
-        page = await asyncio.to_thread(asked.services.runs.find, RunQuery(product=product, size=50))
-        ids = [run] if run else [found.id for found in reversed(page.runs)]
-        for run_id in ids:
-            entry = await asked.services.operations.detail(run_id)
-            if _told(entry):
-                yield sse_event("output", _output(entry))
-    if not follow:
+    for run_id in await _earlier(asked, query, domains):
+        entry = await asked.services.operations.detail(run_id)
+        if _told(entry):
+            yield sse_event("output", _output(entry))
+    if not query.follow:
         return
     woken = asyncio.Event()
     stop = log.watch(RUNS_TOPIC, woken.set)
@@ -250,15 +301,29 @@ async def _outputs(asked: Asked, product: str | None, run: str | None, follow: b
             woken.clear()
             for chunk in await asyncio.to_thread(log.log.read, RUNS_TOPIC, 0, position):
                 for entry in _entries(chunk, position):
-                    if _told(entry) and product in (None, entry.product) and run in (None, entry.id):
+                    if _told(entry) and _wanted(entry, query, domains):
                         yield sse_event("output", _output(entry))
                 position = chunk.end
-            try:
-                await asyncio.wait_for(woken.wait(), 15.0)
-            except TimeoutError:
-                yield b": still here\n\n"
+            await woken.wait()
     finally:
         stop()
+
+
+async def _earlier(asked: Asked, query: OutputQuery, domains: list[str] | None) -> list[str]:
+    """The runs, oldest first, whose output is told before any that is to come."""
+    if query.run is not None:
+        return [query.run]
+    if query.follow:
+        return []
+    await asked.services.views.reach(asked.token(None), SEEN_S, "runs")
+    wanted = RunQuery(product=query.product, domains=domains, size=OUTPUTS)
+    page = await asyncio.to_thread(asked.services.runs.find, wanted)
+    return [found.id for found in reversed(page.runs)]
+
+
+def _wanted(entry: RunEntry, query: OutputQuery, domains: list[str] | None) -> bool:
+    is_visible = domains is None or entry.product.partition(".")[0] in domains
+    return is_visible and query.product in (None, entry.product) and query.run in (None, entry.id)
 
 
 def _entries(chunk: Chunk, position: int) -> list[RunEntry]:
@@ -280,7 +345,7 @@ def _told(entry: RunEntry) -> bool:
 
 async def schedules(asked: Asked) -> Any:
     """Every schedule: when it fires next, when it fired last, whether it is paused."""
-    asked.allow(Action.CATALOGUE_READ)
+    asked.allow()
     services = asked.services
     now_us = time.time_ns() // 1000
     paused = services.registry.paused_triggers()
@@ -297,7 +362,7 @@ async def schedules(asked: Asked) -> Any:
                      "next": [rfc3339(at) for at in schedule.next_times(trigger, now_us, NEXT_TIMES)],
                      "last": rfc3339(last) if last else None, "paused": key in paused}
                 )  # fmt: skip
-    return found
+    return {"items": found}
 
 
 async def pause(asked: Asked) -> Any:
@@ -312,7 +377,7 @@ async def resume(asked: Asked) -> Any:
 
 async def _toggle(asked: Asked, *, paused: bool) -> Any:
     process, index = asked.path("process"), int(asked.path("index"))
-    asked.allow(Action.TRIGGER_MANAGE, asked.member(process))
+    asked.allow(asked.member(process))
     live = asked.services.mesh.process(process)
     key = TriggerKey(live.product.id, live.spec.name, index)
     registry = asked.services.registry

@@ -1,0 +1,34 @@
+"""The forms of what the API takes, as /openapi.json tells them. What they mean is checked by whoever uses it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from msgspec import Meta
+
+_NAME: Final = "[a-z][a-z0-9_]{0,62}"
+
+
+def _told(**schema: Any) -> Meta:
+    """A form that is told and not checked here: the refusal of who checks it says more."""
+    return Meta(extra_json_schema=schema)
+
+
+Name = Annotated[str, _told(pattern=f"^{_NAME}$")]
+ProductId = Annotated[str, _told(pattern=rf"^{_NAME}\.{_NAME}$")]
+Time = Annotated[str, _told(format="date-time")]
+"""RFC 3339, or a date."""
+Limit = Annotated[int, Meta(ge=1, le=1000)]
+Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+
+IN_PATH: Final[dict[str, dict[str, Any]]] = {
+    "domain": {"type": "string", "pattern": f"^{_NAME}$"},
+    "person": {"type": "string", "pattern": f"^{_NAME}$"},
+    "product": {"type": "string", "pattern": rf"^{_NAME}\.{_NAME}$"},
+    "process": {"type": "string", "pattern": rf"^{_NAME}\.{_NAME}:{_NAME}$"},
+    "port": {"type": "string", "pattern": f"^{_NAME}@[1-9][0-9]{{0,3}}$"},
+    "run": {"type": "string", "format": "uuid"},
+    "token": {"type": "string", "pattern": "^[A-Za-z0-9]{1,40}$"},
+    "index": {"type": "integer", "minimum": 0, "maximum": 1000},
+}
+"""The parameters that stand in paths."""

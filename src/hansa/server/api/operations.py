@@ -1,0 +1,13 @@
+"""Every operation of the API, in the order in which documents tell them."""
+
+from __future__ import annotations
+
+from hansa.server.api import admin, events, people, ports, products, runs
+from hansa.server.api.base import ApiRoute, Endpoint
+
+GROUPS = (products, runs, ports, events, people, admin)
+
+
+def routes(endpoint: Endpoint) -> list[ApiRoute]:
+    """The routes of all groups."""
+    return [route for group in GROUPS for route in group.routes(endpoint)]
