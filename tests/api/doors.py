@@ -1,0 +1,104 @@
+"""Every route of a Hansa, what to send it, and who may pass. A new route needs its row here: tests fail without it."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple, cast
+
+from server import Server
+
+from hansa.server.api.base import Endpoint, Operation
+from hansa.server.api.operations import routes
+
+MEMBERS: Final = {"consumer": "c", "developer": "d", "owner": "o", "stranger": "s", "admin": "a"}
+"""Who comes, with a token of every scope, and the letter that stands for each in the table. The first three have their
+role in the domain `shop`, the stranger is owner of `depot`."""
+LIMITED: Final = {"reader": "r", "limited": "l"}
+"""The owner of `shop` again, with a token for reading only, and with one for `depot.parts` only."""
+NO_ONE: Final = {"nobody": "n", "expired": "e"}
+"""Who comes without a token, and with one that was good once."""
+EVERY_MEMBER: Final = "cdosar"
+EVENT: Final = {"specversion": "1.0", "id": "1", "source": "test", "type": "tested"}
+
+
+class Door(NamedTuple):
+    """A request that passes for those whose letters `who` has, and harms nothing when it does."""
+
+    who: str
+    path: str
+    json: Any = None
+    content: bytes | None = None
+
+
+DOORS: Final = {
+    "GET /products": Door(EVERY_MEMBER, "/products"),
+    "GET /products/{product}": Door(EVERY_MEMBER, "/products/shop.orders"),
+    "GET /products/{product}/revisions": Door(EVERY_MEMBER, "/products/shop.orders/revisions"),
+    "POST /products/{product}/plan": Door("doa", "/products/shop.orders/plan", content=b"no bundle"),
+    "POST /products/{product}/deploy": Door("doa", "/products/shop.orders/deploy", content=b"no bundle"),
+    "POST /products/{product}/rollback": Door("doa", "/products/shop.gone/rollback", {}),
+    "POST /products/{product}/retire": Door("oa", "/products/shop.gone/retire"),
+    "GET /processes": Door(EVERY_MEMBER, "/processes"),
+    "POST /processes/{process}/runs": Door("doa", "/processes/shop.orders:greet/runs"),
+    "GET /runs": Door("dosar", "/runs"),
+    "GET /dead_letters": Door("dosar", "/dead_letters"),
+    "GET /runs/{run}": Door("doar", "/runs/{run}"),
+    "GET /runs/{run}/result": Door("doar", "/runs/{run}/result"),
+    "POST /runs/{run}/cancel": Door("doa", "/runs/{run}/cancel"),
+    "POST /runs/{run}/replay": Door("doa", "/runs/{run}/replay", {}),
+    "GET /output": Door("dosar", "/output"),
+    "GET /schedules": Door(EVERY_MEMBER, "/schedules"),
+    "POST /triggers/{process}/{index}/pause": Door("doa", "/triggers/shop.orders:nightly/0/pause"),
+    "POST /triggers/{process}/{index}/resume": Door("doa", "/triggers/shop.orders:nightly/0/resume"),
+    "GET /ports": Door(EVERY_MEMBER, "/ports"),
+    "GET /ports/{product}/{port}": Door(EVERY_MEMBER, "/ports/shop.orders/stock@1"),
+    "GET /ports/{product}/{port}/records": Door(EVERY_MEMBER, "/ports/shop.orders/stock@1/records"),
+    "GET /ports/{product}/{port}/lookup": Door(EVERY_MEMBER, "/ports/shop.orders/stock@1/lookup?item=x"),
+    "POST /events": Door("dosa", "/events", EVENT),
+    "GET /events": Door("dosar", "/events"),
+    "POST /events/search": Door("dosar", "/events/search", {}),
+    "POST /events/count": Door("dosar", "/events/count", {"by": [{"field": "name"}]}),
+    "POST /events/patterns": Door("dosar", "/events/patterns", {"steps": ["name=a", "name=b"], "within_s": 1}),
+    "GET /events/follow": Door("dosar", "/events/follow"),
+    "GET /lineage": Door(EVERY_MEMBER, "/lineage?node=shop.orders"),
+    "GET /me": Door(EVERY_MEMBER, "/me"),
+    "GET /people": Door(EVERY_MEMBER, "/people"),
+    "POST /people": Door("a", "/people", {"id": "consumer"}),
+    "GET /people/{person}": Door(EVERY_MEMBER, "/people/consumer"),
+    "DELETE /people/{person}": Door("a", "/people/gone"),
+    "POST /domains/{domain}/roles": Door("oa", "/domains/shop/roles", {"person": "consumer", "role": "consumer"}),
+    "DELETE /domains/{domain}/roles/{person}": Door("oa", "/domains/shop/roles/admin"),
+    "GET /tokens": Door("cdosa", "/tokens"),
+    "POST /tokens": Door("a", "/tokens", {"name": "test", "scopes": ["read"], "principal": "admin"}),
+    "DELETE /tokens/{token}": Door("a", "/tokens/gone"),
+    "GET /domains": Door(EVERY_MEMBER, "/domains"),
+    "POST /domains": Door("oa", "/domains", {"name": "shop"}),
+    "GET /domains/{domain}": Door(EVERY_MEMBER, "/domains/shop"),
+    "GET /audit": Door("a", "/audit"),
+    "GET /audit/verify": Door("a", "/audit/verify"),
+    "POST /backup": Door("a", "/backup", {"path": "not/absolute"}),
+    "GET /doctor": Door("a", "/doctor"),
+    "POST /shop/orders/orders": Door("cdoa", "/shop/orders/orders", {"item": "a"}),
+    "PUT /shop/orders/orders": Door("cdoa", "/shop/orders/orders", {"item": "a"}),
+    "POST /shop/orders/later": Door("cdoa", "/shop/orders/later", {"item": "a"}),
+    "GET /shop/orders/stock/{item}": Door("cdoa", "/shop/orders/stock/a"),
+    "GET /shop/orders/typed/{number}": Door("cdoa", "/shop/orders/typed/1"),
+    "DELETE /shop/orders/typed/{number}": Door("cdoa", "/shop/orders/typed/1"),
+    "POST /shop/orders/form": Door("cdoa", "/shop/orders/form", {"name": "a"}),
+    "POST /shop/orders/text": Door("cdoa", "/shop/orders/text", "a"),
+    "POST /shop/orders/bytes": Door("cdoa", "/shop/orders/bytes", content=b"a"),
+    "GET /shop/orders/open": Door("cdosarln", "/shop/orders/open"),
+    "GET /depot/parts/parts": Door("sa", "/depot/parts/parts"),
+}
+
+
+def operations() -> dict[str, Operation]:
+    """The operations of the API, as its own table has them."""
+    made = [route.operation for route in routes(Endpoint(cast("Any", None)))]
+    return {f"{operation.method} {operation.path.replace(':int', '')}": operation for operation in made}
+
+
+def deployed(server: Server) -> set[str]:
+    """Every route that the document tells and the API's table has not: those of products."""
+    paths = server.http.get("/openapi.json").json()["paths"]
+    told = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+    return told - operations().keys()

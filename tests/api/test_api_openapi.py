@@ -1,0 +1,133 @@
+"""Two judges that nobody here wrote: openapi-spec-validator reads the document, schemathesis calls what it tells."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis.errors import Unsatisfiable
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from schemathesis import GenerationMode
+from schemathesis.checks import CHECKS, load_all_checks
+from schemathesis.core.failures import FailureGroup
+from server import Server, running
+
+load_all_checks()
+PRODUCTS = Path(__file__).parent / "products"
+EXAMPLES = 10
+"""How many requests each operation gets in each test."""
+NOT_CALLED = {"/events/follow": "it never ends", "/backup": "it writes wherever it is told to"}
+HAVE_A_GRAMMAR = {
+    "/products/{product}/plan": "a bundle",
+    "/products/{product}/deploy": "a bundle",
+    "/products/{product}/rollback": "the hash of a revision",
+    "/runs": "the cursor of a page",
+    "/dead_letters": "the cursor of a page",
+    "/ports/{product}/{port}/records": "a condition, a position",
+    "/ports/{product}/{port}/lookup": "the key of the contract",
+    "/events": "a condition, an event",
+    "/events/search": "a condition",
+    "/events/count": "a condition",
+    "/events/patterns": "a condition",
+    "/lineage": "the id of a node",
+}
+"""What a schema cannot say of these: they may refuse what fits it."""
+CHECKED_LATER = {"/shop/orders/later": "an asynchronous call is accepted before its body is looked at"}
+KNOWN = {
+    "product": "depot.parts", "port": "stock@1", "process": "depot.parts:parts", "domain": "depot", "index": 0,
+    "person": "admin",
+}  # fmt: skip
+"""Ids that there are, for a part of the requests: with others most of the API only says that it does not know them."""
+
+
+def _callable(document: dict[str, Any]) -> dict[str, Any]:
+    """Without what has no end: the paths of `NOT_CALLED`, and output that is followed."""
+    found = copy.deepcopy(document)
+    for path in NOT_CALLED:
+        del found["paths"][path]
+    output = found["paths"]["/output"]["get"]
+    output["parameters"] = [p for p in output["parameters"] if p["name"] != "follow"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def wild(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Hansa to which anything may happen: its products are retired, its domains renamed."""
+    with running(tmp_path_factory.mktemp("wild") / "data") as server:
+        server.deploy(PRODUCTS / "shop", "shop.orders")
+        server.deploy(PRODUCTS / "depot", "depot.parts")
+        yield server
+
+
+@schemathesis.serializer("application/x-tar")
+def as_it_is(context: Any, value: Any) -> bytes:
+    """Any bytes for a bundle: none of them is one."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", list(GenerationMode))
+def test_every_operation_answers_as_the_document_says(mode: GenerationMode, wild: Server) -> None:
+    schema = schemathesis.openapi.from_dict(_callable(wild.http.get("/openapi.json").json()))
+    schema.config.update(base_url=wild.url)
+    told = []
+    for found in schema.get_all_operations():
+        try:
+            _call(found.ok(), mode, wild)
+        except FailureGroup as failures:
+            told += [f"{found.ok().label}: {failure}" for failure in failures.exceptions]
+    assert told == [], "\n\n".join(told)
+
+
+def _has_whole_float(value: Any) -> bool:
+    """3.0 is an integer to JSON Schema, and not to Hansa."""
+    if isinstance(value, dict | list):
+        return any(map(_has_whole_float, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, float) and value.is_integer()
+
+
+def _call(operation: Any, mode: GenerationMode, wild: Server) -> None:
+    """Calls one operation with what fits its description, or with what does not."""
+    excluded = ["positive_data_acceptance"] if operation.path in HAVE_A_GRAMMAR else []
+    excluded += ["negative_data_rejection"] if operation.path in CHECKED_LATER else []
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    def called(case: Any) -> None:
+        assume(not _has_whole_float(case.body))
+        if mode.is_positive and operation.path != "/products/{product}/retire":
+            for name in (case.path_parameters or {}).keys() & KNOWN.keys():
+                if len(str(case.path_parameters[name])) % 2:
+                    case.path_parameters[name] = KNOWN[name]
+        headers = {"Authorization": f"Bearer {wild.token}"}
+        case.call_and_validate(
+            headers=headers,
+            timeout=20,
+            checks=CHECKS.get_by_names([name for name in CHECKS.get_all_names() if name not in excluded]),
+        )
+
+    try:
+        called()
+    except Unsatisfiable:  # there is no way to break what takes nothing
+        assert mode.is_negative
+
+
+def test_the_document_is_openapi_3_1(shop: Server) -> None:
+    document = shop.http.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    assert [str(error) for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+def test_the_document_has_all_routes_of_the_api_and_of_the_products(shop: Server) -> None:
+    paths = shop.http.get("/openapi.json").json()["paths"]
+    assert {"/runs/{run}", "/people/{person}", "/shop/orders/orders", "/depot/parts/parts"} <= paths.keys()
+    ids = [operation["operationId"] for path in paths.values() for operation in path.values()]
+    assert len(ids) == len(set(ids))
