@@ -112,7 +112,7 @@ def _finished(answer: httpx.Response) -> httpx.Response | None:
 def test_a_follower_whose_token_is_revoked_is_ended_within_a_second(path: str, shop: Server) -> None:
     made = shop.call("POST", "/tokens", {"name": "follower", "scopes": ["read"]}).json()
     headers = {"authorization": f"Bearer {made['token']}", "accept": "text/event-stream"}
-    with httpx.Client(base_url=shop.url, timeout=20) as http, http.stream("GET", path, headers=headers) as answer:
+    with httpx.Client(base_url=shop.url, timeout=5) as http, http.stream("GET", path, headers=headers) as answer:
         assert answer.status_code == 200
         shop.http.delete(f"/tokens/{made['id']}").raise_for_status()
         revoked = time.monotonic()

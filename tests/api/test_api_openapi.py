@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,15 @@ HAVE_A_GRAMMAR = {
     "/lineage": "the id of a node",
 }
 """What a schema cannot say of these: they may refuse what fits it."""
-CHECKED_LATER = {"/shop/orders/later": "an asynchronous call is accepted before its body is looked at"}
+LENIENT = {
+    "/shop/orders/later": "an asynchronous call is accepted before its body is looked at",
+    "/shop/orders/typed/{number}": "a product may read more of the query than its parameters",
+    "/shop/orders/bytes": "anything is bytes",
+    "/runs": "a time may be a date, and a boolean 1 or 0",
+    "/dead_letters": "a time may be a date",
+    "/processes/{process}/runs": "a boolean may be 1 or 0",
+}
+"""These may take what does not fit their schema."""
 KNOWN = {
     "product": "depot.parts", "port": "stock@1", "process": "depot.parts:parts", "domain": "depot", "index": 0,
     "person": "admin",
@@ -46,8 +55,11 @@ KNOWN = {
 
 
 def _callable(document: dict[str, Any]) -> dict[str, Any]:
-    """Without what has no end: the paths of `NOT_CALLED`, and output that is followed."""
+    """Without what has no end: the paths of `NOT_CALLED`, and output that is followed. Every call has a token: who may
+    do without is another test's matter."""
     found = copy.deepcopy(document)
+    for operation in (operation for path in found["paths"].values() for operation in path.values()):
+        operation["security"] = []
     for path in NOT_CALLED:
         del found["paths"][path]
     output = found["paths"]["/output"]["get"]
@@ -93,8 +105,9 @@ def _has_whole_float(value: Any) -> bool:
 
 def _call(operation: Any, mode: GenerationMode, wild: Server) -> None:
     """Calls one operation with what fits its description, or with what does not."""
+    random.seed(0)  # schemathesis draws from it beside what hypothesis draws
     excluded = ["positive_data_acceptance"] if operation.path in HAVE_A_GRAMMAR else []
-    excluded += ["negative_data_rejection"] if operation.path in CHECKED_LATER else []
+    excluded += ["negative_data_rejection"] if operation.path in LENIENT else []
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(

@@ -47,7 +47,8 @@ def run(arguments: list[str]) -> int:
         return exit_code(error)
     except TyperException as error:
         if error.exit_code == USAGE and error.format_message():
-            _print_error(usage_lines(error.format_message(), _command(arguments)))
+            context = getattr(error, "ctx", None)
+            _print_error(usage_lines(error.format_message(), context.command_path if context else "hansa"))
         return error.exit_code
     except (KeyboardInterrupt, Abort):
         return INTERRUPTED
@@ -68,15 +69,6 @@ def _tell(error: HansaError, *, as_json: bool) -> None:
 def _print_error(lines: Iterable[str]) -> None:
     for line in lines:
         print(line, file=sys.stderr)
-
-
-def _command(arguments: list[str]) -> str:
-    """`hansa` and the verb that was given, as far as it is one."""
-    app = build()
-    known = {command.callback.__name__ for command in app.registered_commands if command.callback}
-    known |= {str(group.name) for group in app.registered_groups}
-    verb = next((word for word in arguments if not word.startswith("-")), "")
-    return f"hansa {verb}" if verb in known else "hansa"
 
 
 def _closed() -> int:

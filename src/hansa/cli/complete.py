@@ -36,6 +36,16 @@ def domains(incomplete: str) -> list[str]:
     return _asked(lambda client: (item["name"] for item in client.domains.all()), incomplete)
 
 
+def people(incomplete: str) -> list[str]:
+    """Ids of people and service accounts."""
+    return _asked(lambda client: (item["id"] for item in client.people.all()), incomplete)
+
+
+def tokens(incomplete: str) -> list[str]:
+    """Ids of tokens that are not revoked."""
+    return _asked(lambda client: (item["id"] for item in client.tokens.all() if not item["revoked"]), incomplete)
+
+
 def environments(incomplete: str) -> list[str]:
     """Names of environments."""
     from hansa.cli.environments import config_file, environment_names

@@ -93,7 +93,8 @@ def _named(name: str, config: Path, variables: Mapping[str, str]) -> Environment
     known = _configured(config).get("environments") or {}
     found = known.get(name)
     if not isinstance(found, dict):
-        hint = did_you_mean(name, known) or f"Environments stand in {config}."
+        example = f"environments: {{{name}: {{url: 'https://…', token_env: NAME_OF_A_VARIABLE}}}}"
+        hint = did_you_mean(name, known) or f"Add it in {config}: {example}"
         raise CallerError("environment.unknown", f"There is no environment {name!r}", hint=hint)
     if not isinstance(found.get("url"), str):
         raise OperatorError(

@@ -29,7 +29,8 @@ def error_lines(error: HansaError) -> Iterator[str]:
             yield from _told(_place(finding) + finding["message"], finding["code"], finding.get("hint"))
     else:
         yield from _told(error.message, error.code, error.hint)
-        for part in error.details.get("errors") or ():
+        parts = error.details.get("errors") or ()
+        for part in parts if len(parts) > 1 else ():
             yield f"  {part.get('path', '')}: {part.get('message', '')}"
     yield from str(error.details.get("traceback") or "").splitlines()
 

@@ -39,5 +39,6 @@ Process = Annotated[
 Port = Annotated[
     str, typer.Argument(help="The port's id; inside its product's folder its name.", autocompletion=complete.ports)
 ]
+Person = Annotated[str, typer.Argument(help="The person's id.", autocompletion=complete.people)]
 Run = Annotated[str, typer.Argument(help="The run's id.", autocompletion=complete.runs)]
 Domain = Annotated[str, typer.Argument(help="The domain's name.", autocompletion=complete.domains)]

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from hansa.client.data import Events, Ports
-from hansa.client.governing import Audit, Domains, Schedules, Tokens
+from hansa.client.governing import Audit, Domains, People, Schedules, Tokens
 from hansa.client.products import Products
 from hansa.client.runs import Processes, Runs
 from hansa.client.transport import Transport
@@ -29,6 +29,7 @@ class Client:
         self.ports = Ports(transport)
         self.events = Events(transport)
         self.domains = Domains(transport)
+        self.people = People(transport)
         self.tokens = Tokens(transport)
         self.audit = Audit(transport)
         self.schedules = Schedules(transport)

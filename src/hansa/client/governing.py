@@ -25,14 +25,6 @@ class Domains:
         """A new domain; raises `CallerError` where there is one of that name."""
         return self._transport.post("/domains", {"name": name, "description": description, "owner": owner})
 
-    def people(self) -> list[dict[str, Any]]:
-        """Everyone who is known."""
-        return self._transport.items("/people")
-
-    def add_person(self, person: str, *, name: str = "", contact: str = "") -> dict[str, Any]:
-        """A new person; `person` is the id that the audit keeps."""
-        return self._transport.post("/people", {"id": person, "name": name, "contact": contact})
-
     def give_role(self, domain: str, person: str, role: str) -> dict[str, Any]:
         """`role` is owner, developer or consumer."""
         return self._transport.post(f"/domains/{domain}/roles", {"person": person, "role": role})
@@ -40,6 +32,33 @@ class Domains:
     def take_role(self, domain: str, person: str) -> dict[str, Any]:
         """The person has no role in the domain any more."""
         return self._transport.send("DELETE", f"/domains/{domain}/roles/{person}").object()
+
+
+class People:
+    """`/people`: accounts of people and of services."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def all(self) -> list[dict[str, Any]]:
+        """`{id, kind, name, contact, admin, roles}` of everyone who is known; `roles` is the role in each domain."""
+        return self._transport.items("/people")
+
+    def get(self, person: str) -> dict[str, Any]:
+        """One of them."""
+        return self._transport.get(f"/people/{person}")
+
+    def add(
+        self, person: str, *, name: str = "", contact: str = "", kind: str = "person", admin: bool = False
+    ) -> dict[str, Any]:
+        """A new account, or the new state of one; `person` is the id that the audit keeps. `kind` is person or
+        service."""
+        body = {"id": person, "name": name, "contact": contact, "kind": kind, "admin": admin}
+        return self._transport.post("/people", body)
+
+    def remove(self, person: str) -> dict[str, Any]:
+        """The account is gone, with its name, contact, roles and tokens."""
+        return self._transport.send("DELETE", f"/people/{person}").object()
 
 
 class Tokens:

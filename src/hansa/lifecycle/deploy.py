@@ -139,15 +139,16 @@ class Deployer:
             folder = await asyncio.to_thread(self._unpacked, bundle)
             same = await asyncio.to_thread(self._same, product, folder.name)
             if same is not None:
-                return self._told(same, [], time.monotonic() - begun)
+                return self._told(same, [], time.monotonic() - begun, is_new=False)
             planned = await self._planned(product, bundle, folder, progress)
             blob = await asyncio.to_thread(mesh.blobs.put, bundle)
             deployed = await asyncio.to_thread(mesh.registry.deploy, actor, planned.spec, planned.hash, blob, note)
-            if deployed.previous == planned.hash and product in mesh.products:
-                await planned.pool.drain()
-            else:
+            is_new = deployed.previous != planned.hash or product not in mesh.products
+            if is_new:
                 await mesh.activate(deployed.revision, planned.pool)
-        return self._told(deployed, planned.changes, time.monotonic() - begun)
+            else:
+                await planned.pool.drain()
+        return self._told(deployed, planned.changes, time.monotonic() - begun, is_new=is_new)
 
     def _same(self, product: str, revision: str) -> Deployed | None:
         """The live revision, where it is that one and served: there is nothing to load, check or change."""
@@ -158,13 +159,15 @@ class Deployer:
         is_live = known.state is ProductState.ACTIVE and known.live.hash == revision
         return Deployed(known.live, False, revision) if is_live else None
 
-    def _told(self, deployed: Deployed, made: list[Change], seconds: float) -> dict[str, Any]:
+    def _told(self, deployed: Deployed, made: list[Change], seconds: float, *, is_new: bool) -> dict[str, Any]:
+        """`created`: the revision was not known before. `changed`: something else, or nothing, was live before."""
         spec = deployed.revision.spec
         return {
             "product": spec.id,
             "revision": deployed.revision.hash,
             "number": deployed.revision.number,
             "created": deployed.created,
+            "changed": is_new,
             "previous": deployed.previous,
             "routes": [
                 {"method": t.method, "path": t.path, "process": p.name, "public": t.public, "body": t.body}
@@ -185,7 +188,9 @@ class Deployer:
             before = self._mesh.registry.product(product).live.spec
             deployed = await asyncio.to_thread(self._mesh.registry.rollback, actor, product, to)
             await self._mesh.activate(deployed.revision)
-        return self._told(deployed, changes(before, deployed.revision.spec), time.monotonic() - begun)
+        is_new = deployed.previous != deployed.revision.hash
+        made = changes(before, deployed.revision.spec)
+        return self._told(deployed, made, time.monotonic() - begun, is_new=is_new)
 
     async def retire(self, actor: str, product: str) -> dict[str, Any]:
         """Ends a product. Refused while another product reads one of its ports (`product.in_use`)."""

@@ -94,7 +94,8 @@ class Operations:
         run = self._engine.active.get(run_id)
         if run is None:
             entry = await self.detail(run_id)
-            raise CallerError("run.finished", f"{run_id} {entry.state} already", details={"status": 409})
+            hint = f"`hansa runs {run_id}` tells how it went; `hansa replay` runs it again."
+            raise CallerError("run.finished", f"{run_id} {entry.state} already", hint=hint, details={"status": 409})
         before = {"run": run_id, "state": "running"}
         await asyncio.to_thread(
             self._registry.record, actor, "run.cancelled", run.live.id, before, {"state": "cancelled"}

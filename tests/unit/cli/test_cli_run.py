@@ -43,6 +43,7 @@ VERBS = [
     "doctor",
     "tokens",
     "domains",
+    "people",
     "schedules",
     "completion",
 ]

@@ -105,7 +105,7 @@ def test_curl_leaves_variables_to_the_shell_and_public_routes_bare() -> None:
 
 def test_a_deployment_ends_with_how_to_undo_it() -> None:
     done = {
-        "product": "a.b", "created": True, "revision": "r2", "seconds": 0.5, "ports": ["a.b/c@1"],
+        "product": "a.b", "created": True, "changed": True, "revision": "r2", "seconds": 0.5, "ports": ["a.b/c@1"],
         "routes": [{"method": "GET", "url": "http://h/a/b"}], "try": "curl http://h/a/b", "undo": "hansa rollback a.b",
     }  # fmt: skip
     assert list(deploy_lines(done)) == [

@@ -11,8 +11,10 @@ import typer
 from hansa.cli import complete
 from hansa.cli.commands.running import show_run
 from hansa.cli.options import AsJson, To
-from hansa.cli.screen import Column, facts, moment
+from hansa.cli.screen import Column, facts, moment, text
 from hansa.cli.session import Session, open_session
+from hansa.errors import CallerError
+from hansa.model.ids import NAME, did_you_mean
 
 _RUN: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 _PRODUCTS: Final = (
@@ -44,6 +46,24 @@ _PRODUCT_FACTS: Final = [
     "waiting",
     "failure",
 ]
+_TRIGGER_FACTS: Final = frozenset(
+    (
+        "method",
+        "path",
+        "mode",
+        "port",
+        "name",
+        "source",
+        "target",
+        "where",
+        "batch",
+        "cron",
+        "every_s",
+        "timezone",
+        "at",
+    )
+)
+_UNSAID: Final[tuple[Any, ...]] = (None, "sync", {}, "")
 
 
 def register(app: typer.Typer) -> None:
@@ -88,8 +108,8 @@ def show(
     with open_session(to, as_json) as session:
         if what and _RUN.fullmatch(what):
             show_run(session, what)
-        elif what and ":" in what:
-            _show_process(session, what)
+        elif what and (process := _process_named(session, what)):
+            session.screen.answer(process, process_lines(process))
         elif what and ("/" in what or (session.folder and what in session.folder.ports)):
             found = session.client.ports.get(session.port(what))
             session.screen.answer(found, port_lines(found))
@@ -113,13 +133,24 @@ def port_lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"read by {reader['process']}, {reader['lag_records']} records behind"
 
 
-def _show_process(session: Session, text: str) -> None:
-    from hansa.errors import CallerError
-    from hansa.model.ids import did_you_mean
+def process_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """What people read of a process: its facts, its logic in order, and a line for each trigger."""
+    yield from facts(found, ("id", "product", "description", "use_case", "running"))
+    yield f"steps: {' > '.join(found['steps'])}"
+    for trigger in found["triggers"]:
+        told = {name: value for name, value in trigger.items() if name in _TRIGGER_FACTS and value not in _UNSAID}
+        yield f"  {trigger['kind']}  " + "  ".join(f"{name}={text(value)}" for name, value in told.items())
 
-    process = session.process(text)
+
+def _process_named(session: Session, name: str) -> dict[str, Any] | None:
+    """The process that `name` means: an id with a colon, or in a product's folder the name of one of its own. Raises
+    `CallerError("process.unknown")` where it can mean nothing else."""
+    is_id = ":" in name
+    if not is_id and (session.folder is None or not NAME.fullmatch(name) or name in session.folder.ports):
+        return None
+    process = session.process(name)
     known = {item["id"]: item for item in session.client.processes.all()}
-    if process not in known:
+    if is_id and process not in known:
         hint = did_you_mean(process, known) or "'hansa show PRODUCT' lists a product's processes."
         raise CallerError("process.unknown", f"There is no process {process!r}", hint=hint)
-    session.screen.answer(known[process], facts(known[process]))
+    return known.get(process)

@@ -84,7 +84,7 @@ def plan_lines(product: str, found: Mapping[str, Any]) -> Iterator[str]:
 
 def deploy_lines(done: Mapping[str, Any]) -> Iterator[str]:
     """What people read of a deployment: what is live, where, how to call it and how to undo it."""
-    news = "is live" if done["created"] else "was live already"
+    news = "is live" if done["changed"] else "was live already"
     yield f"{done['product']} {news}: revision {done['revision']} ({done['seconds']:.2f} s)"
     for route in done["routes"]:
         yield f"  {route['method']} {route['url']}"
@@ -104,8 +104,7 @@ def _next_steps(session: Session, done: Mapping[str, Any], to: str | None) -> di
     if done["routes"]:
         spec = session.client.products.get(done["product"])["spec"]
         steps["try"] = curl(url, spec, session.environment.token_shown)
-    if done["created"] and done["previous"]:
-        steps["undo"] = f"hansa rollback {done['product']}{chosen}"
-    elif done["created"]:
-        steps["undo"] = f"hansa retire {done['product']}{chosen}"
+    if done["changed"]:
+        verb = "rollback" if done["previous"] not in (None, done["revision"]) else "retire"
+        steps["undo"] = f"hansa {verb} {done['product']}{chosen}"
     return steps

@@ -1,12 +1,15 @@
-"""Groups of verbs: domains, tokens, audit, schedules."""
+"""Groups of verbs: domains, people, tokens, audit, schedules. A group alone lists."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final
 
 import typer
 
-from hansa.cli.options import AsJson, Domain, Limit, Process, To
+from hansa.cli import complete
+from hansa.cli.options import AsJson, Domain, Limit, Person, Process, To
 from hansa.cli.screen import Column, facts, moment
 from hansa.cli.session import open_session
 
@@ -16,6 +19,14 @@ MEMBERS: Final = (
     Column("role", "role"),
     Column("name", "name"),
     Column("contact", "contact"),
+)
+PEOPLE: Final = (
+    Column("id", "id"),
+    Column("name", "name"),
+    Column("contact", "contact"),
+    Column("kind", "kind"),
+    Column("admin", "admin"),
+    Column("roles", lambda row: _roles(row)),
 )
 TOKENS: Final = (
     Column("id", "id"),
@@ -42,24 +53,41 @@ SCHEDULES: Final = (
     Column("last", "last", moment),
     Column("paused", "paused"),
 )
-Index = Annotated[int, typer.Option(help="Which trigger of the process, as 'hansa schedules list' tells.")]
+Index = Annotated[int, typer.Option(help="Which trigger of the process, as 'hansa schedules' tells.")]
 
 
 def register(app: typer.Typer) -> None:
     """Adds the groups to `app`."""
     _group(app, "domains", "Owner boundaries and the people in them.", domains_list, domains_create, domains_show,
            domains_give, domains_take)  # fmt: skip
+    _group(app, "people", "Accounts of people and of services.", people_list, people_add, people_show, people_remove)
     _group(app, "tokens", "Keys of the API.", tokens_list, tokens_create, tokens_revoke)
     _group(app, "audit", "Who did what; hash-chained.", audit_list, audit_verify)
     _group(app, "schedules", "What starts by the clock.", schedules_list, schedules_pause, schedules_resume)
 
 
-def _group(app: typer.Typer, name: str, told: str, *commands: object) -> None:
-    """Adds the commands, called `<name>_<verb>`, as the verbs of a group."""
-    group = typer.Typer(name=name, help=told, no_args_is_help=True)
+def _group(app: typer.Typer, name: str, told: str, *commands: Callable[..., None]) -> None:
+    """Adds the commands, called `<name>_<verb>`, as the verbs of a group; the first one lists, and stands for the group
+    where no verb is given."""
+    group = typer.Typer(help=told, invoke_without_command=True)
+    group.callback()(_unless_verb(commands[0]))
     for command in commands:
-        group.command(command.__name__.partition("_")[2])(command)  # type: ignore[attr-defined, type-var]
-    app.add_typer(group)
+        group.command(command.__name__.partition("_")[2])(command)
+    app.add_typer(group, name=name)
+
+
+def _unless_verb(listing: Callable[..., None]) -> Callable[..., None]:
+    """The listing with its options, for a group: it does nothing where a verb follows."""
+
+    def callback(context: typer.Context, **options: Any) -> None:
+        if context.invoked_subcommand is None:
+            listing(**options)
+
+    own = inspect.signature(listing, eval_str=True)
+    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    callback.__signature__ = own.replace(parameters=[context, *own.parameters.values()])  # type: ignore[attr-defined]
+    callback.__annotations__ = {name: p.annotation for name, p in own.parameters.items()} | {"context": typer.Context}
+    return callback
 
 
 def domains_list(to: To = None, as_json: AsJson = False) -> None:
@@ -86,13 +114,13 @@ def domains_show(domain: Domain, to: To = None, as_json: AsJson = False) -> None
     """Show a domain, its products and the people who have a role in it."""
     with open_session(to, as_json) as session:
         found = session.client.domains.get(domain)
-        people = [f"  {member['person']}  {member['role']}  {member['name']}".rstrip() for member in found["members"]]
+        people = [f"  {member['person']}  {member['role']}  {_reach(member)}".rstrip() for member in found["members"]]
         session.screen.answer(found, [*facts(found, ("name", "owner", "description", "products")), *people])
 
 
 def domains_give(
     domain: Domain,
-    person: Annotated[str, typer.Argument(help="The person's id.")],
+    person: Person,
     role: Annotated[str, typer.Argument(help="owner, developer or consumer.")],
     to: To = None,
     as_json: AsJson = False,
@@ -105,7 +133,7 @@ def domains_give(
 
 def domains_take(
     domain: Domain,
-    person: Annotated[str, typer.Argument(help="The person's id.")],
+    person: Person,
     to: To = None,
     as_json: AsJson = False,
 ) -> None:
@@ -113,6 +141,51 @@ def domains_take(
     with open_session(to, as_json) as session:
         done = session.client.domains.take_role(domain, person)
         session.screen.answer(done, [f"{person} has no role in {domain}"])
+
+
+def _reach(person: Mapping[str, Any]) -> str:
+    """The name and how to reach its bearer, as far as they are known."""
+    return " ".join(filter(None, [person["name"], f"<{person['contact']}>" if person["contact"] else ""]))
+
+
+def _roles(person: Mapping[str, Any]) -> str:
+    return ", ".join(f"{role} of {domain}" for domain, role in person["roles"].items())
+
+
+def people_list(to: To = None, as_json: AsJson = False) -> None:
+    """List people and service accounts with their contacts and their role in each domain."""
+    with open_session(to, as_json) as session:
+        session.screen.table(session.client.people.all(), PEOPLE, empty="Nobody is known here.")
+
+
+def people_add(
+    person: Annotated[str, typer.Argument(help="The id that the audit keeps; a pseudonym will do.")],
+    name: Annotated[str, typer.Option(help="The whole name.")] = "",
+    contact: Annotated[str, typer.Option(help="How to reach them, such as a mail address.")] = "",
+    service: Annotated[bool, typer.Option("--service", help="It is a program, not a person.")] = False,
+    admin: Annotated[bool, typer.Option("--admin", help="May do everything.")] = False,
+    to: To = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a person or a service account, or change all that is known of one."""
+    with open_session(to, as_json) as session:
+        kind = "service" if service else "person"
+        made = session.client.people.add(person, name=name, contact=contact, kind=kind, admin=admin)
+        next_steps = (f"hansa domains give DOMAIN {person} ROLE", f"hansa tokens create NAME --principal {person} …")
+        session.screen.answer(made, [f"{person} is known", f"next: {next_steps[0]}", f"      {next_steps[1]}"])
+
+
+def people_show(person: Person, to: To = None, as_json: AsJson = False) -> None:
+    """Show a person or a service account."""
+    with open_session(to, as_json) as session:
+        found = session.client.people.get(person)
+        session.screen.answer(found, facts({**found, "roles": _roles(found)}))
+
+
+def people_remove(person: Person, to: To = None, as_json: AsJson = False) -> None:
+    """Remove an account: its name, contact, roles and tokens. What it did stays in the audit, under its id."""
+    with open_session(to, as_json) as session:
+        session.screen.answer(session.client.people.remove(person), [f"{person} is removed, with roles and tokens"])
 
 
 def tokens_list(to: To = None, as_json: AsJson = False) -> None:
@@ -136,11 +209,12 @@ def tokens_create(
         made = session.client.tokens.create(
             name, scopes=scope, principal=principal, products=product or None, expires_days=days
         )
+        session.screen.note(f"token {made['id']} of {made['principal']}, good until {moment(made['expires_at'])}")
         session.screen.answer(made, [made["token"]])
 
 
 def tokens_revoke(
-    token: Annotated[str, typer.Argument(help="The token's id, not the token itself.")],
+    token: Annotated[str, typer.Argument(help="The token's id, not the token itself.", autocompletion=complete.tokens)],
     to: To = None,
     as_json: AsJson = False,
 ) -> None:

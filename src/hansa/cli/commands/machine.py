@@ -90,6 +90,8 @@ def completion(
     """Print what makes the shell complete commands, options and ids: put it into the shell's start file."""
     from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
+    if shell == "bash":
+        print("COMP_WORDBREAKS=${COMP_WORDBREAKS//[:@]/}  # an id is one word")
     print(get_completion_script(prog_name="hansa", complete_var="_HANSA_COMPLETE", shell=shell))
 
 

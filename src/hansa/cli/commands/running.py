@@ -152,8 +152,21 @@ def output(
     """Show what runs printed."""
     with open_session(to, as_json) as session:
         whole = session.product(product) if product else None
+        is_silent = True
         for item in session.client.runs.output(product=whole, run=run_id, follow=follow):
-            session.screen.item(item, f"{item['process']} {item['run']}\n{item['text'].rstrip()}")
+            session.screen.item(item, "\n".join(output_lines(item)))
+            is_silent = False
+        if is_silent:
+            session.screen.note("Nothing was printed. 'hansa output --follow' waits for more.")
+
+
+def output_lines(item: Mapping[str, Any]) -> Iterator[str]:
+    """What people read of a run's output: whose it is, what was printed, and how it failed."""
+    yield f"{item['process']} {item['run']}"
+    if item["text"]:
+        yield item["text"].rstrip()
+    if error := item.get("error"):
+        yield f"error: {error['message']} [{error['code']}]"
 
 
 def cancel(run_id: Run, to: To = None, as_json: AsJson = False) -> None:

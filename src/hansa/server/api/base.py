@@ -226,15 +226,15 @@ def query_of(given: Any, kind: Any) -> Any:
         return msgspec.convert(found, kind, strict=False)
     except msgspec.ValidationError as failure:
         error = failure_at("query", str(failure))
-        hint = _known_values(kind, error["path"].partition(".")[2]) or "/openapi.json has its form."
+        hint = _known_values(kind, error["path"]) or "/openapi.json has its form."
         raise _malformed(f"{error['path']}: {error['message']}", hint, error) from None
 
 
-def _known_values(kind: Any, name: str) -> str | None:
-    """The values that a parameter can have, where they are few."""
+def _known_values(kind: Any, path: str) -> str | None:
+    """The values that a field can have, or the items of its list, where they are few."""
     schemas = msgspec.json.schema_components([kind])[1]
-    told = schemas[kind.__name__]["properties"].get(name, {})
-    for part in (told, *told.get("anyOf", ())):
+    told = schemas[kind.__name__]["properties"].get(path.partition(".")[2].partition("[")[0], {})
+    for part in (told, *told.get("anyOf", ()), told.get("items", {})):
         values = (schemas[part["$ref"].rpartition("/")[2]] if "$ref" in part else part).get("enum")
         if values:
             return f"It is one of {', '.join(map(str, values))}."
@@ -254,7 +254,7 @@ def body_of(data: bytes, kind: Any) -> Any:
         raise CallerError(
             "input.invalid",
             f"{error['path']}: {error['message']}",
-            hint="/openapi.json has the shape.",
+            hint=_known_values(kind, error["path"]) or "/openapi.json has its form.",
             details={"errors": [error]},
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as failure:
