@@ -7,10 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from hansa.client.stream import server_events
 from hansa.client.transport import Transport
 
-_SSE: Final = {"accept": "text/event-stream"}
 _STRUCTURED: Final = {"content-type": "application/cloudevents+json"}
 PAGE_RECORDS: Final = 500
 
@@ -47,10 +45,9 @@ class Ports:
 
     def follow(self, port: str, **query: Any) -> Iterator[dict[str, Any]]:
         """Records as they come, without end; `query` as for `page`."""
-        with self._transport.lines("GET", f"/ports/{port}/records", query, headers=_SSE) as lines:
-            for event in server_events(lines):
-                if event.event == "record":
-                    yield msgspec.json.decode(event.data)
+        for event in self._transport.events(f"/ports/{port}/records", query):
+            if event.event == "record":
+                yield msgspec.json.decode(event.data)
 
     def lookup(self, port: str, key: Mapping[str, Any], *, token: str | None = None) -> dict[str, Any]:
         """`{record, position}` of a key, all fields of it given; `token` waits for a write of one's own. Raises
@@ -97,6 +94,5 @@ class Events:
 
     def follow(self, query: str = "") -> Iterator[dict[str, Any]]:
         """Events as they come, without end."""
-        with self._transport.lines("GET", "/events/follow", {"q": query or None}, headers=_SSE) as lines:
-            for event in server_events(lines):
-                yield msgspec.json.decode(event.data)
+        for event in self._transport.events("/events/follow", {"q": query or None}):
+            yield msgspec.json.decode(event.data)

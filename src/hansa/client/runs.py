@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from hansa.client.stream import server_events
 from hansa.client.transport import Answer, Transport
 
 
@@ -91,10 +90,9 @@ class Runs:
     ) -> Iterator[dict[str, Any]]:
         """What runs printed, as `{run, process, state, text}`; with `follow` what they will print, without end."""
         query = {"product": product, "run": run, "follow": follow or None}
-        with self._transport.lines("GET", "/output", query, headers={"accept": "text/event-stream"}) as lines:
-            for event in server_events(lines):
-                if event.event == "output":
-                    yield msgspec.json.decode(event.data)
+        for event in self._transport.events("/output", query):
+            if event.event == "output":
+                yield msgspec.json.decode(event.data)
 
 
 def started(answer: Answer, run: str = "") -> Started:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from hansa.client.problem import error_of
+from hansa.client.stream import ServerEvent, server_events
 from hansa.errors import CallerError, HansaError, OperatorError, Unavailable
 
 if TYPE_CHECKING:
@@ -104,6 +105,16 @@ class Transport:
         """The lines of an answer as they come; without `timeout_s` the stream may be silent for any time."""
         with self._open(method, path, query, body, headers, timeout_s) as response:
             yield response.iter_lines()
+
+    def events(self, path: str, query: Query | None = None) -> Iterator[ServerEvent]:
+        """The server-sent events of a path, as long as there are any. Raises the error that an event `problem` tells:
+        access that ended."""
+        with self.lines("GET", path, query, headers={"accept": "text/event-stream"}) as lines:
+            for event in server_events(lines):
+                if event.event == "problem":
+                    document = msgspec.json.decode(event.data)
+                    raise error_of(int(document.get("status", 500)), document)
+                yield event
 
     def close(self) -> None:
         """Closes the connections; the transport cannot be used afterwards."""

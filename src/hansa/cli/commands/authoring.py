@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from hansa.cli.commands.running import output_lines
 from hansa.cli.failure import error_lines
 from hansa.cli.folder import ProductFolder
 from hansa.cli.options import AsJson, Folder, To
@@ -120,7 +121,8 @@ def _follow(to: str | None, product: str, shown: Screen) -> None:
     try:
         with open_session(to) as session:
             for output in session.client.runs.output(product=product, follow=True):
-                shown.note(f"{output['process'].partition(':')[2]}: {output['text'].rstrip()}")
+                for line in output_lines(output):
+                    shown.note(line)
     except HansaError as error:
         for line in error_lines(error):
             shown.note(line)

@@ -166,7 +166,13 @@ def output_lines(item: Mapping[str, Any]) -> Iterator[str]:
     if item["text"]:
         yield item["text"].rstrip()
     if error := item.get("error"):
-        yield f"error: {error['message']} [{error['code']}]"
+        yield from _error_lines(error)
+
+
+def _error_lines(error: Mapping[str, Any]) -> Iterator[str]:
+    """How a run failed, with the author's frames."""
+    yield f"error: {error['message']} [{error['code']}]"
+    yield from (error.get("traceback") or "").splitlines()
 
 
 def cancel(run_id: Run, to: To = None, as_json: AsJson = False) -> None:
@@ -214,8 +220,7 @@ def run_lines(found: Mapping[str, Any]) -> Iterator[str]:
     for logic in found["logic"]:
         yield "  " + "  ".join(str(logic[name]) for name in _LOGIC if logic.get(name) is not None)
     if error := found.get("error"):
-        yield f"error: {error['message']} [{error['code']}]"
-        yield from (error.get("traceback") or "").splitlines()
+        yield from _error_lines(error)
     if found.get("output"):
         yield "output:"
         yield from found["output"].splitlines()
