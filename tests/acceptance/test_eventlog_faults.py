@@ -351,7 +351,7 @@ def test_a_reader_that_went_away_midway_holds_nothing(tmp_path: Path) -> None:
     assert next(scan) == ("a", b"1")
     del scan
     assert bench.log.read("t", 0, 0, max_bytes=1)[0].count == 1
-    bench.log.forget("nobody")
+    bench.write(CommitSet(forgets=("nobody",)))
     end = time.monotonic() + 5
     while (tmp_path / "log.db-wal").stat().st_size and time.monotonic() < end:
         time.sleep(0.01)

@@ -140,7 +140,7 @@ class LogMachine(RuleBasedStateMachine):
 
     @rule(subject=st.sampled_from(["bo", "al", "nobody"]))
     def forget(self, subject: str) -> None:
-        self.bench.log.forget(subject)
+        self.bench.write(CommitSet(forgets=(subject,)))
         self.model.forget(subject)
 
     @rule(at=st.sampled_from(PARTITIONS), before=st.integers(0, 12))

@@ -1,21 +1,21 @@
 """How a batch stands in a store: msgpack `[[header, count, entries, key], …]` and a CRC-32 over it and where it stands.
 
 Entries of a chunk whose header names a `subject` are AES-256-GCM under a key of that person (nonce first); `key` is the
-number of that key, nil where the entries are plain. Where the key was destroyed, readers get the same number of
-entries, each `[nil, nil]`.
+number of that person, nil where the entries are plain. The name itself is not stored here: it stands beside the key and
+goes with it. Where the key was destroyed, readers get the same number of entries, each `[nil, nil]`.
 """
 
 from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from hansa.errors import InternalError
-from hansa.eventlog.interface import Chunk, Partition
+from hansa.eventlog.interface import Chunk, Partition, split
 from hansa.eventlog.plan import Pending
 
 BYTES_MAX: Final = 4 << 20
@@ -25,8 +25,9 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[tuple[dict[str, Any], int, bytes, int | None]]).decode
 _FORGOTTEN: Final = b"\x92\xc0\xc0"
 
-KeyOf = Callable[[int], bytes | None]
-"""The key of a number, None where it was destroyed. Raises `LookupError` where there never was one."""
+KeyOf = Callable[[int], tuple[str | None, bytes | None]]
+"""The name and the key of a person's number, None where they were destroyed. Raises `LookupError` where there never was
+one."""
 
 
 class Batch(NamedTuple):
@@ -49,10 +50,15 @@ class Batch(NamedTuple):
 def batches(partition: Partition, base: int, time_us: int, chunks: Sequence[Pending]) -> Iterator[Batch]:
     """The chunks of one partition as batches: one, or several where it would pass `BYTES_MAX`."""
     for part in _parts(chunks):
-        count = sum([chunk.count for chunk in part])
-        body = _encode(part)
-        yield Batch(*partition, base, count, time_us, _checksum(*partition, base, count, time_us, body), body)
-        base += count
+        made = _batch(partition, base, time_us, part)
+        yield made
+        base = made.end
+
+
+def _batch(partition: Partition, base: int, time_us: int, chunks: Sequence[Pending]) -> Batch:
+    count = sum([chunk.count for chunk in chunks])
+    body = _encode(chunks)
+    return Batch(*partition, base, count, time_us, _checksum(*partition, base, count, time_us, body), body)
 
 
 def _parts(chunks: Sequence[Pending]) -> Iterator[Sequence[Pending]]:
@@ -83,11 +89,10 @@ def opened(batch: Batch, key_of: KeyOf) -> list[Chunk]:
     """The chunks of a checked batch. Raises `InternalError("log.damaged")` where its key is not the one it had."""
     topic, partition, base, _, time_us, _, body = batch
     chunks = []
-    for header, entries_count, entries, key in _decode(body):
-        if key is not None:
-            entries = _unsealed(batch, entries, entries_count, key, key_of)
-        chunks.append(Chunk(topic, partition, base, entries_count, time_us, header, entries))
-        base += entries_count
+    for header, count, entries, person in _decode(body):
+        chunk = Chunk(topic, partition, base, count, time_us, header, entries, person)
+        chunks.append(chunk if person is None else _unsealed(chunk, person, key_of))
+        base += count
     return chunks
 
 
@@ -101,24 +106,47 @@ def damaged(topic: str, partition: int, base: int) -> InternalError:
     )
 
 
+def rewritten(batch: Batch, bodies: Mapping[int, bytes]) -> Batch:
+    """The checked batch with other bodies at these positions, where its entries are not sealed."""
+    chunks: list[Pending] = []
+    at = batch.base
+    for header, count, entries, key in _decode(batch.body):
+        chunk = Pending(header, count, entries, key)
+        if key is None and any(position in bodies for position in range(at, at + count)):
+            chunk = Pending(header, count, replaced(chunk, at, bodies))
+        chunks.append(chunk)
+        at += chunk.count
+    return _batch((batch.topic, batch.partition), batch.base, batch.time_us, chunks)
+
+
+def replaced(chunk: Pending, base: int, bodies: Mapping[int, bytes]) -> bytes:
+    """The entries of a chunk that begins at `base`, with other bodies at these positions."""
+    pairs = enumerate(split(chunk.entries, chunk.count), base)
+    return b"".join([_encode((key, msgspec.Raw(bodies.get(at, bytes(body))))) for at, (key, body) in pairs])
+
+
 def sealed(pending: Pending, number: int, key: bytes) -> Pending:
-    """The chunk with its entries encrypted under key `number`."""
+    """The chunk with its entries encrypted under the key of person `number`, and without their name."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     nonce = os.urandom(12)
     entries = nonce + AESGCM(key).encrypt(nonce, bytes(pending.entries), None)
-    return Pending(pending.header, pending.count, entries, number)
+    header = {name: value for name, value in pending.header.items() if name != "subject"}
+    return Pending(header, pending.count, entries, number)
 
 
-def _unsealed(batch: Batch, entries: bytes, count: int, number: int, key_of: KeyOf) -> bytes:
+def _unsealed(chunk: Chunk, person: int, key_of: KeyOf) -> Chunk:
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     try:
-        key = key_of(number)
-        return forgotten(count) if key is None else AESGCM(key).decrypt(entries[:12], entries[12:], None)
+        name, key = key_of(person)
+        if key is None:
+            return chunk._replace(entries=forgotten(chunk.count))
+        entries = AESGCM(key).decrypt(chunk.entries[:12], chunk.entries[12:], None)
+        return chunk._replace(header={**chunk.header, "subject": name}, entries=entries)
     except (LookupError, ValueError, InvalidTag) as failure:
-        raise damaged(batch.topic, batch.partition, batch.base) from failure
+        raise damaged(chunk.topic, chunk.partition, chunk.base) from failure
 
 
 def forgotten(count: int) -> bytes:

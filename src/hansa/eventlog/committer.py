@@ -57,7 +57,7 @@ class Committer:
         except Exception as failure:
             if len(work) > 1:
                 return [told for item in work for told in self._outcomes([item])]
-            return [(work[0][1], malformed(failure))]
+            return [(work[0][1], failure if isinstance(failure, HansaError) else malformed(failure))]
         token = self._now()
         return [(ticket, end if isinstance(end, Refused) else Committed(end, token)) for ticket, end in decided]
 

@@ -22,7 +22,8 @@ class Append(msgspec.Struct, frozen=True, gc=False):
     trusts `count`. An append of no entries adds nothing and gets the position where the next one would stand.
 
     `header` is what they share: `run`, `product`, `revision`, `process`, `contract`, `type`, `subject`, … Readers get
-    it with every entry. Where it holds `subject`, the log encrypts the bodies with that person's key.
+    it with every entry. Where it holds `subject`, the log encrypts the entries with that person's key and keeps the
+    name beside the key alone: a header that is read names the subject as long as there is the key.
     """
 
     topic: str
@@ -63,13 +64,15 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
 
 class CommitSet(msgspec.Struct, frozen=True, gc=False):
     """What one run does, all or nothing. `fence` is (resource, epoch): refused (`epoch.fenced`) once a later one
-    exists."""
+    exists. `forgets` names persons whose keys are destroyed: what was written of them, up to this transaction, reads as
+    `[None, None]` from now on, at the same positions. What is written of them later gets a new key."""
 
     appends: tuple[Append, ...] = ()
     advances: tuple[Advance, ...] = ()
     puts: tuple[Put, ...] = ()
     claims: tuple[Claim, ...] = ()
     fence: tuple[str, int] | None = None
+    forgets: tuple[str, ...] = ()
 
 
 class Committed(NamedTuple):
@@ -96,7 +99,7 @@ later; `InternalError("commit.malformed")`, the set itself cannot be stored. Unk
 
 
 class Entry(NamedTuple):
-    """One entry as a reader sees it. `body` is msgpack; `header` belongs to the chunk and is shared."""
+    """One entry as a reader sees it. `body` is msgpack; `header` and `person` belong to the chunk and are shared."""
 
     topic: str
     partition: int
@@ -105,10 +108,14 @@ class Entry(NamedTuple):
     key: str | None
     body: bytes
     header: Mapping[str, Any]
+    person: int | None = None
 
 
 class Chunk(NamedTuple):
-    """The entries that one run appended to one partition. `entries` is their msgpack, one behind the other."""
+    """The entries that one run appended to one partition. `entries` is their msgpack, one behind the other.
+
+    `person` is the number of the person they speak of: a pseudonym, which outlives the person's key and name.
+    """
 
     topic: str
     partition: int
@@ -117,11 +124,17 @@ class Chunk(NamedTuple):
     time_us: int
     header: Mapping[str, Any]
     entries: bytes
+    person: int | None = None
 
     @property
     def end(self) -> int:
         """The position behind the last entry."""
         return self.base + self.count
+
+    @property
+    def is_forgotten(self) -> bool:
+        """True where the person's key was destroyed: there is nothing to read but the number of entries."""
+        return self.person is not None and "subject" not in self.header
 
 
 class TopicConfig(msgspec.Struct, frozen=True):
@@ -191,6 +204,10 @@ class Log(LogReader):
         """Commits what was submitted, then closes. A second call does nothing."""
 
     @abstractmethod
+    def failure(self) -> str | None:
+        """Why it takes no more commits, though nobody called `stop`; None where it takes them."""
+
+    @abstractmethod
     def declare(self, topic: str, config: TopicConfig) -> None:
         """Creates a topic or changes its configuration; the number of partitions may only grow. Durable on return."""
 
@@ -216,14 +233,23 @@ class Log(LogReader):
         """The keys and values of a scope, by key."""
 
     @abstractmethod
-    def trim(self, topic: str, partition: int, before: int) -> int:
-        """Takes whole batches that end at or before position `before`; returns the first position that is kept.
-        The last batch of a partition always stays."""
+    def behind(self, cursor: str) -> int:
+        """How many batches were committed behind `cursor`, those that retention took since included."""
 
     @abstractmethod
-    def forget(self, subject: str) -> None:
-        """Destroys a person's key: what was written of them reads as `[None, None]` from now on, at the same positions.
-        Durable on return. What is written of them later gets a new key."""
+    def trim(self, topic: str, partition: int, before: int, *, seen: str | None = None) -> int:
+        """Takes whole batches that end at or before position `before`, and that whoever has reached the cursor `seen`
+        has seen; returns the first position that is kept. The last batch of a partition always stays."""
+
+    @abstractmethod
+    def person(self, subject: str) -> int | None:
+        """The number of a person of whom something was written, None where there is no key of theirs."""
+
+    @abstractmethod
+    def erase(self, topic: str, partition: int, bodies: Mapping[int, bytes]) -> None:
+        """Puts other msgpack bodies in place of those at these positions, for what must be forgotten and is not sealed;
+        keys and headers stay. Durable on return; the bytes that stood there leave the file within a moment. Positions
+        that retention took, or whose entries are sealed, are passed over."""
 
 
 _decoder = msgspec.msgpack.Decoder(list[tuple[str | None, msgspec.Raw]])
@@ -242,7 +268,7 @@ def split(entries: bytes | memoryview, count: int) -> list[tuple[str | None, msg
 def entries_of(chunk: Chunk) -> Iterator[Entry]:
     """The entries of a chunk, one by one."""
     for position, (key, body) in enumerate(split(chunk.entries, chunk.count), chunk.base):
-        yield Entry(chunk.topic, chunk.partition, position, chunk.time_us, key, bytes(body), chunk.header)
+        yield Entry(chunk.topic, chunk.partition, position, chunk.time_us, key, bytes(body), chunk.header, chunk.person)
 
 
 def encode_entry(key: str | None, body: Any) -> bytes:

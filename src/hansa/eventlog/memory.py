@@ -9,7 +9,7 @@ import bisect
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ import msgspec
 from hansa.eventlog import batch
 from hansa.eventlog.committer import Committer, Notice, Work, stopped
 from hansa.eventlog.interface import Chunk, CommitSet, Log, Partition, TopicConfig
-from hansa.eventlog.plan import Plan, Stored
+from hansa.eventlog.plan import Pending, Plan, Stored
 from hansa.eventlog.reading import expired, grown, unknown_topic, up_to
 
 
@@ -41,6 +41,8 @@ class MemoryLog(Log, Stored):
         self._state: dict[tuple[str, str], bytes] = {}
         self._claims: dict[tuple[str, str], tuple[bytes, int]] = {}
         self._epochs: dict[str, int] = {}
+        self._persons: dict[str, int] = {}
+        self._introduced = 0
 
     # Committing
 
@@ -57,6 +59,9 @@ class MemoryLog(Log, Stored):
 
     def stop(self) -> None:
         self._stopped = True
+
+    def failure(self) -> str | None:
+        return None
 
     def _drain(self) -> None:
         """Commits what waits; what an acknowledgement submits meanwhile is taken in the next round, not inside it."""
@@ -76,7 +81,7 @@ class MemoryLog(Log, Stored):
             self._store(plan)
 
     def _store(self, plan: Plan) -> None:
-        for chunk in list(_chunks(plan)):
+        for chunk in [self._numbered(chunk) for chunk in _chunks(plan)]:
             self._seq += 1
             self._chunks[self._seq] = chunk
             self._sequences.setdefault((chunk.topic, chunk.partition), []).append(self._seq)
@@ -87,6 +92,24 @@ class MemoryLog(Log, Stored):
                 self._state.pop(name, None)
             else:
                 self._state[name] = value
+        for subject in plan.forgotten:
+            self._forget(self._persons.pop(subject, None))
+
+    def _numbered(self, chunk: Chunk) -> Chunk:
+        """The chunk with the number of the person it speaks of."""
+        subject = chunk.header.get("subject")
+        if subject is None:
+            return chunk
+        if subject not in self._persons:
+            self._introduced += 1
+            self._persons[subject] = self._introduced
+        return chunk._replace(person=self._persons[subject])
+
+    def _forget(self, person: int | None) -> None:
+        for number, chunk in self._chunks.items():
+            if person is not None and chunk.person == person:
+                header = {name: value for name, value in chunk.header.items() if name != "subject"}
+                self._chunks[number] = chunk._replace(header=header, entries=batch.forgotten(chunk.count))
 
     # What is stored, for plans
 
@@ -121,20 +144,30 @@ class MemoryLog(Log, Stored):
             self._epochs[resource] = self.epoch(resource) + 1
             return self._epochs[resource]
 
-    def trim(self, topic: str, partition: int, before: int) -> int:
+    def behind(self, cursor: str) -> int:
+        return self._seq - int(cursor or 0)
+
+    def trim(self, topic: str, partition: int, before: int, *, seen: str | None = None) -> int:
         with self._lock:
             sequences = self._of(topic, partition)
-            taken = [number for number in sequences[:-1] if self._chunks[number].end <= before]
+            reached = self._seq if seen is None else int(seen or 0)
+            ended = [number for number in sequences[:-1] if self._chunks[number].end <= before]
+            taken = [number for number in ended if number <= reached]
             del sequences[: len(taken)]
             for number in taken:
                 del self._chunks[number]
             return self.bounds(topic, partition)[0]
 
-    def forget(self, subject: str) -> None:
+    def person(self, subject: str) -> int | None:
+        return self._persons.get(subject)
+
+    def erase(self, topic: str, partition: int, bodies: Mapping[int, bytes]) -> None:
         with self._lock:
-            for number, chunk in self._chunks.items():
-                if chunk.header.get("subject") == subject:
-                    self._chunks[number] = chunk._replace(entries=batch.forgotten(chunk.count))
+            for number in self._of(topic, partition):
+                chunk = self._chunks[number]
+                if chunk.person is None and any(at in bodies for at in range(chunk.base, chunk.end)):
+                    plain = Pending(chunk.header, chunk.count, chunk.entries)
+                    self._chunks[number] = chunk._replace(entries=batch.replaced(plain, chunk.base, bodies))
 
     # Reading
 

@@ -48,7 +48,8 @@ class Pending(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Plan:
-    """The effects of the sets that were admitted; a storage writes `chunks`, `positions`, `puts` and `claims`."""
+    """The effects of the sets that were admitted; a storage writes `chunks`, `positions`, `puts` and `claims`,
+    then destroys the keys of `forgotten`."""
 
     def __init__(self, stored: Stored, now_us: int) -> None:
         self._stored = stored
@@ -58,6 +59,7 @@ class Plan:
         self.positions: dict[tuple[str, str, int], int] = {}
         self.puts: dict[tuple[str, str], bytes | None] = {}
         self.claims: dict[tuple[str, str], tuple[bytes, int]] = {}
+        self.forgotten: set[str] = set()
 
     def admit(self, commit: CommitSet) -> tuple[int, ...] | Refused:
         """Adds the whole set and returns the base of each append, or adds nothing and says why.
@@ -73,6 +75,8 @@ class Plan:
             self.puts[put.scope, put.key] = put.value
         for claim in commit.claims:
             self.claims[claim.scope, claim.key] = (claim.value, claim.until_us)
+        if commit.forgets:
+            self.forgotten.update(commit.forgets)
         return tuple([self._append(append) for append in commit.appends])
 
     def _refusal(self, commit: CommitSet) -> Refused | None:

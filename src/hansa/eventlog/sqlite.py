@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from hansa.eventlog import batch
+from hansa.eventlog import batch, sqlite_rows
+from hansa.eventlog.batch import Batch
 from hansa.eventlog.committer import Committer, GroupCommit, Notice
 from hansa.eventlog.interface import CommitSet, Log, Partition, TopicConfig
-from hansa.eventlog.plan import Pending, Plan, Stored
+from hansa.eventlog.plan import Plan, Stored
 from hansa.eventlog.reading import grown, unknown_topic
 from hansa.eventlog.sqlite_file import LogFile
 from hansa.eventlog.sqlite_reading import SqliteReading
@@ -28,11 +28,15 @@ _GROWN: Final = """
 INSERT INTO bound VALUES (?, ?, 0, ?) ON CONFLICT (topic, partition) DO UPDATE SET end = excluded.end
 """
 _OLDEST: Final = """
-SELECT seq, base + count FROM batch WHERE topic = ? AND partition = ? AND base + count <= ? ORDER BY base LIMIT 16
+SELECT seq, base + count FROM batch WHERE topic = ? AND partition = ? AND base + count <= ? AND seq <= ?
+ORDER BY base LIMIT 16
 """
-_EXPIRED_CLAIMS: Final = """
-DELETE FROM claim WHERE (scope, key) IN (SELECT scope, key FROM claim WHERE until_us <= ? LIMIT ?)
+_AT: Final = """
+SELECT seq, base, count, time_us, checksum, body FROM batch WHERE topic = ? AND partition = ? AND base <= ?
+ORDER BY base DESC LIMIT 1
 """
+_ERASED_AT_ONCE: Final = 16
+"""Batches that one transaction rewrites, so that commits need not wait long."""
 
 
 class SqliteLog(SqliteReading, Log, Stored):
@@ -59,8 +63,8 @@ class SqliteLog(SqliteReading, Log, Stored):
             self._seq: int = last[0] if last else 0
             self._time_us: int = last[1] if last else 0
             self._load_bounds(connection)
-            self._epochs: dict[str, int] = dict(connection.execute("SELECT resource, epoch FROM epoch").fetchall())
-            self._positions = {row[:3]: row[3] for row in connection.execute("SELECT * FROM position")}
+            self._epochs: dict[str, int] = dict(sqlite_rows.rows(connection, "epoch"))
+            self._positions = {row[:3]: row[3] for row in sqlite_rows.rows(connection, "position")}
 
     def _load_bounds(self, connection: sqlite3.Connection) -> None:
         """The bounds as they were noted. Where the index reaches further, one of the two is damaged: the further one
@@ -87,6 +91,9 @@ class SqliteLog(SqliteReading, Log, Stored):
         self._group.stop()
         self._file.close()
 
+    def failure(self) -> str | None:
+        return None if self._file.failure is None else str(self._file.failure)
+
     @contextlib.contextmanager
     def _planned(self) -> Iterator[Plan]:
         with self._file.lock:
@@ -95,16 +102,18 @@ class SqliteLog(SqliteReading, Log, Stored):
                 plan = Plan(self, self._time_us)
                 yield plan
                 seq = self._store_batches(connection, plan)
-                _store_state(connection, plan)
+                sqlite_rows.store(connection, plan)
             self._ends.update({partition: plan.end(partition) for partition in plan.chunks})
             self._positions.update(plan.positions)
             self._seq = seq
+        if plan.forgotten:
+            self._file.scrub()
 
     def _store_batches(self, connection: sqlite3.Connection, plan: Plan) -> int:
         """Writes the chunks; returns the number of the last batch."""
         seq = self._seq
         for partition, (base, chunks) in plan.chunks.items():
-            ready = [_sealed(connection, chunk) if "subject" in chunk.header else chunk for chunk in chunks]
+            ready = [sqlite_rows.sealed(connection, c) if "subject" in c.header else c for c in chunks]
             for made in batch.batches(partition, base, plan.now_us, ready):
                 seq += 1
                 row = (seq, self._ids[made.topic], *made[1:])
@@ -125,9 +134,8 @@ class SqliteLog(SqliteReading, Log, Stored):
         return self._epochs.get(resource, 0)
 
     def claimed(self, scope: str, key: str, now_us: int) -> bytes | None:
-        sql = "SELECT value FROM claim WHERE scope = ? AND key = ? AND until_us > ?"
-        value: bytes | None = self._value(sql, scope, key, now_us)
-        return value
+        with self._file.reading() as connection:
+            return sqlite_rows.claim(connection, scope, key, now_us)
 
     def position(self, group: str, topic: str, partition: int) -> int | None:
         return self._positions.get((group, topic, partition))
@@ -155,23 +163,30 @@ class SqliteLog(SqliteReading, Log, Stored):
         with self._file.lock:
             epoch = self.epoch(resource) + 1
             with self._file.transaction() as connection:
-                connection.execute("INSERT OR REPLACE INTO epoch VALUES (?, ?)", (resource, epoch))
+                row = (resource, epoch, sqlite_rows.checksum(resource, epoch))
+                connection.execute("INSERT OR REPLACE INTO epoch VALUES (?, ?, ?)", row)
             self._epochs[resource] = epoch
             return epoch
 
-    def trim(self, topic: str, partition: int, before: int) -> int:
+    def behind(self, cursor: str) -> int:
+        return self._seq - int(cursor or 0)
+
+    def trim(self, topic: str, partition: int, before: int, *, seen: str | None = None) -> int:
         self._id(topic)
-        while self._trim_some((topic, partition), before):
+        reached = self._seq if seen is None else int(seen or 0)
+        while self._trim_some((topic, partition), before, reached):
             pass
         return self.bounds(topic, partition)[0]
 
-    def _trim_some(self, partition: Partition, before: int) -> bool:
+    def _trim_some(self, partition: Partition, before: int, reached: int) -> bool:
         """Takes a few batches, so that commits need not wait long; False when there is nothing left to take."""
         at = (self._id(partition[0]), partition[1])
         with self._file.lock:
             with self._file.transaction() as connection:
                 last = (connection.execute(_LAST, at).fetchone() or (0, 0))[0]
-                taken = [row for row in connection.execute(_OLDEST, (*at, before)).fetchall() if row[0] != last]
+                taken = [
+                    row for row in connection.execute(_OLDEST, (*at, before, reached)).fetchall() if row[0] != last
+                ]
                 connection.executemany("DELETE FROM batch WHERE seq = ?", [(seq,) for seq, _ in taken])
                 for _, end in taken[-1:]:
                     connection.execute("UPDATE bound SET first = ? WHERE topic = ? AND partition = ?", (end, *at))
@@ -179,10 +194,33 @@ class SqliteLog(SqliteReading, Log, Stored):
                 self._firsts[partition] = end
         return bool(taken)
 
-    def forget(self, subject: str) -> None:
-        with self._file.transaction() as connection:
-            connection.execute("UPDATE subject SET key = NULL WHERE name = ? AND key IS NOT NULL", (subject,))
+    def person(self, subject: str) -> int | None:
+        with self._file.reading() as connection:
+            return sqlite_rows.person(connection, subject)
+
+    def erase(self, topic: str, partition: int, bodies: Mapping[int, bytes]) -> None:
+        left = sorted(bodies)
+        while left:
+            with self._file.transaction() as connection:
+                for _ in range(_ERASED_AT_ONCE):
+                    left = self._erase_batch(connection, (topic, partition), left, bodies)
         self._file.scrub()
+
+    def _erase_batch(
+        self, connection: sqlite3.Connection, partition: Partition, left: list[int], bodies: Mapping[int, bytes]
+    ) -> list[int]:
+        """Rewrites the batch that holds the first position of `left`; returns those behind it."""
+        if not left:
+            return left
+        row = connection.execute(_AT, (self._id(partition[0]), partition[1], left[0])).fetchone()
+        if row is None:
+            return left[1:]
+        seq, *stored = row
+        found = batch.checked(Batch(*partition, *stored))
+        made = batch.rewritten(found, bodies)
+        if made != found:
+            connection.execute("UPDATE batch SET checksum = ?, body = ? WHERE seq = ?", (*made[-2:], seq))
+        return [position for position in left[1:] if position >= found.end]
 
     # Reading
 
@@ -198,12 +236,6 @@ class SqliteLog(SqliteReading, Log, Stored):
     def _name(self, number: int) -> str:
         return self._names.get(number, f"number {number}")
 
-    def _value(self, sql: str, *parameters: Any) -> Any:
-        """The one value of a query, None where it finds no row."""
-        with self._file.reading() as connection:
-            row = connection.execute(sql, parameters).fetchone()
-            return row[0] if row else None
-
     def now(self) -> str:
         return str(self._seq)
 
@@ -216,13 +248,13 @@ class SqliteLog(SqliteReading, Log, Stored):
         return {(topic, partition): at for (g, topic, partition), at in list(self._positions.items()) if g == group}
 
     def get(self, scope: str, key: str) -> bytes | None:
-        value: bytes | None = self._value("SELECT value FROM state WHERE scope = ? AND key = ?", scope, key)
-        return value
+        with self._file.reading() as connection:
+            return sqlite_rows.state(connection, scope, key)
 
     def scan(self, scope: str) -> Iterator[tuple[str, bytes]]:
         with self._file.reading() as connection:
-            rows = connection.execute("SELECT key, value FROM state WHERE scope = ? ORDER BY key", (scope,)).fetchall()
-        yield from rows
+            found = sqlite_rows.scope(connection, scope)
+        yield from found
 
     def verify(self) -> Iterator[Finding]:
         """Walks the whole log and tells everything that is not as it was written."""
@@ -232,28 +264,3 @@ class SqliteLog(SqliteReading, Log, Stored):
         """A consistent copy of the log into the file `target`, while it is in use."""
         with contextlib.closing(sqlite3.connect(target)) as copy, self._file.reading() as connection:
             connection.backup(copy)
-
-
-def _store_state(connection: sqlite3.Connection, plan: Plan) -> None:
-    many = connection.executemany
-    if plan.positions:
-        many("INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)", [(*k, v) for k, v in plan.positions.items()])
-    if plan.claims:
-        many("INSERT OR REPLACE INTO claim VALUES (?, ?, ?, ?)", [(*k, *v) for k, v in plan.claims.items()])
-        connection.execute(_EXPIRED_CLAIMS, (plan.now_us, 2 * len(plan.claims)))
-    for (scope, key), value in plan.puts.items():
-        if value is None:
-            connection.execute("DELETE FROM state WHERE scope = ? AND key = ?", (scope, key))
-        else:
-            connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", (scope, key, value))
-
-
-def _sealed(connection: sqlite3.Connection, chunk: Pending) -> Pending:
-    """The chunk under its subject's key. A first key is written in the same transaction, so no crash can part them."""
-    subject = chunk.header["subject"]
-    row = connection.execute("SELECT id, key FROM subject WHERE name = ? AND key IS NOT NULL", (subject,)).fetchone()
-    if row is None:
-        key = os.urandom(32)
-        made = connection.execute("INSERT INTO subject (name, key) VALUES (?, ?)", (subject, key))
-        row = made.lastrowid, key
-    return batch.sealed(chunk, *row)

@@ -19,8 +19,9 @@ from typing import Final
 
 from hansa.errors import HansaError, OperatorError, Unavailable
 from hansa.eventlog.committer import stopped
+from hansa.eventlog.sqlite_rows import checksum
 
-_SCHEMA: Final = """
+_BATCHES: Final = """
 CREATE TABLE topic (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, config BLOB NOT NULL);
 CREATE TABLE batch (
     seq INTEGER PRIMARY KEY, topic INTEGER NOT NULL, partition INTEGER NOT NULL, base INTEGER NOT NULL,
@@ -42,7 +43,26 @@ CREATE TABLE epoch (resource TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT R
 CREATE TABLE subject (id INTEGER PRIMARY KEY, name TEXT NOT NULL, key BLOB);
 CREATE INDEX subject_name ON subject (name) WHERE key IS NOT NULL;
 """
-_VERSION: Final = 1
+_CHECKSUMS: Final = """
+ALTER TABLE position ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+UPDATE position SET checksum = row_checksum(grp, topic, partition, next);
+ALTER TABLE state ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+UPDATE state SET checksum = row_checksum(scope, key, value);
+ALTER TABLE claim ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+UPDATE claim SET checksum = row_checksum(scope, key, value, until_us);
+ALTER TABLE epoch ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+UPDATE epoch SET checksum = row_checksum(resource, epoch);
+CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT, key BLOB, checksum INTEGER NOT NULL);
+INSERT INTO person SELECT id, name, key, row_checksum(id, name, key)
+    FROM (SELECT id, CASE WHEN key IS NOT NULL THEN name END AS name, key FROM subject);
+DROP TABLE subject;
+CREATE UNIQUE INDEX person_name ON person (name) WHERE name IS NOT NULL;
+"""
+_MIGRATIONS: Final = (_BATCHES, _CHECKSUMS)
+"""What brings a file from each format to the next; the format of a file is how many of them it has seen."""
+_OWNER: Final = "log"
+"""The resource whose epoch says which process may write: the one that opened the file last."""
+_EPOCH: Final = f"SELECT epoch FROM epoch WHERE resource = '{_OWNER}'"
 _PAGE_BYTES: Final = 16384
 _WAL_LONG_BYTES: Final = 24 << 20
 _WAL_KEPT_BYTES: Final = 32 << 20
@@ -116,8 +136,10 @@ class LogFile:
 
     def _prepare(self) -> None:
         try:
+            self._writer.create_function("row_checksum", -1, checksum, deterministic=True)
             _migrate(self._writer)
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._epoch = _taken_over(self._writer)
         except sqlite3.Error as failure:
             raise unreadable(self.path, failure) from failure
 
@@ -161,6 +183,7 @@ class LogFile:
                 raise stopped(self.failure)
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
+                self._check_owner()
                 yield self._writer
                 self._writer.execute("COMMIT")
             except BaseException as failure:
@@ -169,6 +192,16 @@ class LogFile:
                     raise self._verdict(failure) from failure
                 raise
             self._relieve()
+
+    def _check_owner(self) -> None:
+        """Inside a transaction: no later epoch can begin before it ends."""
+        if self._writer.execute(_EPOCH).fetchone()[0] != self._epoch:
+            self.failure = "another Hansa has opened the data folder since"
+            raise Unavailable(
+                "log.fenced",
+                f"Epoch {self._epoch} of the log ended: {self.failure}",
+                hint="Stop this one. A data folder is for one Hansa: its file `lock` must not be copied or removed.",
+            )
 
     def _undo(self) -> None:
         try:
@@ -236,7 +269,7 @@ def _connected(path: Path) -> sqlite3.Connection:
         found.execute("PRAGMA synchronous=FULL")
         found.execute("PRAGMA wal_autocheckpoint=0")
         found.execute(f"PRAGMA journal_size_limit={_WAL_KEPT_BYTES}")
-        found.execute("PRAGMA secure_delete=FAST")
+        found.execute("PRAGMA secure_delete=ON")
         found.execute("PRAGMA temp_store=MEMORY")
         found.execute("PRAGMA busy_timeout=10000")
         found.execute("PRAGMA cache_size=-16384")
@@ -266,23 +299,34 @@ def passing(failure: sqlite3.Error) -> Unavailable | None:
 def unreadable(path: Path, failure: sqlite3.Error) -> OperatorError:
     """The error for a file that SQLite cannot read."""
     code = getattr(failure, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    is_no_text = isinstance(failure, sqlite3.OperationalError) and "decode to UTF-8" in str(failure)
     return OperatorError(
-        "log.damaged" if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) else "store.failed",
+        "log.damaged" if is_no_text or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) else "store.failed",
         f"{path.name}: {failure}",
         hint="Restore a backup with `hansa restore`; `hansa doctor` says how far the log can be read.",
     )
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > _VERSION:
+    version, known = connection.execute("PRAGMA user_version").fetchone()[0], len(_MIGRATIONS)
+    if version > known:
         raise OperatorError(
             "store.newer",
-            f"log.db has format {version}; this Hansa knows up to {_VERSION}",
+            f"log.db has format {version}; this Hansa knows up to {known}",
             hint="Start it with the newer Hansa that wrote it, or restore an older backup.",
         )
-    if version < _VERSION:
-        connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+    for number, migration in enumerate(_MIGRATIONS[version:], version + 1):
+        connection.executescript(f"BEGIN; {migration} PRAGMA user_version = {number}; COMMIT;")
+
+
+def _taken_over(connection: sqlite3.Connection) -> int:
+    """The epoch of whoever opened the file now; whoever had it before is fenced off from this moment on."""
+    connection.execute("BEGIN IMMEDIATE")
+    row = connection.execute(_EPOCH).fetchone()
+    epoch: int = row[0] + 1 if row else 1
+    connection.execute("REPLACE INTO epoch VALUES (?, ?, ?)", (_OWNER, epoch, checksum(_OWNER, epoch)))
+    connection.execute("COMMIT")
+    return epoch
 
 
 def _held(folder: Path) -> int:

@@ -17,7 +17,7 @@ from hansa.eventlog.batch import Batch
 from hansa.eventlog.interface import Chunk, LogReader, Partition, TopicConfig
 from hansa.eventlog.reading import expired, unknown_topic
 from hansa.eventlog.sqlite_file import Readers
-from hansa.eventlog.sqlite_verify import key_of
+from hansa.eventlog.sqlite_rows import key_of
 
 _READ: Final = """
 SELECT base, count, time_us, checksum, body FROM batch WHERE topic = ?1 AND partition = ?2 AND base >= COALESCE(

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from hansa.errors import HansaError, InternalError
-from hansa.eventlog import batch
+from hansa.eventlog import batch, sqlite_rows
 from hansa.eventlog.batch import Batch, KeyOf
 from hansa.eventlog.sqlite_file import LogFile
+from hansa.eventlog.sqlite_rows import key_of
 
 _ALL: Final = """
 SELECT COALESCE(topic.name, 'number ' || batch.topic), partition, base, count, time_us, checksum, body
@@ -34,7 +35,8 @@ class Finding(NamedTuple):
 
 
 def verify(file: LogFile) -> Iterator[Finding]:
-    """Walks everything: the pages and indexes of the file, checksums, seals, dense positions. Nothing is changed.
+    """Walks everything: the pages and indexes of the file, the checksums of batches and rows, seals, dense positions.
+    Nothing is changed.
 
     A file that is damaged so that the walk cannot go on ends it with a finding. Takes as long as reading it all twice.
     """
@@ -46,8 +48,19 @@ def verify(file: LogFile) -> Iterator[Finding]:
             yield from _walk(map(Batch._make, connection.execute(_ALL)), key_of(connection))
             for topic, partition, end, reached in connection.execute(_SHORT):
                 yield Finding(topic, partition, reached, f"{topic}[{partition}] ends at {reached}, not at {end}")
+            for table in sqlite_rows.TABLES:
+                yield from _rows(connection, table)
     except HansaError as failure:
         yield Finding(None, 0, 0, failure.message)
+
+
+def _rows(connection: sqlite3.Connection, table: str) -> Iterator[Finding]:
+    """The rows of a table that are not as they were written."""
+    for row in connection.execute(f"SELECT * FROM {table}"):
+        try:
+            sqlite_rows.checked(table, row)
+        except InternalError as failure:
+            yield Finding(None, 0, 0, failure.message)
 
 
 def _walk(batches: Iterable[Batch], keys: KeyOf) -> Iterator[Finding]:
@@ -62,16 +75,3 @@ def _walk(batches: Iterable[Batch], keys: KeyOf) -> Iterator[Finding]:
             message = f"{found.topic}[{found.partition}] goes on at {found.base} where {last.end} should follow"
             yield Finding(found.topic, found.partition, last.end, message)
         last = found
-
-
-def key_of(connection: sqlite3.Connection) -> KeyOf:
-    """The keys as they stand in the file, read anew each time: a destroyed key must not live on in a cache."""
-
-    def find(number: int) -> bytes | None:
-        row = connection.execute("SELECT key FROM subject WHERE id = ?", (number,)).fetchone()
-        if row is None:
-            raise LookupError(f"there is no key {number}")
-        key: bytes | None = row[0]
-        return key
-
-    return find

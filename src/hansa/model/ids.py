@@ -33,6 +33,7 @@ RESERVED: Final = frozenset(
         "doctor",
         "environments",
         "events",
+        "forget",
         "health",
         "hansa",
         "lineage",
@@ -57,6 +58,7 @@ RESERVED: Final = frozenset(
         "tokens",
         "triggers",
         "use_cases",
+        "views",
     ]
 )
 """First path segments that Hansa's own API uses; no domain may have one of these names."""
@@ -172,3 +174,9 @@ class PortId:
         if not slash or not at or not major.isdecimal() or int(major) < 1 or major[0] == "0":
             raise _malformed(text, "port", "operations.flights/departures@1")
         return PortId(ProductId.parse(product), check_name(name, "port"), int(major))
+
+
+def subject_name(product: str, subject: object) -> str:
+    """The name under which the log keeps the key of a person in one product: ids of persons are the product's own, and
+    the same one elsewhere may be somebody else."""
+    return f"{product}#{subject}"

@@ -19,6 +19,7 @@ import msgspec
 from hansa.errors import CallerError, HansaError, Unavailable
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import Advance, Append, Claim, CommitSet, Committed, Outcome, Put, Refused
+from hansa.model.ids import subject_name
 from hansa.model.product import RetryPolicy
 from hansa.model.run import RUNS_TOPIC, LogicRun, RunEntry, RunError, RunState, new_run_id
 from hansa.runtime import wire
@@ -468,7 +469,7 @@ class Engine:
                 e.partition,
                 e.count,
                 e.entries,
-                header if e.subject is None else {**header, "subject": e.subject},
+                header if e.subject is None else {**header, "subject": subject_name(product.id, e.subject)},
             )
             for e in done.effects
         ]

@@ -278,13 +278,57 @@ class LogConformance(ABC):
     def test_forgetting_a_person_empties_what_was_written_of_them(self, bench: Bench) -> None:
         bench.commit(writing("a", "b", subject="bo"), writing("c", subject="al"), writing("d"))
         assert bodies(bench.log) == ["a", "b", "c", "d"]
-        bench.log.forget("bo")
-        bench.log.forget("nobody")
+        bench.write(CommitSet(forgets=("bo",)))
+        bench.write(CommitSet(forgets=("nobody",)))
         assert bodies(bench.log) == [None, None, "c", "d"]
         assert [(entry.position, entry.key) for entry in entries(bench.log)][:3] == [(0, None), (1, None), (2, "k")]
         assert [chunk.count for chunk in bench.log.changes("")[0]] == [2, 1, 1]
         bench.write(writing("again", subject="bo"))
         assert bodies(bench.log) == [None, None, "c", "d", "again"]
+
+    def test_a_person_keeps_a_number_and_no_name(self, bench: Bench) -> None:
+        bench.write(writing("a", subject="bo"), writing("b", subject="al"), writing("c", subject="bo"), writing("d"))
+        bo, al = bench.log.person("bo"), bench.log.person("al")
+        assert None not in (bo, al)
+        bench.write(CommitSet(forgets=("bo",)))
+        assert [(e.person, e.header.get("subject")) for e in entries(bench.log)] == [
+            (bo, None),
+            (al, "al"),
+            (bo, None),
+            (None, None),
+        ]
+        assert bench.log.person("bo") is None
+        bench.write(writing("again", subject="bo"))
+        assert bench.log.person("bo") not in (None, bo, al)
+
+    def test_forgetting_takes_what_the_same_set_says(self, bench: Bench) -> None:
+        bench.write(writing("a", subject="bo"))
+        bench.write(CommitSet(appends=(appending("told"),), forgets=("bo", "nobody")))
+        assert bodies(bench.log) == [None, "told"]
+
+    def test_erasing_puts_other_bodies_in_the_same_places(self, bench: Bench) -> None:
+        bench.commit(writing("a", "b", run=1), writing("c", run=2), writing("sealed", subject="bo"), writing("d"))
+        bench.write(writing("e"), writing("f"))
+        new = {at: msgspec.msgpack.encode(f"new {at}") for at in (1, 3, 5, 99)}
+        bench.log.erase("t", 0, new)
+        assert bodies(bench.log) == ["a", "new 1", "c", "sealed", "d", "new 5", "f"]
+        assert [(e.position, e.key, e.header.get("run")) for e in entries(bench.log)][:3] == [
+            (0, "k", 1),
+            (1, "k", 1),
+            (2, "k", 2),
+        ]
+        bench.log.trim("t", 0, 5)
+        bench.log.erase("t", 0, {0: new[1], 6: new[3]})
+        assert bodies(bench.log, position=5) == ["new 5", "new 3"]
+
+    def test_retention_waits_for_who_has_not_seen(self, bench: Bench) -> None:
+        bench.write(writing(0), writing("other", partition=1), writing(1))
+        _, cursor = bench.log.changes("")
+        bench.write(writing(2), writing(3))
+        assert bench.log.behind(cursor) == 2
+        assert bench.log.trim("t", 0, 99, seen="") == 0
+        assert bench.log.trim("t", 0, 99, seen=cursor) == 2
+        assert bench.log.trim("t", 0, 99, seen=bench.log.now()) == 3
 
     # Life
 

@@ -116,5 +116,5 @@ def fill(bench: Bench) -> None:
     bench.write(writing(0, 1), writing("p", subject="bo"), writing("q", subject="al"), writing(4))
     bench.write(CommitSet(advances=(Advance("g", "t", 0, 3),), puts=(Put("s", "k", b"v"),)))
     bench.write(CommitSet(claims=(Claim("s", "key", b"mine", 1 << 60),)), writing("u", topic="u", partition=2))
-    bench.log.forget("al")
+    bench.write(CommitSet(forgets=("al",)))
     bench.log.trim("t", 0, 2)

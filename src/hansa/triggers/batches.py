@@ -52,7 +52,11 @@ def taken(chunk: Chunk, position: int, room: int, accepts: Accepts | None) -> tu
 def _parts(
     chunk: Chunk, position: int, room: int, size: int, accepts: Accepts | None
 ) -> Iterator[tuple[wire.Records | None, int]]:
-    """The chunk from `position` on: at most `room` entries first, then `size` at a time. It is decoded once."""
+    """The chunk from `position` on: at most `room` entries first, then `size` at a time. It is decoded once. Of
+    one whose person is forgotten there is nothing to take."""
+    if chunk.is_forgotten:
+        yield None, chunk.end
+        return
     header = dict(chunk.header)
     if position <= chunk.base and chunk.count <= room and accepts is None:
         yield _records(chunk, header, chunk.base, chunk.count, chunk.entries), chunk.end

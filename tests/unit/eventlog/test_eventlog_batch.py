@@ -22,8 +22,12 @@ def stored(*chunks: Pending, base: int = 7) -> Batch:
     return made
 
 
-def no_key(number: int) -> bytes | None:
+def no_key(number: int) -> tuple[str | None, bytes | None]:
     raise LookupError(number)
+
+
+def keys(number: int, name: str | None, key: bytes | None) -> batch.KeyOf:
+    return {number: (name, key)}.__getitem__
 
 
 def test_chunks_come_back_with_their_headers_and_positions() -> None:
@@ -63,13 +67,15 @@ def test_sealed_entries_need_their_key() -> None:
     plain = pending("secret", subject="bo")
     made = stored(batch.sealed(plain, 5, KEY))
     assert b"secret" not in made.body
-    (chunk,) = batch.opened(made, {5: KEY}.get)
+    assert b"bo" not in made.body
+    (chunk,) = batch.opened(made, keys(5, "bo", KEY))
     assert (chunk.entries, chunk.header) == (plain.entries, {"subject": "bo"})
-    (empty,) = batch.opened(made, {}.get)
+    (empty,) = batch.opened(made, keys(5, None, None))
+    assert (empty.header, empty.person) == ({}, 5)
     assert [(key, bytes(body)) for key, body in split(empty.entries, empty.count)] == [(None, b"\xc0")]
 
 
-@pytest.mark.parametrize("key_of", [no_key, {5: bytes(32)}.get, {5: b"short"}.get])
+@pytest.mark.parametrize("key_of", [no_key, keys(5, "bo", bytes(32)), keys(5, "bo", b"short")])
 def test_a_wrong_or_missing_key_is_damage_and_not_forgetting(key_of: batch.KeyOf) -> None:
     with pytest.raises(InternalError) as raised:
         batch.opened(stored(batch.sealed(pending(1), 5, KEY)), key_of)

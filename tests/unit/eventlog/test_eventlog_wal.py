@@ -14,7 +14,7 @@ MIB = 1 << 20
 def grow(file: LogFile, size_mib: int) -> None:
     for n in range(size_mib):
         with file.transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO state VALUES ('s', ?, ?)", (str(n), os.urandom(MIB)))
+            connection.execute("INSERT OR REPLACE INTO state VALUES ('s', ?, ?, 0)", (str(n), os.urandom(MIB)))
 
 
 def test_a_wal_that_a_reader_held_open_starts_over_when_the_reader_left(tmp_path: Path) -> None:

@@ -86,3 +86,9 @@ def test_what_no_filter_wants_is_a_batch_without_records() -> None:
 
 def test_where_there_is_nothing_there_is_no_batch() -> None:
     assert list(batches([], 10, 5, None)) == []
+
+
+def test_of_a_person_who_is_forgotten_there_is_nothing_to_take() -> None:
+    gone = chunk(None, None)._replace(person=4)
+    assert taken(gone, gone.base, 100, None) == (None, gone.end)
+    assert taken(gone._replace(header={"subject": "a.b#bo"}), gone.base, 100, None)[0] is not None
