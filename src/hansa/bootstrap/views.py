@@ -19,6 +19,7 @@ from hansa.discovery.runs import RunsView
 from hansa.eventlog.sqlite_reading import SqliteLogReader
 from hansa.outputs.lookup import LookupProjector, lookup_path
 from hansa.views.group import ViewGroup
+from hansa.views.interface import View
 from hansa.views.projector import Projector
 from hansa.views.remote import Server, standing
 
@@ -28,6 +29,11 @@ VIEWS_GATHER_S: Final = 0.05
 GARBAGE_AFTER: Final = 200_000
 LOOKUPS_GATHER_S: Final = 0.01
 """Logic that looks something up does not wait: this is how far behind its read model is."""
+
+
+def kinds() -> list[View]:
+    """Every view that is kept in the file of views."""
+    return [RunsView(), EventsView(), LineageView()]
 
 
 def views_file(data: Path) -> Path:
@@ -53,7 +59,7 @@ def main(data: Path, descriptor: int) -> None:
     fcntl.flock(held, fcntl.LOCK_EX)  # one that lost its server is at its end: it is waited for
     server = Server(socket.socket(fileno=descriptor))
     log = SqliteLogReader(data)
-    group = ViewGroup(log, views_file(data), [RunsView(), EventsView(), LineageView()])
+    group = ViewGroup(log, views_file(data), kinds())
     followers = {VIEWS: (group,), LOOKUPS: ()}
     gather_s = {VIEWS: VIEWS_GATHER_S, LOOKUPS: LOOKUPS_GATHER_S}
     projectors = {name: Projector(log.covers, followers[name], gather_s=gather_s[name]) for name in (VIEWS, LOOKUPS)}

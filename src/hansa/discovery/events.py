@@ -13,6 +13,7 @@ from hansa.model.run import EVENTS_TOPIC
 from hansa.views.bulk import BulkWriter
 from hansa.views.condition_sql import Column, SqlFields
 from hansa.views.interface import View
+from hansa.views.keeping import Forget, Order, Prune
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -53,10 +54,11 @@ _from_json = msgspec.json.Decoder().decode
 
 
 class EventsView(View):
-    """A row per event, in the order of the log (`place`)."""
+    """A row per event, in the order of the log: `place` is its position there."""
 
     name = "events"
-    version = 1
+    version = 2
+    prunes = True
     tables = ("event",)
     schema = (
         """CREATE TABLE event (
@@ -73,20 +75,30 @@ class EventsView(View):
 
     def __init__(self) -> None:
         self._decode = msgspec.msgpack.Decoder(list[tuple[str | None, Event | None]]).decode
-        self._writer = BulkWriter(f"INSERT INTO event ({', '.join(EVENT_COLUMNS)})", len(EVENT_COLUMNS))
+        columns = ("place", *EVENT_COLUMNS)
+        self._writer = BulkWriter(f"INSERT INTO event ({', '.join(columns)})", len(columns))
 
     def follows(self, topic: str) -> bool:
         return topic == EVENTS_TOPIC
 
     def apply(self, db: sqlite3.Connection, chunks: Sequence[Chunk]) -> None:
         entries = self._decode(as_array(b"".join([c.entries for c in chunks]), sum([c.count for c in chunks])))
-        self._writer.write(db, [_row(event) for _, event in entries if event is not None])
+        places = (position for chunk in chunks for position in range(chunk.base, chunk.end))
+        placed = zip(places, entries, strict=True)
+        self._writer.write(db, [_row(place, event) for place, (_, event) in placed if event is not None])
+
+    def keep(self, db: sqlite3.Connection, order: Order) -> None:
+        if isinstance(order, Forget):
+            ids = msgspec.json.encode(order.events).decode()
+            db.execute("UPDATE event SET payload = NULL WHERE id IN (SELECT value FROM json_each(?))", (ids,))
+        elif isinstance(order, Prune) and order.topic == EVENTS_TOPIC:
+            db.execute("DELETE FROM event WHERE place < ?", (order.first,))
 
 
-def _row(event: Event) -> tuple[Any, ...]:
+def _row(place: int, event: Event) -> tuple[Any, ...]:
     payload = None if event.payload is None else _to_json(event.payload).decode()
     return (
-        *(event.id, event.name, event.source, event.target, payload, event.time_us, event.run, event.product),
+        *(place, event.id, event.name, event.source, event.target, payload, event.time_us, event.run, event.product),
         *(event.process, event.logic, event.revision, event.principal, event.seq),
     )
 

@@ -19,9 +19,10 @@ import msgspec
 
 from hansa.discovery.events import Event
 from hansa.eventlog.interface import Chunk, as_array
-from hansa.model.run import EVENTS_TOPIC, FINAL, RUNS_TOPIC
+from hansa.model.run import CARRIED, EVENTS_TOPIC, FINAL, RUNS_TOPIC
 from hansa.views.bulk import BulkWriter
 from hansa.views.interface import View
+from hansa.views.keeping import Order
 
 EdgeKind = Literal["read", "write", "call", "emit", "trigger", "event", "use", "owns"]
 NodeKind = Literal["product", "port", "process", "event", "connection", "identity"]
@@ -161,12 +162,15 @@ class LineageView(View):
         return topic in (RUNS_TOPIC, EVENTS_TOPIC)
 
     def apply(self, db: sqlite3.Connection, chunks: Sequence[Chunk]) -> None:
-        runs = _bodies(self._runs, [c for c in chunks if c.topic == RUNS_TOPIC])
+        runs = _bodies(self._runs, [c for c in chunks if c.topic == RUNS_TOPIC and CARRIED not in c.header])
         events = _bodies(self._events, [c for c in chunks if c.topic == EVENTS_TOPIC])
         uses = [use for run in runs if run.state in FINAL and not run.dry for use in uses_of_run(run)]
         uses += [use for event in events for use in uses_of_event(event)]
         uses += _calls(db, runs)
         self._writer.write(db, _hourly(uses))
+
+    def keep(self, db: sqlite3.Connection, order: Order) -> None:
+        """Edges outlive the entries they come from, and hold no content: names of nodes, counts and times."""
 
 
 def _bodies(decode: Callable[[bytes], list[tuple[str | None, Any]]], chunks: Sequence[Chunk]) -> list[Any]:

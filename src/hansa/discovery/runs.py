@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 import msgspec
 
 from hansa.errors import CallerError
 from hansa.eventlog.interface import Chunk, LogReader, as_array
-from hansa.model.run import RUNS_TOPIC, RunEntry, RunError, RunState
+from hansa.model.run import CARRIED, FORGOTTEN, RUNS_TOPIC, RunEntry, RunError, RunState
 from hansa.views.bulk import BulkWriter
 from hansa.views.cursor import decode_cursor, encode_cursor
 from hansa.views.interface import View
+from hansa.views.keeping import Forget, Order, Prune
 from hansa.views.store import ViewReader
 
 _NO_BYTES: Final = msgspec.msgpack.encode(b"")
@@ -105,11 +107,31 @@ _UPSERT: Final = (
 )
 
 
+_CARRY: Final = (
+    f"INSERT INTO run ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT (id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _PLACE)
+    + " WHERE run.position = ?"
+)
+_OLD: Final = "SELECT id FROM run WHERE partition = ? AND position < ? AND finished_us > 0 AND NOT dead"
+_PRUNE: Final = (f"DELETE FROM run_text WHERE id IN ({_OLD})", f"DELETE FROM run WHERE id IN ({_OLD})")
+"""Rows go with their latest entry, but for runs that are not over and dead letters that nobody has dealt with."""
+_NAMED: Final = "IN (SELECT value FROM json_each(?))"
+_FORGET: Final = (
+    f"DELETE FROM run_text WHERE id {_NAMED}",
+    f"""INSERT INTO run_text SELECT id, error_code || ' {FORGOTTEN}' || char(10) FROM run
+        WHERE error_code IS NOT NULL AND id {_NAMED}""",
+    f"""UPDATE run SET idempotency_key = NULL, payload_partition = NULL, payload_position = NULL,
+        error_message = CASE WHEN error_code IS NOT NULL THEN '{FORGOTTEN}' END WHERE id {_NAMED}""",
+)
+"""Leaves what the entries of these runs say after `hansa.model.run.without_content`."""
+
+
 class RunsView(View):
     """A row per run, whatever the number of its entries."""
 
     name = "runs"
-    version = 1
+    version = 2
+    prunes = True
     tables = ("run", "run_text")
     schema = (
         """CREATE TABLE run (
@@ -123,6 +145,7 @@ class RunsView(View):
         "CREATE INDEX run_process ON run (product, process, accepted_us)",
         "CREATE INDEX run_state ON run (state, accepted_us) WHERE state <> 'succeeded'",
         "CREATE INDEX run_parent ON run (parent) WHERE parent IS NOT NULL",
+        "CREATE INDEX run_position ON run (position)",
         "CREATE TABLE run_text (id TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID",
     )
 
@@ -135,6 +158,10 @@ class RunsView(View):
         return topic == RUNS_TOPIC
 
     def apply(self, db: sqlite3.Connection, chunks: Sequence[Chunk]) -> None:
+        for is_carried, together in groupby(chunks, lambda chunk: CARRIED in chunk.header):
+            (self._carry if is_carried else self._add)(db, list(together))
+
+    def _add(self, db: sqlite3.Connection, chunks: Sequence[Chunk]) -> None:
         entries = self._decode(as_array(b"".join([c.entries for c in chunks]), sum([c.count for c in chunks])))
         rows, texts = [], []
         for (_, entry), (partition, position) in zip(entries, _places(chunks), strict=True):
@@ -145,6 +172,23 @@ class RunsView(View):
                 texts.append((entry.id, _text(entry)))
         self._runs.write(db, rows)
         self._texts.write(db, texts)
+
+    def _carry(self, db: sqlite3.Connection, chunks: Sequence[Chunk]) -> None:
+        """Dead letters that stand elsewhere now, unless something happened to them since they were read there."""
+        for chunk in chunks:
+            ((_, entry),) = self._decode(as_array(chunk.entries, chunk.count))
+            if entry is not None:
+                db.execute(_CARRY, (*_row(entry, chunk.partition, chunk.base), chunk.header[CARRIED]))
+                db.execute("INSERT OR IGNORE INTO run_text VALUES (?, ?)", (entry.id, _text(entry)))
+
+    def keep(self, db: sqlite3.Connection, order: Order) -> None:
+        if isinstance(order, Forget):
+            ids = msgspec.json.encode(order.runs).decode()
+            for statement in _FORGET:
+                db.execute(statement, (ids,))
+        elif isinstance(order, Prune) and order.topic == RUNS_TOPIC:
+            for statement in _PRUNE:
+                db.execute(statement, (order.partition, order.first))
 
 
 def _places(chunks: Sequence[Chunk]) -> Iterator[tuple[int, int]]:
@@ -238,6 +282,12 @@ class RunHistory:
             return entry
         first = self._entry(payload_partition, payload_position)
         return entry if first is None else msgspec.structs.replace(entry, payload=first.payload)
+
+    def dead_before(self, partition: int, position: int, limit: int) -> list[tuple[str, int]]:
+        """(id, position of the latest entry) of dead letters whose entry stands before `position`, the oldest first."""
+        sql = "SELECT id, position FROM run WHERE dead AND partition = ? AND position < ? ORDER BY position LIMIT ?"
+        with self._store.reading() as db:
+            return db.execute(sql, (partition, position, limit)).fetchall()
 
     def _locate(self, run_id: str) -> Sequence[Any]:
         with self._store.reading() as db:

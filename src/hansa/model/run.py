@@ -25,6 +25,12 @@ FINAL: Final = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLE
 RUNS_TOPIC: Final = "_runs"
 EVENTS_TOPIC: Final = "_events"
 AUDIT_TOPIC: Final = "_audit"
+KEEPING_TOPIC: Final = "_keeping"
+"""What is asked of everything that follows the log: see `hansa.views.keeping`."""
+CARRIED: Final = "carried"
+"""In the header of an entry that retention wrote anew because its run is a dead letter: the position where it stood."""
+FORGOTTEN: Final = "Forgotten with a person"
+"""Stands in place of what an error said."""
 
 
 class LogicRun(msgspec.Struct, array_like=True, frozen=True):
@@ -87,6 +93,17 @@ class RunEntry(msgspec.Struct, array_like=True, frozen=True):
     dry: bool = False
     uses: Sequence[tuple[str, str, str, str]] = []
     """(logic, connection, operation, target) of every call to the outside, in order."""
+
+
+def without_content(entry: RunEntry) -> RunEntry:
+    """What stays of a run that speaks of a person who is forgotten: that it was, when, of which code, and how it ended;
+    not what went in or came out."""
+    error = None if entry.error is None else RunError(entry.error.code, FORGOTTEN, entry.error.origin)
+    return msgspec.structs.replace(
+        entry, payload=b"", result=b"", headers=None, output="", error=error, idempotency_key=None,
+        logic=[msgspec.structs.replace(logic, error=logic.error and FORGOTTEN) for logic in entry.logic],
+        uses=[(logic, connection, operation, "") for logic, connection, operation, _ in entry.uses],
+    )  # fmt: skip
 
 
 _entropy = bytearray(os.urandom(4096))

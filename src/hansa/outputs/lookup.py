@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Sequence
 from itertools import islice
@@ -12,21 +13,59 @@ from urllib.parse import quote
 import msgspec
 
 from hansa.eventlog.interface import Entry, LogReader
+from hansa.model.run import KEEPING_TOPIC
 from hansa.outputs.order import PortEntries
 from hansa.views.bulk import BulkWriter
 from hansa.views.interface import Follower, ViewStatus
+from hansa.views.keeping import Forget, Order, Rebuild, orders_of
 from hansa.views.lookup import LOOKUP_SCHEMA, LookupReader
 from hansa.views.store import ViewStore
 
-__all__ = ["KEEP_S", "LookupProjector", "LookupReader", "lookup_path"]
+__all__ = ["KEEP_S", "LookupProjector", "LookupReader", "applied_in", "lookup_path"]
 
 KEEP_S: Final = 86_400.0
+VERSION: Final = 2
 _NIL: Final = b"\xc0"
 _BATCH: Final = 2048
-_TO_PRUNE: Final = """SELECT value ->> 0, value ->> 1 FROM json_each(?)
-    WHERE (SELECT time_us FROM lookup WHERE key = value ->> 0 ORDER BY position LIMIT 1) < value ->> 1"""
-_PRUNE: Final = """DELETE FROM lookup WHERE key = ?1 AND position < (
-    SELECT MAX(position) FROM lookup WHERE key = ?1 AND time_us <= ?2)"""
+
+
+class _Tables:
+    """The tables of one filling of a lookup, and what is done to them."""
+
+    def __init__(self, suffix: str) -> None:
+        self.lookup, self.applied = f"lookup{suffix}", f"applied{suffix}"
+        self.rows = BulkWriter(f"INSERT OR REPLACE INTO {self.lookup}", 5)
+        self._to_prune = f"""SELECT value ->> 0, value ->> 1 FROM json_each(?)
+            WHERE (SELECT time_us FROM {self.lookup} WHERE key = value ->> 0 ORDER BY position LIMIT 1) < value ->> 1"""
+        self._prune = f"""DELETE FROM {self.lookup} WHERE key = ?1 AND position < (
+            SELECT MAX(position) FROM {self.lookup} WHERE key = ?1 AND time_us <= ?2)"""
+
+    def create(self, db: sqlite3.Connection) -> None:
+        for statement in LOOKUP_SCHEMA:
+            db.execute(statement.format(lookup=self.lookup, applied=self.applied))
+
+    def drop(self, db: sqlite3.Connection) -> None:
+        db.execute(f"DROP TABLE IF EXISTS {self.lookup}")
+        db.execute(f"DROP TABLE IF EXISTS {self.applied}")
+
+    def next(self, db: sqlite3.Connection) -> dict[int, int]:
+        return dict(db.execute(f"SELECT partition, next FROM {self.applied}"))
+
+    def move(self, db: sqlite3.Connection, following: dict[int, int]) -> None:
+        db.executemany(f"INSERT OR REPLACE INTO {self.applied} VALUES (?, ?)", following.items())
+
+    def forget(self, db: sqlite3.Connection, person: int) -> None:
+        db.execute(f"DELETE FROM {self.lookup} WHERE person = ?", (person,))
+
+    def prune(self, db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]], keep_us: int) -> None:
+        """Takes the versions of the written keys that were replaced `keep_us` or more before the key's latest."""
+        horizons = {key: time_us - keep_us for key, _, time_us, *_ in rows}
+        pairs = msgspec.json.encode(list(horizons.items())).decode()
+        db.executemany(self._prune, db.execute(self._to_prune, (pairs,)).fetchall())
+
+
+_SHOWN: Final = _Tables("")
+_NEW: Final = _Tables("_new")
 
 
 def lookup_path(folder: Path, port: str) -> Path:
@@ -34,12 +73,24 @@ def lookup_path(folder: Path, port: str) -> Path:
     return folder / quote(port, safe="@") / "lookup.db"
 
 
+def applied_in(path: Path) -> dict[int, int]:
+    """The position behind what a lookup has of each partition, whoever writes it; nothing where it was never begun."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as db:
+            return _SHOWN.next(db)
+    except sqlite3.OperationalError:
+        return {}
+
+
 class LookupProjector(Follower):
     """Keeps the lookup of `port` in the file `path` up with the log; a `Projector` advances it, with the port as view.
 
     A version that was replaced is kept until its key is written `keep_s` or more after that (None keeps all), so that
     a replay can read at the position that the run saw. Records without a key cannot be looked up and are left out. A
-    file that is ahead of the log (the log was restored from a backup) begins again.
+    file that is ahead of the log (the log was restored from a backup), or of another version, begins again.
+
+    It obeys the orders of `_keeping`. One to rebuild fills new tables beside those that are shown; these stay as they
+    are meanwhile, and in one transaction the new ones take their place.
     """
 
     def __init__(self, log: LogReader, path: Path, port: str, *, keep_s: float | None = KEEP_S) -> None:
@@ -49,34 +100,45 @@ class LookupProjector(Follower):
         self._store = ViewStore(path)
         self._log = log
         self._keep_us = None if keep_s is None else round(keep_s * 1_000_000)
-        self._rows = BulkWriter("INSERT OR REPLACE INTO lookup", 4)
         self._reached = ""
         self._goal: tuple[str, dict[int, int]] | None = None
+        self._is_clean = False
         with self._store.writing() as db:
-            for statement in LOOKUP_SCHEMA:
-                db.execute(statement)
-            self._next: dict[int, int] = dict(db.execute("SELECT partition, next FROM applied"))
-        ends = self._bounds(1)
-        if any(position > ends.get(partition, 0) for partition, position in self._next.items()):
-            self.rebuild()
+            self._open(db)
 
-    def rebuild(self) -> None:
-        """Empties the lookup and begins again at what the log still has. Only while no projector advances it."""
-        with self._store.writing() as db:
-            db.execute("DELETE FROM lookup")
-            db.execute("DELETE FROM applied")
-        self._next, self._reached, self._goal = {}, "", None
+    def _open(self, db: sqlite3.Connection) -> None:
+        if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+            _SHOWN.drop(db)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+        _SHOWN.create(db)
+        ends = self._bounds(1)
+        if any(position > ends.get(partition, 0) for partition, position in _SHOWN.next(db).items()):
+            _SHOWN.drop(db)
+            _SHOWN.create(db)
+        db.execute("CREATE TABLE IF NOT EXISTS obeyed (next INTEGER NOT NULL, is_rebuilding INTEGER NOT NULL)")
+        obeyed, is_rebuilding = db.execute("SELECT next, is_rebuilding FROM obeyed").fetchone() or (0, False)
+        self._obeyed: int = min(obeyed, self._orders_end())
+        self._tables = _NEW if is_rebuilding else _SHOWN
+        self._tables.create(db)
+        self._next = self._tables.next(db)
+
+    # Following
 
     def advance(self) -> bool:
         if self._goal is None:
             self._goal = (self._log.now(), self._bounds(1))
+        obeyed = self._obey()
         progress = bool(self._goal[1]) and self._apply()
         if all(self._next.get(partition, 0) >= end for partition, end in self._goal[1].items()):
+            if self._tables is _NEW:
+                self._show_new()
             self._reached, self._goal = self._goal[0], None
-        return progress
+        if not self._is_clean:
+            self._is_clean = self._store.scrub()
+        return progress or obeyed
 
     def statuses(self) -> list[ViewStatus]:
-        return [ViewStatus(self.port, 1, self._reached)]
+        return [ViewStatus(self.port, VERSION, self._reached)]
 
     def close(self) -> None:
         self._store.close()
@@ -94,27 +156,65 @@ class LookupProjector(Follower):
         settled_us = source.settled_us()
         rows = _versions([entry for entry in batch if entry.time_us < settled_us], following)
         with self._store.writing() as db:
-            self._rows.write(db, rows)
+            self._tables.rows.write(db, rows)
             if self._keep_us is not None:
-                _prune(db, rows, self._keep_us)
-            db.executemany("INSERT OR REPLACE INTO applied VALUES (?, ?)", following.items())
+                self._tables.prune(db, rows, self._keep_us)
+            self._tables.move(db, following)
         self._next = following
         return bool(batch)
 
+    # Obeying
 
-def _versions(entries: Sequence[Entry], following: dict[int, int]) -> list[tuple[str, int, int, bytes | None]]:
+    def _orders_end(self) -> int:
+        return self._log.bounds(KEEPING_TOPIC, 0)[1] if KEEPING_TOPIC in self._log.topics() else 0
+
+    def _obey(self) -> bool:
+        """Does what was ordered since the last look; True where there was anything."""
+        begin = self._obeyed
+        while self._obeyed < self._orders_end():
+            chunks = self._log.read(KEEPING_TOPIC, 0, max(self._obeyed, self._log.bounds(KEEPING_TOPIC, 0)[0]))
+            orders = list(orders_of(chunks))
+            begins = any(isinstance(order, Rebuild) and order.view == self.port for order in orders)
+            with self._store.writing() as db:
+                for order in orders:
+                    self._forget(db, order)
+                if begins:
+                    _NEW.drop(db)
+                    _NEW.create(db)
+                _note(db, chunks[-1].end, is_rebuilding=begins or self._tables is _NEW)
+            self._obeyed = chunks[-1].end
+            if begins:
+                self._tables, self._next = _NEW, {}
+        return self._obeyed > begin
+
+    def _forget(self, db: sqlite3.Connection, order: Order) -> None:
+        if isinstance(order, Forget) and order.person is not None:
+            for tables in {_SHOWN, self._tables}:
+                tables.forget(db, order.person)
+            self._is_clean = False
+
+    def _show_new(self) -> None:
+        with self._store.writing() as db:
+            _SHOWN.drop(db)
+            db.execute(f"ALTER TABLE {_NEW.lookup} RENAME TO {_SHOWN.lookup}")
+            db.execute(f"ALTER TABLE {_NEW.applied} RENAME TO {_SHOWN.applied}")
+            _note(db, self._obeyed, is_rebuilding=False)
+        self._tables = _SHOWN
+
+
+def _note(db: sqlite3.Connection, obeyed: int, *, is_rebuilding: bool) -> None:
+    db.execute("DELETE FROM obeyed")
+    db.execute("INSERT INTO obeyed VALUES (?, ?)", (obeyed, is_rebuilding))
+
+
+def _versions(
+    entries: Sequence[Entry], following: dict[int, int]
+) -> list[tuple[str, int, int, bytes | None, int | None]]:
     """The rows of entries in order; moves `following`, the next position of each partition, behind them."""
     rows = []
     for entry in entries:
         following[entry.partition] = entry.position + 1
         if entry.key is not None:
             record = None if entry.body == _NIL else entry.body
-            rows.append((entry.key, sum(following.values()) - 1, entry.time_us, record))
+            rows.append((entry.key, sum(following.values()) - 1, entry.time_us, record, entry.person))
     return rows
-
-
-def _prune(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]], keep_us: int) -> None:
-    """Takes the versions of the written keys that had been replaced `keep_us` or more before the key's latest."""
-    horizons = {key: time_us - keep_us for key, _, time_us, _ in rows}
-    pairs = msgspec.json.encode(list(horizons.items())).decode()
-    db.executemany(_PRUNE, db.execute(_TO_PRUNE, (pairs,)).fetchall())

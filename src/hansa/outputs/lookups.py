@@ -5,7 +5,7 @@ After a start that is so again: a lookup that was made before goes on where it s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +40,11 @@ class Lookups:
             path = self._followed[port] = self.path(port)
             self._begin(port)
         return path
+
+    def made(self, ports: Iterable[str]) -> dict[str, Path]:
+        """The lookups of these ports that were ever made; all of them are followed from now on, so that they miss
+        nothing that is kept or forgotten."""
+        return {port: self.follow(port) for port in ports if lookup_path(self._folder, port).exists()}
 
     async def fill(self, port: str) -> None:
         """Follows the lookup and waits until it shows what was committed before; a second time, nothing is waited for.

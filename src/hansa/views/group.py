@@ -6,19 +6,24 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from hansa.errors import CallerError, OperatorError
 from hansa.eventlog.interface import Chunk, LogReader
-from hansa.model.ids import did_you_mean
+from hansa.model.run import KEEPING_TOPIC
 from hansa.views.interface import Follower, View, ViewStatus
+from hansa.views.keeping import Forget, Rebuild, orders_of
 from hansa.views.store import ViewStore
 
-_SCHEMA: Final = """CREATE TABLE IF NOT EXISTS view (
-    name TEXT PRIMARY KEY, version INTEGER NOT NULL, cursor TEXT NOT NULL, error TEXT) WITHOUT ROWID"""
+_SCHEMA: Final = (
+    """CREATE TABLE IF NOT EXISTS view (
+    name TEXT PRIMARY KEY, version INTEGER NOT NULL, cursor TEXT NOT NULL, error TEXT) WITHOUT ROWID""",
+    "CREATE TABLE IF NOT EXISTS obeyed (next INTEGER NOT NULL)",
+)
+"""`obeyed` has one row: the position behind the last order of `_keeping` that was looked at for a rebuild."""
 _BATCH_BYTES: Final = 1 << 20
 _ENVIRONMENT: Final = frozenset(
     (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM)
@@ -35,16 +40,40 @@ class _Broken(Exception):
 
 
 def _apply(db: sqlite3.Connection, view: View, chunks: list[Chunk]) -> None:
-    """Applies what the view wants. A full or busy disk is not its fault and comes through as it is."""
-    wanted = [chunk for chunk in chunks if view.follows(chunk.topic)]
-    if not wanted:
-        return
+    """Applies what the view wants, and has it obey. A full or busy disk is not its fault and comes through as it is."""
+    wanted = [chunk for chunk in chunks if _is_order(chunk) or view.follows(chunk.topic)]
     try:
-        view.apply(db, wanted)
+        for is_order, together in groupby(wanted, _is_order):
+            if is_order:
+                for order in orders_of(together):
+                    view.keep(db, order)
+            else:
+                view.apply(db, list(together))
     except Exception as failure:
         if isinstance(failure, sqlite3.Error) and (getattr(failure, "sqlite_errorcode", 0) & 0xFF) in _ENVIRONMENT:
             raise
         raise _Broken(view.name, failure) from failure
+
+
+def _is_order(chunk: Chunk) -> bool:
+    return chunk.topic == KEEPING_TOPIC
+
+
+def statuses_in(db: sqlite3.Connection) -> list[ViewStatus]:
+    """Where each view of a file stands, by name, whoever writes it."""
+    return [ViewStatus(*row) for row in db.execute("SELECT name, version, cursor, error FROM view ORDER BY name")]
+
+
+def _noted(db: sqlite3.Connection, status: ViewStatus) -> ViewStatus:
+    row = (status.name, status.version, status.cursor, status.error)
+    db.execute("INSERT OR REPLACE INTO view VALUES (?, ?, ?, ?)", row)
+    return status
+
+
+def _begun_anew(db: sqlite3.Connection, view: View) -> ViewStatus:
+    view.drop(db)
+    view.create(db)
+    return _noted(db, ViewStatus(view.name, view.version, ""))
 
 
 class ViewGroup(Follower):
@@ -61,36 +90,32 @@ class ViewGroup(Follower):
         self._views = {view.name: view for view in views}
         self._status: dict[str, ViewStatus] = {}
         self._advancing = threading.RLock()
+        self._is_clean = False
         with self.store.writing() as db:
-            db.execute(_SCHEMA)
-            for view in views:
-                self._open(db, view)
+            for statement in _SCHEMA:
+                db.execute(statement)
+            row = db.execute("SELECT next FROM obeyed").fetchone()
+            self._obeyed = min(row[0] if row else 0, self._orders_end())
+            opened = [self._open(db, view) for view in views]
+        self._status.update({status.name: status for status in opened})
 
-    def _open(self, db: sqlite3.Connection, view: View) -> None:
+    def _open(self, db: sqlite3.Connection, view: View) -> ViewStatus:
         row = db.execute("SELECT version, cursor FROM view WHERE name = ?", (view.name,)).fetchone()
         if row is not None and row[0] == view.version and self._log.covers(self._log.now(), row[1]):
-            self._set(db, ViewStatus(view.name, view.version, row[1]))
-            return
-        taken = self._taken(view)
+            return _noted(db, ViewStatus(view.name, view.version, row[1]))
+        taken = outlived(self._log, view)
         if row is not None and taken:
             _report.warning("view %s is rebuilt without what retention took of %s", view.name, ", ".join(taken))
-        self._reset(db, view)
-
-    def _reset(self, db: sqlite3.Connection, view: View) -> None:
-        view.drop(db)
-        view.create(db)
-        self._set(db, ViewStatus(view.name, view.version, ""))
-
-    def _set(self, db: sqlite3.Connection, status: ViewStatus) -> None:
-        row = (status.name, status.version, status.cursor, status.error)
-        db.execute("INSERT OR REPLACE INTO view VALUES (?, ?, ?, ?)", row)
-        self._status[status.name] = status
+        return _begun_anew(db, view)
 
     # Following
 
     def advance(self) -> bool:
         with self._advancing:
+            self._rebuild_as_ordered()
             progress = [self._advance(cursor) for cursor in {status.cursor for status in self._healthy()}]
+            if not self._is_clean:
+                self._is_clean = self.store.scrub()
             return any(progress)
 
     def _advance(self, cursor: str) -> bool:
@@ -98,6 +123,10 @@ class ViewGroup(Follower):
         chunks, after = self._log.changes(cursor, max_bytes=_BATCH_BYTES)
         if not chunks:
             return False
+        orders = list(orders_of(filter(_is_order, chunks)))
+        if any(isinstance(order, Rebuild) for order in orders) and self._rebuild_as_ordered():
+            return True  # some stand elsewhere now
+        self._is_clean = self._is_clean and not any(isinstance(order, Forget) for order in orders)
         abreast = [status for status in self._healthy() if status.cursor == cursor]
         try:
             with self.store.writing() as db:
@@ -106,62 +135,48 @@ class ViewGroup(Follower):
                 db.execute("UPDATE view SET cursor = ? WHERE cursor = ? AND error IS NULL", (after, cursor))
         except _Broken as broken:
             _report.error("view %s is broken", broken.view, exc_info=broken.__cause__)
+            status = msgspec.structs.replace(self._status[broken.view], error=str(broken))
             with self.store.writing() as db:
-                self._set(db, msgspec.structs.replace(self._status[broken.view], error=str(broken)))
+                _noted(db, status)
+            self._status[status.name] = status
         else:
             self._status.update({s.name: msgspec.structs.replace(s, cursor=after) for s in abreast})
         return True
 
+    def _orders_end(self) -> int:
+        return self._log.bounds(KEEPING_TOPIC, 0)[1] if KEEPING_TOPIC in self._log.topics() else 0
+
+    def _rebuild_as_ordered(self) -> bool:
+        """Begins views anew that an order since the last look asks for: broken ones too, which read nothing else. Each
+        order counts once, so that a view that meets it again on its way does not begin a second time."""
+        begun = False
+        while self._obeyed < self._orders_end():
+            chunks = self._log.read(KEEPING_TOPIC, 0, max(self._obeyed, self._log.bounds(KEEPING_TOPIC, 0)[0]))
+            wanted = {order.view for order in orders_of(chunks) if isinstance(order, Rebuild)} & self._views.keys()
+            with self.store.writing() as db:
+                anew = [_begun_anew(db, self._views[name]) for name in sorted(wanted)]
+                db.execute("DELETE FROM obeyed")
+                db.execute("INSERT INTO obeyed VALUES (?)", (chunks[-1].end,))
+            self._status.update({status.name: status for status in anew})
+            self._obeyed = chunks[-1].end
+            begun = begun or bool(wanted)
+        return begun
+
     def _healthy(self) -> list[ViewStatus]:
         return [status for status in self._status.values() if status.error is None]
-
-    # Asking
-
-    def reached(self, view: str | None = None) -> str:
-        """The cursor of `view`, or of the healthy view that is furthest behind."""
-        if view is not None:
-            return self._known(view)[1].cursor
-        cursors = [status.cursor for status in self._healthy()]
-        return next((c for c in cursors if all(self._log.covers(other, c) for other in cursors)), "")
 
     def statuses(self) -> list[ViewStatus]:
         """Where each view stands, by name."""
         return [status for _, status in sorted(self._status.items())]
 
-    def _known(self, name: str) -> tuple[View, ViewStatus]:
-        if name not in self._views:
-            hint = did_you_mean(name, self._views) or f"There are: {', '.join(sorted(self._views))}."
-            raise CallerError("view.unknown", f"There is no view {name!r}", hint=hint)
-        return self._views[name], self._status[name]
-
-    # Rebuilding
-
-    def rebuild(self, name: str, *, partial: bool = False) -> None:
-        """Empties a view and begins again at the log's start; wake the projector afterwards. It fills up in batches.
-
-        Where retention took the head of a topic that the view follows, its rows are the only ones left: it keeps them
-        and `OperatorError("view.unrecoverable")` is raised, unless `partial` accepts to lose them.
-        """
-        view, _ = self._known(name)
-        taken = self._taken(view)
-        if taken and not partial:
-            raise OperatorError(
-                "view.unrecoverable",
-                f"The view {name!r} cannot be rebuilt whole: retention took the beginning of {', '.join(taken)}",
-                hint="Keep it as it is, or rebuild with partial=True from what the log still has.",
-                details={"view": name, "topics": taken},
-            )
-        with self._advancing, self.store.writing() as db:
-            self._reset(db, view)
-
-    def _taken(self, view: View) -> list[str]:
-        """The topics of a view whose beginning is gone."""
-        topics = sorted(self._log.topics().items())
-        return [
-            topic
-            for topic, config in topics
-            if view.follows(topic) and any(self._log.bounds(topic, p)[0] for p in range(config.partitions))
-        ]
-
     def close(self) -> None:
         self.store.close()
+
+
+def outlived(log: LogReader, view: View) -> list[str]:
+    """The topics whose beginning retention took while the view shows it still: it could not be built whole anew."""
+    return [
+        topic
+        for topic, config in sorted(log.topics().items())
+        if not view.prunes and view.follows(topic) and any(log.bounds(topic, p)[0] for p in range(config.partitions))
+    ]

@@ -11,6 +11,7 @@ import msgspec
 
 from hansa.errors import OperatorError
 from hansa.eventlog.interface import Chunk
+from hansa.views.keeping import Order
 
 
 class View(ABC):
@@ -24,6 +25,8 @@ class View(ABC):
     version: ClassVar[int]
     schema: ClassVar[tuple[str, ...]]
     tables: ClassVar[tuple[str, ...]]
+    prunes: ClassVar[bool] = False
+    """True where rows go with the entries that retention takes, so that building it anew loses nothing."""
 
     @abstractmethod
     def follows(self, topic: str) -> bool:
@@ -32,6 +35,11 @@ class View(ABC):
     @abstractmethod
     def apply(self, db: sqlite3.Connection, chunks: Sequence[Chunk]) -> None:
         """Writes what `chunks` mean, inside the caller's transaction. What it raises breaks this view alone."""
+
+    @abstractmethod
+    def keep(self, db: sqlite3.Connection, order: Order) -> None:
+        """Does what an order of `_keeping` means for this view, inside the caller's transaction. (A `Rebuild` is for
+        whoever keeps the views.)"""
 
     def create(self, db: sqlite3.Connection) -> None:
         """Makes the empty tables, inside the caller's transaction."""

@@ -13,12 +13,13 @@ from typing import Final
 from urllib.parse import quote
 
 LOOKUP_SCHEMA: Final = (
-    """CREATE TABLE IF NOT EXISTS lookup (
-        key TEXT NOT NULL, position INTEGER NOT NULL, time_us INTEGER NOT NULL, record BLOB,
+    """CREATE TABLE IF NOT EXISTS {lookup} (
+        key TEXT NOT NULL, position INTEGER NOT NULL, time_us INTEGER NOT NULL, record BLOB, person INTEGER,
         PRIMARY KEY (key, position)) WITHOUT ROWID""",
-    "CREATE TABLE IF NOT EXISTS applied (partition INTEGER PRIMARY KEY, next INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS {applied} (partition INTEGER PRIMARY KEY, next INTEGER NOT NULL)",
 )
-"""A row per version of a record; NULL says that it was deleted. `applied` changes in the same transaction as the rows.
+"""A row per version of a record; NULL says that it was deleted. `person` is the number of whom the record speaks of.
+`applied` changes in the same transaction as the rows. Readers know the tables as `lookup` and `applied`.
 
 `position` counts the entries of all partitions in the order of their commit, so it is the log's where there is one.
 """

@@ -1,7 +1,7 @@
 """The SQLite file that views share: one writer, and readers that see whole transactions.
 
 WAL with `synchronous=NORMAL`: a crash of the machine may take the last transactions, never half of one; the log still
-has them, and each view's cursor stands in the same transaction as its rows.
+has them, and each view's cursor stands in the same transaction as its rows. What is deleted is overwritten.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Final
 
 _CHECKPOINT_PAGES: Final = 4096
+_BUSY_MS: Final = 10_000
+_SCRUB_MS: Final = 100
 
 
 class ViewReader:
@@ -24,9 +26,11 @@ class ViewReader:
         self._idle: list[sqlite3.Connection] = []
 
     def _connect(self) -> sqlite3.Connection:
-        found = sqlite3.connect(self.file or ":memory:", isolation_level=None, check_same_thread=False, timeout=10)
+        found = sqlite3.connect(self.file or ":memory:", isolation_level=None, check_same_thread=False)
+        found.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"wal_autocheckpoint={_CHECKPOINT_PAGES}"):
             found.execute(f"PRAGMA {pragma}")
+        found.execute("PRAGMA secure_delete=ON")
         found.execute("PRAGMA cache_size=-8192")
         return found
 
@@ -82,6 +86,16 @@ class ViewStore(ViewReader):
             return
         with super().reading() as db:
             yield db
+
+    def scrub(self) -> bool:
+        """Has what was deleted leave the WAL too; False where a reader still needs it, then ask again."""
+        with self._lock:
+            self._writer.execute(f"PRAGMA busy_timeout={_SCRUB_MS}")
+            try:
+                busy = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                self._writer.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+        return not busy
 
     def close(self) -> None:
         super().close()

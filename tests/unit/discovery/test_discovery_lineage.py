@@ -14,7 +14,7 @@ from hansa.errors import CallerError
 from hansa.eventlog.interface import Append, CommitSet, TopicConfig, encode_entry
 from hansa.eventlog.memory import MemoryLog
 from hansa.model.product import EventTrigger, PortTrigger, ProcessSpec, ProductSpec
-from hansa.model.run import RunEntry
+from hansa.model.run import CARRIED, RunEntry
 from hansa.testing.log_bench import Bench
 from hansa.views.group import ViewGroup
 
@@ -211,3 +211,15 @@ def test_what_is_not_known_is_refused(desk: Desk) -> None:
     assert unknown.value.code == "lineage.unknown"
     with pytest.raises(CallerError, match="depth is 0"):
         desk.edges(LOAD, "up", 0)
+
+
+def test_a_dead_letter_that_retention_wrote_anew_counts_once(desk: Desk) -> None:
+    entry = RunEntry(
+        "r", "failed", "ops.flights", "abc", "load", finished_us=5, writes=[("ops.flights/clean@1", 3)], dead=True
+    )
+    for header in ({}, {CARRIED: 0}):
+        desk.bench.write(CommitSet((Append("_runs", 0, 1, encode_entry("r", entry), header),)))
+    while desk.group.advance():
+        pass
+    (edge,) = desk.lineage.graph("ops.flights:load", "down").edges
+    assert (edge.count, edge.records) == (1, 3)

@@ -12,9 +12,10 @@ from hansa.discovery.runs import IndexedEntry, RunHistory, RunQuery, RunsView
 from hansa.errors import CallerError
 from hansa.eventlog.interface import Append, CommitSet, TopicConfig, encode_entry
 from hansa.eventlog.memory import MemoryLog
-from hansa.model.run import LogicRun, RunEntry, RunError
+from hansa.model.run import CARRIED, FORGOTTEN, KEEPING_TOPIC, LogicRun, RunEntry, RunError
 from hansa.testing.log_bench import Bench
 from hansa.views.group import ViewGroup
+from hansa.views.keeping import Forget, Order, Prune, order_append
 
 
 class Desk:
@@ -33,6 +34,15 @@ class Desk:
         while self.group.advance():
             pass
         return entry
+
+    def order(self, *orders: Order) -> None:
+        self.bench.log.declare(KEEPING_TOPIC, TopicConfig())
+        self.bench.write(CommitSet((order_append(*orders),)))
+        while self.group.advance():
+            pass
+
+    def dead(self, run: str) -> RunEntry:
+        return msgspec.structs.replace(self.history.detail(run), state="failed", dead=True)
 
     def find(self, **query: Any) -> list[str]:
         return [run.id for run in self.history.find(RunQuery(**query)).runs]
@@ -152,3 +162,41 @@ def test_an_unknown_run_is_refused(desk: Desk) -> None:
         with pytest.raises(CallerError, match="no run 'nope'") as refused:
             ask("nope")
         assert refused.value.code == "run.unknown"
+
+
+def test_rows_go_with_their_entries_but_for_the_unfinished_and_the_dead(desk: Desk) -> None:
+    desk.add("old", at=100, output="text")
+    desk.add("dead", "failed", at=100, dead=True, error=RunError("a.b", "text"))
+    desk.add("running", "running", at=100, finished_us=0)
+    desk.add("long", "running", at=100, finished_us=0)
+    desk.add("long", at=100)
+    desk.add("new", at=500)
+    desk.order(Prune("_runs", 0, 4), Prune("_events", 0, 99), Prune("_runs", 1, 99))
+    assert desk.find() == ["new", "long", "running", "dead"]
+    assert desk.find(text="text") == ["dead"]
+    assert desk.history.dead_before(0, 4, 10) == [("dead", 1)]
+
+
+def test_a_dead_letter_is_read_where_it_was_carried_to(desk: Desk) -> None:
+    dead = desk.add("dead", "failed", dead=True, payload=b"given", error=RunError("a.b", "text"))
+    desk.add("mended", "failed", dead=True, payload=b"given")
+    desk.add("mended", "succeeded")
+    for run, position in (("dead", 0), ("mended", 1)):
+        append = Append("_runs", 0, 1, encode_entry(run, desk.dead(run)), {CARRIED: position})
+        desk.bench.write(CommitSet((append,)))
+    desk.bench.log.trim("_runs", 0, 2)
+    desk.order(Prune("_runs", 0, 2))
+    assert desk.history.detail("dead") == dead
+    assert desk.history.dead_before(0, 99, 10) == [("dead", 3)]
+    assert desk.history.detail("mended").state == "succeeded"
+
+
+def test_what_is_forgotten_of_a_run_is_what_went_in_and_came_out(desk: Desk) -> None:
+    desk.add("r", "failed", error=RunError("a.b", "bo was there"), output="bo", idempotency_key="bo", payload=b"bo")
+    desk.add("other", output="bo", error=RunError("a.b", "told"))
+    desk.order(Forget(None, ["r"], []))
+    assert desk.find(text="bo") == ["other"]
+    assert desk.find(text="a.b") == ["other", "r"]
+    summary = desk.history.summary("r")
+    assert (summary.error_code, summary.error_message, summary.idempotency_key) == ("a.b", FORGOTTEN, None)
+    assert desk.history.summary("other").error_message == "told"

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 from hansa.eventlog.interface import Append, CommitSet, TopicConfig, encode_entry
 from hansa.eventlog.memory import MemoryLog
+from hansa.model.run import KEEPING_TOPIC
 from hansa.outputs.lookup import LookupProjector, LookupReader, lookup_path
 from hansa.testing.log_bench import Bench
 from hansa.views.interface import shows
+from hansa.views.keeping import Forget, Order, Rebuild, order_append
 from hansa.views.projector import Projector
 
 PORT = "ops.weather/hourly@1"
@@ -133,17 +135,56 @@ def test_without_keeping_only_the_latest_stands(tmp_path: Path) -> None:
     desk.close()
 
 
-def test_rebuilding_gives_the_same_rows(tmp_path: Path) -> None:
+def order(desk: Desk, *orders: Order) -> None:
+    desk.bench.log.declare(KEEPING_TOPIC, TopicConfig())
+    desk.bench.write(CommitSet((order_append(*orders),)))
+
+
+def test_rebuilding_gives_the_same_rows_and_shows_the_old_ones_meanwhile(tmp_path: Path) -> None:
     desk = Desk(tmp_path, partitions=3, keep_s=0.0001)
-    for n in range(120):
-        desk.write(*[(f"k{(n + m) % 7}", n * m) for m in range(n % 4)], partition=n % 3, after_us=n)
-        desk.settle()
+    for n in range(1500):
+        desk.write(*[(f"k{(n + m) % 7}", n * m) for m in range(n % 4)], partition=n % 3, after_us=n % 50)
+    desk.settle()
+    before, position = desk.dump(), desk.reader.position()
+    order(desk, Rebuild("another/port@1"), Rebuild(PORT))
+    token = desk.bench.log.now()
+    assert desk.lookup.advance()
+    assert (desk.dump(), desk.reader.position()) == (before, position)
+    assert not shows(desk.lookup.statuses(), desk.bench.log.covers, token, PORT)
+    desk.write(("k1", "newer"))
+    desk.lookup.close()
+    desk.lookup = LookupProjector(desk.bench.log, desk.path, PORT, keep_s=0.0001)
+    desk.settle()
+    assert shows(desk.lookup.statuses(), desk.bench.log.covers, token, PORT)
+    assert desk.get("k1") == "newer"
+    fresh = LookupProjector(desk.bench.log, tmp_path / "fresh.db", PORT, keep_s=0.0001)
+    while fresh.advance():
+        pass
+    with fresh._store.reading() as db:
+        assert desk.dump() == [*db.execute("SELECT * FROM lookup"), *db.execute("SELECT * FROM applied")]
+    fresh.close()
+    desk.close()
+
+
+def test_a_person_leaves_the_lookup_and_its_file(desk: Desk, tmp_path: Path) -> None:
+    for key, person in (("a", "bo"), ("b", "al"), ("a2", "bo")):
+        body = encode_entry(key, f"the secret of {person}")
+        desk.bench.write(CommitSet((Append(PORT, 0, 1, body, {"subject": person}),)))
+    desk.write(("c", "told to everybody"))
+    desk.settle()
+    person = desk.bench.log.person("bo")
+    assert desk.get("a") == "the secret of bo"
+    desk.bench.log.declare(KEEPING_TOPIC, TopicConfig())
+    desk.bench.write(CommitSet((order_append(Forget(person)),), forgets=("bo",)))
+    desk.settle()
+    assert [desk.get(key) for key in ("a", "a2", "b", "c")] == [None, None, "the secret of al", "told to everybody"]
+    files = b"".join(path.read_bytes() for path in desk.path.parent.iterdir())
+    assert b"the secret of al" in files
+    assert b"the secret of bo" not in files
     before = desk.dump()
-    desk.lookup.rebuild()
-    assert desk.get("k1") is None
+    order(desk, Rebuild(PORT))
     desk.settle()
     assert desk.dump() == before
-    desk.close()
 
 
 def test_a_lookup_goes_on_after_it_was_closed(desk: Desk) -> None:

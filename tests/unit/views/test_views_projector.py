@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from hansa.errors import CallerError, OperatorError, Unavailable
-from hansa.eventlog.interface import Chunk, Log
+from hansa.errors import OperatorError, Unavailable
+from hansa.eventlog.interface import Chunk, CommitSet, Log, TopicConfig
 from hansa.eventlog.memory import MemoryLog
+from hansa.model.run import KEEPING_TOPIC
 from hansa.testing.log_bench import Bench, writing
 from hansa.views.bulk import BulkWriter
-from hansa.views.group import ViewGroup
+from hansa.views.group import ViewGroup, outlived
 from hansa.views.interface import Follower, View, ViewStatus, shows
+from hansa.views.keeping import Order, Rebuild, order_append
 from hansa.views.projector import Projector
 
 
@@ -36,6 +38,9 @@ class Entries(View):
                 "INSERT INTO entries VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
                 (chunk.partition, chunk.count),
             )
+
+    def keep(self, db: sqlite3.Connection, order: Order) -> None:
+        """Nothing: it holds no more than numbers."""
 
 
 class Newer(Entries):
@@ -66,6 +71,11 @@ def bench() -> Iterator[Bench]:
 @pytest.fixture(params=["memory", "file"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
     return None if request.param == "memory" else tmp_path / "views.db"
+
+
+def order(bench: Bench, *orders: Order) -> None:
+    bench.log.declare(KEEPING_TOPIC, TopicConfig())
+    bench.write(CommitSet((order_append(*orders),)))
 
 
 def settle(group: ViewGroup) -> None:
@@ -165,37 +175,94 @@ def test_rebuilding_gives_the_same_rows_while_others_go_on(bench: Bench, place: 
     group = ViewGroup(bench.log, place, [Entries(), Fragile()])
     bench.write(writing(1), writing(2))
     settle(group)
-    group.rebuild("fragile")
-    assert counts(group, "fragile") == {}
+    order(bench, Rebuild("fragile"))
+    assert counts(group, "fragile") == {0: 2}
     bench.write(writing(3))
     assert not shows(group.statuses(), bench.log.covers, bench.log.now(), "fragile")
     settle(group)
     assert counts(group, "fragile") == {0: 3}
     assert counts(group) == {0: 3}
-    assert group.reached() == group.reached("entries") == group.reached("fragile")
+    assert len({status.cursor for status in group.statuses()}) == 1
     group.close()
 
 
-def test_a_view_whose_beginning_retention_took_keeps_its_rows(bench: Bench, place: Path | None) -> None:
-    group = ViewGroup(bench.log, place, [Entries()])
-    bench.write(writing(1), writing(2), writing(3))
+def test_a_broken_view_is_rebuilt_by_an_order_once(bench: Bench, place: Path | None) -> None:
+    group = ViewGroup(bench.log, place, [Fragile()])
+    bench.write(writing(1), writing(2, run="bad"))
     settle(group)
+    assert group.statuses()[0].error is not None
+    bench.log.trim("t", 0, 1)
     bench.log.trim("t", 0, 2)
-    with pytest.raises(OperatorError, match="beginning of t") as refused:
-        group.rebuild("entries")
-    assert refused.value.code == "view.unrecoverable"
-    assert counts(group) == {0: 3}
-    group.rebuild("entries", partial=True)
+    bench.write(writing(3))
+    bench.log.trim("t", 0, 2)
+    order(bench, Rebuild("fragile"), Rebuild("no view of this file"))
+    token = bench.log.now()
     settle(group)
-    assert counts(group) == {0: 1}
+    assert group.statuses()[0].error is None
+    assert shows(group.statuses(), bench.log.covers, token, "fragile")
+    assert counts(group, "fragile") == {0: 1}
     group.close()
 
 
-def test_an_unknown_view_is_refused_with_the_nearest(bench: Bench) -> None:
+def test_an_order_is_obeyed_once_across_openings(bench: Bench, tmp_path: Path) -> None:
+    first = ViewGroup(bench.log, tmp_path / "views.db", [Entries()])
+    bench.write(writing(1), writing(2))
+    order(bench, Rebuild("entries"))
+    settle(first)
+    first.close()
+    bench.log.trim("t", 0, 1)
+    second = ViewGroup(bench.log, tmp_path / "views.db", [Entries()])
+    settle(second)
+    assert counts(second) == {0: 2}
+    second.close()
+
+
+def test_a_view_shows_a_rebuild_only_when_it_is_done(bench: Bench) -> None:
     group = ViewGroup(bench.log, None, [Entries()])
-    with pytest.raises(CallerError, match="Did you mean 'entries'"):
-        group.rebuild("entrys")
+    bench.write(*[writing(n) for n in range(3)])
+    settle(group)
+    order(bench, Rebuild("entries"))
+    seen = []
+    while True:
+        seen.append((shows(group.statuses(), bench.log.covers, bench.log.now(), "entries"), counts(group)))
+        if not group.advance():
+            break
+    assert seen[0] == (False, {0: 3})
+    assert [rows for shown, rows in seen if shown] == [{0: 3}]
     group.close()
+
+
+def test_an_order_that_comes_while_a_batch_is_read_is_not_passed_over() -> None:
+    class Late(MemoryLog):
+        def changes(self, cursor: str, *, max_bytes: int = 4 << 20) -> tuple[list[Chunk], str]:
+            if self.now() == "2":
+                self.submit(CommitSet((order_append(Rebuild("entries")),)), None)
+            return super().changes(cursor, max_bytes=max_bytes)
+
+    late = Late()
+    late.start(lambda _: None)
+    late.declare("t", TopicConfig())
+    late.declare(KEEPING_TOPIC, TopicConfig())
+    group = ViewGroup(late, None, [Entries()])
+    for n in range(2):
+        late.submit(writing(n), None)
+    assert group.advance()
+    assert not shows(group.statuses(), late.covers, late.now(), "entries")
+    settle(group)
+    assert shows(group.statuses(), late.covers, late.now(), "entries")
+    assert counts(group) == {0: 2}
+    group.close()
+
+
+def test_what_retention_took_is_known_before_a_view_is_rebuilt(bench: Bench) -> None:
+    class Pruning(Entries):
+        prunes = True
+
+    bench.write(writing(1), writing(2))
+    assert outlived(bench.log, Entries()) == []
+    bench.log.trim("t", 0, 1)
+    assert outlived(bench.log, Entries()) == ["t"]
+    assert outlived(bench.log, Pruning()) == []
 
 
 def test_a_reader_sees_one_snapshot(bench: Bench, tmp_path: Path) -> None:
