@@ -37,6 +37,8 @@ class Action(StrEnum):
     PEOPLE_MANAGE = "people.manage"
     ROLE_MANAGE = "role.manage"
     BACKUP = "backup"
+    VIEW_REBUILD = "view.rebuild"
+    PERSON_FORGET = "person.forget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,8 @@ SCOPE_OF: Final = {
     Action.PEOPLE_MANAGE: Scope.ADMIN,
     Action.ROLE_MANAGE: Scope.ADMIN,
     Action.BACKUP: Scope.ADMIN,
+    Action.VIEW_REBUILD: Scope.ADMIN,
+    Action.PERSON_FORGET: Scope.ADMIN,
 }
 """The scope that a token needs for each action."""
 
@@ -133,7 +137,12 @@ _DEVELOPER: Final = _CONSUMER | {
     Action.PRODUCT_DEPLOY,
     Action.TRIGGER_MANAGE,
 }
-_OWNER: Final = _DEVELOPER | {Action.PRODUCT_RETIRE, Action.DOMAIN_MANAGE, Action.ROLE_MANAGE}
+_OWNER: Final = _DEVELOPER | {
+    Action.PRODUCT_RETIRE,
+    Action.DOMAIN_MANAGE,
+    Action.ROLE_MANAGE,
+    Action.PERSON_FORGET,
+}
 ACTIONS_OF: Final = {Role.OWNER: _OWNER, Role.DEVELOPER: _DEVELOPER, Role.CONSUMER: _CONSUMER}
 """What each role may do within its domain."""
 

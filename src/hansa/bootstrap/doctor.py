@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from hansa.eventlog.sqlite import SqliteLog
+from hansa.lifecycle.retention import DAY_S, Retention
+from hansa.lifecycle.views import Views
+from hansa.model.run import EVENTS_TOPIC, RUNS_TOPIC
 from hansa.registry.sqlite import SqliteRegistry
 from hansa.runtime.isolation_probe import probe
-from hansa.views.remote import RemoteProjector
 
 _SPACE_MIN_BYTES = 1 << 30
 
@@ -20,8 +22,10 @@ def machine() -> list[dict[str, Any]]:
     return [_finding(g.name, g.in_force, g.detail, g.fix) for g in probe()]
 
 
-def examine(log: SqliteLog, registry: SqliteRegistry, views: RemoteProjector, data: Path) -> list[dict[str, Any]]:
-    """Everything: the machine, the log, the audit, the views, the disk."""
+def examine(
+    log: SqliteLog, registry: SqliteRegistry, views: Views, retention: Retention, data: Path
+) -> list[dict[str, Any]]:
+    """Everything: the machine, the log, the audit, the views, what is kept, the disk."""
     damage = [str(finding) for finding in log.verify()]
     audit = registry.audit_verify()
     broken = [f"{status.name}: {status.error}" for status in views.statuses() if status.error]
@@ -31,12 +35,36 @@ def examine(log: SqliteLog, registry: SqliteRegistry, views: RemoteProjector, da
     space = f"{free / 1e9:.1f} GB are free"
     return [
         *machine(),
-        _finding("log", not damage, "; ".join(damage[:5]) or "every batch matches its checksum", "Restore a backup."),
+        _finding(
+            "log", not damage, "; ".join(damage[:5]) or "every batch and row matches its checksum", "Restore a backup."
+        ),
         _finding("audit", not bad, whole + bad, "Compare with the log's copy of the audit, and with a backup."),
-        _finding("views", not broken, "; ".join(broken) or "all follow the log", "Delete views.db and start again."),
+        _finding(
+            "views",
+            not broken,
+            "; ".join(broken) or "all follow the log",
+            "`hansa views rebuild NAME`, with a Hansa that has the fault mended.",
+        ),
+        _finding("retention", not retention.waiting, _kept(log, retention), "Let what is named read on, or end it."),
         _finding("disk", free > _SPACE_MIN_BYTES, space, "Free space; writing stops when the disk is full."),
         _finding("sqlite", True, sqlite3.sqlite_version, ""),
     ]
+
+
+def _kept(log: SqliteLog, retention: Retention) -> str:
+    """How much there is, how long it is kept, and what holds retention back."""
+    counts: dict[str, int] = {}
+    for topic, config in log.topics().items():
+        bounds = [log.bounds(topic, partition) for partition in range(config.partitions)]
+        name = {RUNS_TOPIC: "runs", EVENTS_TOPIC: "events"}.get(topic, "other" if topic.startswith("_") else "records")
+        counts[name] = counts.get(name, 0) + sum(end - first for first, end in bounds)
+    keep = {"runs": retention.keep.runs_s, "events": retention.keep.events_s, "records": retention.keep.records_s}
+    told = [f"{counts.get(name, 0)} entries of {name} {_age(keep_s)}" for name, keep_s in keep.items()]
+    return "; ".join([", ".join(told), *retention.waiting[:5]])
+
+
+def _age(keep_s: float | None) -> str:
+    return "(kept for good)" if keep_s is None else f"(kept for {keep_s / DAY_S:g} days)"
 
 
 def _finding(name: str, in_force: bool, detail: str, fix: str) -> dict[str, Any]:

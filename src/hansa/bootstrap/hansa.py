@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -27,8 +27,14 @@ from hansa.egress.settings_file import FileSettings
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.sqlite import SqliteLog
 from hansa.lifecycle.deploy import Deployer
+from hansa.lifecycle.forgetting import Forgetting
+from hansa.lifecycle.keeper import RETAIN_S, Keeper
 from hansa.lifecycle.mesh import IDLE_S, Mesh
 from hansa.lifecycle.operations import Operations
+from hansa.lifecycle.retention import DAY_S, Keep, Readers, Retention
+from hansa.lifecycle.views import Views
+from hansa.model.product import ProductSpec
+from hansa.model.run import KEEPING_TOPIC
 from hansa.outputs.lookups import Lookups
 from hansa.registry.sqlite import SqliteRegistry
 from hansa.runtime.engine import Engine
@@ -53,15 +59,24 @@ class Settings:
     isolation: str = "strict"
     spares: int = 1
     idle_s: float = IDLE_S
+    keep: Keep = field(default_factory=Keep)
+    keep_every_s: float = RETAIN_S
+    """How often retention looks at what is old enough."""
 
     @staticmethod
     def from_environment(data: Path) -> Settings:
-        """`HANSA_ISOLATION`, `HANSA_SPARES` and `HANSA_IDLE_S` where they are set."""
+        """`HANSA_ISOLATION`, `HANSA_SPARES`, `HANSA_IDLE_S` and those of retention, where they are set."""
         return Settings(
             data,
             os.environ.get("HANSA_ISOLATION", "strict"),
             int(os.environ.get("HANSA_SPARES", "1")),
             float(os.environ.get("HANSA_IDLE_S", str(IDLE_S))),
+            Keep(
+                _days(os.environ.get("HANSA_KEEP_RUNS_DAYS", "90")),
+                _days(os.environ.get("HANSA_KEEP_EVENTS_DAYS", "365")),
+                _days(os.environ.get("HANSA_KEEP_RECORDS_DAYS", "")),
+            ),
+            float(os.environ.get("HANSA_KEEP_EVERY_S", str(RETAIN_S))),
         )
 
 
@@ -99,10 +114,14 @@ class Hansa:
         runs = RunHistory(reader, self._log)
         operations = Operations(mesh, engine, registry, runs, self._views)
         asks.earlier = operations.answer
+        standings = Views(log, registry, views.kinds(), reader, lambda: lookups.made(self._log.topics()))
+        readers = Readers(standings.cursors, mesh.groups, standings.lookups)
+        retention = Retention(log, settings.keep, readers, runs)
         self._mesh = mesh
         self._scheduler = Scheduler(LogStarter(log, mesh, engine), clock_us=self._clock_us, sleep=asyncio.sleep)
         authenticator = Authenticator(registry, self._pepper, clock_us=self._clock_us)
         log.watch("", self._views.wake)
+        log.watch(KEEPING_TOPIC, self._followed.wake)
         self.services = Services(
             version=self._version,
             registry=registry,
@@ -120,10 +139,13 @@ class Hansa:
             lookups=lookups.follow,
             scheduler=self._scheduler,
             operations=operations,
+            standings=standings,
+            forgetting=Forgetting(log, registry, self._specs, standings.lookups, self._views, self._followed),
             backup=lambda target: asyncio.to_thread(backup_into, target, data, self._log, registry),
-            doctor=lambda: asyncio.to_thread(examine, self._log, registry, self._views, data),
+            doctor=lambda: asyncio.to_thread(examine, self._log, registry, standings, retention, data),
         )
         await asyncio.gather(starting, mesh.start())
+        mesh.spawn(Keeper(log, registry, retention, retain_s=settings.keep_every_s).run())
         mesh.on_change.append(lambda: self._scheduler.replace(entries(mesh)))
         for key in registry.paused_triggers():
             self._scheduler.pause(str(key))
@@ -135,6 +157,10 @@ class Hansa:
         self._keeping.follow(views.LOOKUPS, port)
         log.watch(port, self._followed.wake)
 
+    def _specs(self) -> list[ProductSpec]:
+        """Every product that is known, retired ones too."""
+        return [product.live.spec for product in self._registry.search(limit=100_000).products]
+
     async def close(self) -> None:
         """Lets runs end, then closes every store. Nothing acknowledged is lost by not calling this."""
         await self._scheduler.close()
@@ -144,6 +170,11 @@ class Hansa:
         await asyncio.to_thread(self._asks.close)
         self.services.authenticator.flush()
         self._registry.close()
+
+
+def _days(text: str) -> float | None:
+    """Seconds; None, for good, where nothing is given."""
+    return float(text) * DAY_S if text else None
 
 
 def now_us() -> int:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from hansa.client.data import Events, Ports
 from hansa.client.governing import Audit, Domains, People, Schedules, Tokens
+from hansa.client.keeping import Persons, Views
 from hansa.client.products import Products
 from hansa.client.runs import Processes, Runs
 from hansa.client.transport import Transport
@@ -33,6 +34,8 @@ class Client:
         self.tokens = Tokens(transport)
         self.audit = Audit(transport)
         self.schedules = Schedules(transport)
+        self.views = Views(transport)
+        self.persons = Persons(transport)
 
     def health(self) -> dict[str, Any]:
         """`{status, version, …}`; needs no token."""

@@ -1,4 +1,4 @@
-"""What has to be done now and then: the audit goes into the log, retention takes what is older than its port keeps."""
+"""What has to be done now and then: the audit goes into the log, retention takes what is old enough."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import msgspec
 
 from hansa.errors import HansaError
 from hansa.eventlog.awaitable import AwaitableLog
-from hansa.eventlog.interface import Advance, Append, CommitSet, Log, encode_entry
+from hansa.eventlog.interface import Advance, Append, CommitSet, encode_entry
+from hansa.lifecycle.retention import Retention
 from hansa.model.run import AUDIT_TOPIC
 from hansa.registry.interface import Registry
 
@@ -24,9 +25,13 @@ _report = logging.getLogger("hansa.lifecycle")
 class Keeper:
     """Runs beside the server until it is cancelled. What fails is reported and tried again."""
 
-    def __init__(self, log: AwaitableLog, registry: Registry) -> None:
+    def __init__(
+        self, log: AwaitableLog, registry: Registry, retention: Retention, *, retain_s: float = RETAIN_S
+    ) -> None:
         self._log = log
         self._registry = registry
+        self._retention = retention
+        self._retain_s = retain_s
 
     async def run(self) -> None:
         """Never returns."""
@@ -35,12 +40,12 @@ class Keeper:
             try:
                 while await self.mirror():
                     pass
-                if time.monotonic() - retained_at > RETAIN_S:
+                if time.monotonic() - retained_at > self._retain_s:
                     retained_at = time.monotonic()
-                    await asyncio.to_thread(retain, self._log.log, time.time_ns() // 1000)
+                    await self._retention.turn(time.time_ns() // 1000)
             except HansaError as failure:
                 _report.warning("housekeeping waits: %s", failure)
-            await asyncio.sleep(MIRROR_S)
+            await asyncio.sleep(min(MIRROR_S, self._retain_s))
 
     async def mirror(self) -> int:
         """Brings the next entries of the audit into the log, each once and in order; how many."""
@@ -53,12 +58,3 @@ class Keeper:
         advance = Advance(_GROUP, AUDIT_TOPIC, 0, entries[-1].seq, behind)
         await self._log.commit(CommitSet(appends=(append,), advances=(advance,)))
         return len(entries)
-
-
-def retain(log: Log, now_us: int) -> None:
-    """Trims every topic to what its configuration keeps."""
-    for topic, config in log.topics().items():
-        if config.retention_s is None:
-            continue
-        for partition in range(config.partitions):
-            log.trim(topic, partition, log.find(topic, partition, now_us - int(config.retention_s * 1e6)))

@@ -21,10 +21,9 @@ from hansa.contracts.odps import read_product
 from hansa.errors import CallerError, HansaError
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import TopicConfig
-from hansa.lifecycle.keeper import Keeper
 from hansa.model.ids import did_you_mean
 from hansa.model.product import EventTrigger, OutputPortSpec, PortKind, PortTrigger, ProductSpec, ProductState
-from hansa.model.run import AUDIT_TOPIC, EVENTS_TOPIC, RUNS_TOPIC
+from hansa.model.run import AUDIT_TOPIC, EVENTS_TOPIC, KEEPING_TOPIC, RUNS_TOPIC
 from hansa.outputs.lookups import Lookups
 from hansa.registry.interface import Registry
 from hansa.registry.values import Revision, TriggerKey
@@ -36,7 +35,7 @@ from hansa.runtime.workshop import Revision as ToServe
 from hansa.runtime.workshop import Workshop, cpu_count
 from hansa.runtime.zygote import LibrarySet
 from hansa.triggers.routes import Routes
-from hansa.triggers.subscriptions import Subscription, group_of
+from hansa.triggers.subscriptions import Subscription, group_of, topic_of
 
 _report = logging.getLogger("hansa.lifecycle")
 BASE_MODULES: Final = ("msgspec", "hansa", "hansa.runtime.worker", "hansa.runtime.isolation", "sqlite3")
@@ -80,10 +79,9 @@ class Mesh:
 
     async def start(self) -> None:
         """Serves the live revision of every product, without starting a worker, and takes up unfinished runs."""
-        for topic in (RUNS_TOPIC, EVENTS_TOPIC, AUDIT_TOPIC):
+        for topic in (RUNS_TOPIC, EVENTS_TOPIC, AUDIT_TOPIC, KEEPING_TOPIC):
             self.log.log.declare(topic, TopicConfig())
         self.spawn(self._watch())
-        self.spawn(Keeper(self.log, self.registry).run())
         live = [p for p in self.registry.search(limit=100_000).products if p.state is not ProductState.RETIRED]
         for product in live:
             self.declare(product.live.spec)
@@ -186,6 +184,16 @@ class Mesh:
             for live in product.processes.values()
             for trigger in live.spec.triggers
             if isinstance(trigger, PortTrigger) and trigger.port == port
+        ]
+
+    def groups(self, topic: str) -> list[str]:
+        """The group of every subscription to a topic."""
+        return [
+            group_of(live, trigger)
+            for product in list(self.products.values())
+            for live in product.processes.values()
+            for trigger in live.spec.triggers
+            if isinstance(trigger, PortTrigger | EventTrigger) and topic_of(trigger) == topic
         ]
 
     # Serving a revision

@@ -77,14 +77,16 @@ def api(services: Services) -> ASGIApp:
     """The control API as a Starlette application."""
 
     async def health(_: Request) -> Response:
-        failures = [*services.views.failures(), *services.followed.failures()]
+        failures = [*map(str, services.views.failures()), *map(str, services.followed.failures())]
+        if (stopped := services.log.log.failure()) is not None:
+            failures.append(f"The log takes no more commits: {stopped}")
         state = "degraded" if failures or services.mesh.failures else "ok"
         return json_response(
             {
                 "status": state,
                 "version": services.version,
                 "products": len(services.mesh.products),
-                "problems": [str(f) for f in [*failures, *services.mesh.failures.values()]],
+                "problems": [*failures, *map(str, services.mesh.failures.values())],
             }
         )
 

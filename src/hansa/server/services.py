@@ -13,8 +13,10 @@ from hansa.discovery.lineage_graph import LineageGraph
 from hansa.discovery.runs import RunHistory
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.lifecycle.deploy import Deployer
+from hansa.lifecycle.forgetting import Forgetting
 from hansa.lifecycle.mesh import Mesh
 from hansa.lifecycle.operations import Operations
+from hansa.lifecycle.views import Views
 from hansa.registry.interface import Registry
 from hansa.runtime.engine import Engine
 from hansa.triggers.scheduler import Scheduler
@@ -43,5 +45,7 @@ class Services:
     """The file of a lookup, which follows its port from the first call on."""
     scheduler: Scheduler
     operations: Operations
+    standings: Views
+    forgetting: Forgetting
     backup: Callable[[Path], Awaitable[dict[str, Any]]]
     doctor: Callable[[], Awaitable[list[dict[str, Any]]]]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any, Final
@@ -19,9 +20,9 @@ import msgspec
 
 from hansa.errors import CallerError, HansaError
 from hansa.eventlog.awaitable import AwaitableLog
-from hansa.eventlog.interface import Advance, CommitSet
+from hansa.eventlog.interface import Advance, Append, CommitSet, encode_entry
 from hansa.model.product import EventTrigger, PortTrigger
-from hansa.model.run import EVENTS_TOPIC
+from hansa.model.run import EVENTS_TOPIC, RUNS_TOPIC, RunEntry, RunError, RunState, new_run_id
 from hansa.runtime import wire
 from hansa.runtime.engine import Answer, Engine, Run
 from hansa.runtime.live import LiveProcess
@@ -109,7 +110,9 @@ class Subscription:
         batch = await ahead.behind(position)
         if batch is None:
             return False
-        advance = Advance(self.group, self.topic, partition, batch.behind, position)
+        if batch.begin > position:
+            await self._pass_over(partition, position, batch.begin)
+        advance = Advance(self.group, self.topic, partition, batch.behind, batch.begin)
         if not batch.records:
             await self._log.commit(CommitSet(advances=(advance,)))
             return True
@@ -118,6 +121,13 @@ class Subscription:
         if answer.error is not None and answer.error.code in ("position.moved", "log.stopped", "log.full"):
             raise CallerError(answer.error.code, answer.error.message)
         return True
+
+    async def _pass_over(self, partition: int, position: int, first: int) -> None:
+        """Goes on behind what retention took before it was read; how much that was stands in the history of runs."""
+        lost = lost_run(self._live, self._trigger, partition, position, first, time.time_ns() // 1000)
+        advance = Advance(self.group, self.topic, partition, first, position)
+        append = Append(RUNS_TOPIC, 0, 1, encode_entry(lost.id, lost), {})
+        await self._log.commit(CommitSet(appends=(append,), advances=(advance,)))
 
     async def _run(self, batch: Batch, advance: Advance) -> Answer:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -140,6 +150,21 @@ class Subscription:
         run.trace = batch.records[0].header.get("trace")
         self._engine.start(run)
         return await asyncio.shield(future)
+
+
+def lost_run(
+    live: LiveProcess, trigger: PortTrigger | EventTrigger, partition: int, position: int, first: int, now_us: int
+) -> RunEntry:
+    """The run that says how many entries a subscription could not read any more."""
+    topic, count = topic_of(trigger), first - position
+    detail = {"topic": topic, "partition": partition, "from": position, "to": first}
+    message = f"Retention took {count} entries of {topic}[{partition}] from position {position} before they were read"
+    hint = "The process goes on behind them. Publish them again, or have the port's contract keep them for longer."
+    return RunEntry(
+        new_run_id(), RunState.FAILED, live.product.id, live.product.revision, live.spec.name, trigger=trigger.kind,
+        trigger_detail=detail, principal=f"process:{live.id}", accepted_us=now_us, started_us=now_us,
+        finished_us=now_us, status=500, error=RunError("records.expired", message, hint=hint, details={"lost": count}),
+    )  # fmt: skip
 
 
 def filter_of(trigger: PortTrigger | EventTrigger) -> Accepts | None:

@@ -44,6 +44,8 @@ TABLE = {
     "people.manage": "a|a",
     "role.manage": "oa|a",
     "backup": "a|a",
+    "view.rebuild": "a|a",
+    "person.forget": "oa|a",
 }
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 
-from hansa.model.product import EventTrigger, PortTrigger
-from hansa.triggers.subscriptions import filter_of
+from hansa.model.product import EventTrigger, PortTrigger, ProcessSpec, ProductSpec
+from hansa.runtime.live import LiveProduct
+from hansa.runtime.pool import Pool
+from hansa.triggers.subscriptions import filter_of, lost_run
 
 ENCODE = msgspec.msgpack.encode
 
@@ -60,3 +62,12 @@ def test_an_event_without_a_payload_fits_no_equality() -> None:
     accepts = filter_of(EventTrigger("order.placed", where={"value": None}))
     assert accepts is not None
     assert not accepts(msgspec.Raw(ENCODE({**EVENT, "payload": None})))
+
+
+def test_the_history_says_how_much_was_lost() -> None:
+    product = LiveProduct(ProductSpec("a.b", "B", processes=(ProcessSpec("p", ()),)), "rev", cast("Pool", None))
+    lost = lost_run(product.processes["p"], PortTrigger("c.d/e@1"), 2, 5, 12, 99)
+    assert (lost.product, lost.process, lost.state, lost.finished_us) == ("a.b", "p", "failed", 99)
+    assert lost.error is not None
+    assert (lost.error.code, lost.error.details) == ("records.expired", {"lost": 7})
+    assert lost.trigger_detail == {"topic": "c.d/e@1", "partition": 2, "from": 5, "to": 12}

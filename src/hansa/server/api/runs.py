@@ -16,7 +16,7 @@ from hansa.errors import CallerError
 from hansa.eventlog.interface import Chunk, as_array
 from hansa.lifecycle.operations import SEEN_S
 from hansa.model.product import OnceTrigger, ScheduleTrigger
-from hansa.model.run import FINAL, RUNS_TOPIC, RunEntry, RunState
+from hansa.model.run import CARRIED, FINAL, RUNS_TOPIC, RunEntry, RunState
 from hansa.registry.values import TriggerKey
 from hansa.runtime import wire
 from hansa.runtime.engine import Answer
@@ -327,6 +327,8 @@ def _wanted(entry: RunEntry, query: OutputQuery, domains: list[str] | None) -> b
 
 
 def _entries(chunk: Chunk, position: int) -> list[RunEntry]:
+    if CARRIED in chunk.header:
+        return []
     pairs = msgspec.msgpack.decode(as_array(chunk.entries, chunk.count), type=list[tuple[str, RunEntry]])
     return [entry for at, (_, entry) in enumerate(pairs, chunk.base) if at >= position]
 
