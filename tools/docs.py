@@ -201,7 +201,7 @@ def _route(operation: Any) -> list[str]:
     from hansa.access.decide import SCOPE_OF
 
     text = inspect.getdoc(operation.handler) or ""
-    lines = ["", f"### {operation.method} {operation.path.replace(':int', '')}", "", " ".join(text.split())]
+    lines = ["", f"### {operation.method} {operation.template}", "", " ".join(text.split())]
     if operation.query is not None:
         lines += ["", f"Query: {_fields(operation.query)}."]
     if operation.body is not None:

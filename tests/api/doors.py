@@ -78,7 +78,7 @@ DOORS: Final = {
     "POST /backup": Door("a", "/backup", {"path": "not/absolute"}),
     "GET /doctor": Door("a", "/doctor"),
     "GET /views": Door("a", "/views"),
-    "POST /views/{view:path}/rebuild": Door("a", "/views/runs/rebuild", {}),
+    "POST /views/{view}/rebuild": Door("a", "/views/runs/rebuild", {}),
     "POST /forget": Door("oa", "/forget", {"subject": "nobody", "product": "shop.orders"}),
     "POST /shop/orders/orders": Door("cdoa", "/shop/orders/orders", {"item": "a"}),
     "PUT /shop/orders/orders": Door("cdoa", "/shop/orders/orders", {"item": "a"}),
@@ -97,7 +97,7 @@ DOORS: Final = {
 def operations() -> dict[str, Operation]:
     """The operations of the API, as its own table has them."""
     made = [route.operation for route in routes(Endpoint(cast("Any", None)))]
-    return {f"{operation.method} {operation.path.replace(':int', '')}": operation for operation in made}
+    return {f"{operation.method} {operation.template}": operation for operation in made}
 
 
 def deployed(server: Server) -> set[str]:

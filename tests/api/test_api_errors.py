@@ -22,7 +22,7 @@ CODES = set(
 OPERATIONS = operations()
 UNKNOWN = {
     "product": "shop.gone", "process": "shop.orders:gone", "port": "gone@1", "run": str(uuid.uuid4()), "person": "gone",
-    "domain": "gone", "token": "gone", "index": "7",
+    "domain": "gone", "token": "gone", "index": "7", "view": "gone",
 }  # fmt: skip
 WITH_IDS = [name for name, operation in OPERATIONS.items() if "{" in operation.path]
 MAKING = {"POST /products/{product}/plan", "POST /products/{product}/deploy"}
@@ -66,14 +66,14 @@ def send(server: Server, name: str, **changes: Any) -> httpx.Response:
 
 @pytest.mark.parametrize("name", set(WITH_IDS) - MAKING)
 def test_an_id_that_there_is_not_is_named(name: str, shop: Server) -> None:
-    path = re.sub(r"\{(\w+)(:int)?\}", lambda match: UNKNOWN[match[1]], OPERATIONS[name].path)
+    path = re.sub(r"\{(\w+)\}", lambda match: UNKNOWN[match[1]], OPERATIONS[name].template)
     found = problem_in(send(shop, name, path=path), 404)
     assert any(unknown in found["detail"] + found["hint"] for unknown in UNKNOWN.values())
 
 
 @pytest.mark.parametrize("name", WITH_IDS)
 def test_an_id_that_cannot_be_is_refused(name: str, shop: Server) -> None:
-    path = re.sub(r"\{\w+(:int)?\}", "No%20Such!", OPERATIONS[name].path)
+    path = re.sub(r"\{\w+\}", "No%20Such!", OPERATIONS[name].template)
     answer = send(shop, name, path=path)
     assert answer.status_code in (400, 404), answer.text
     problem_in(answer, answer.status_code)

@@ -24,8 +24,7 @@ PROBLEM: Final[dict[str, Any]] = {
 def add(operations: Iterable[Operation], paths: dict[str, Any], schemas: dict[str, Any]) -> None:
     """Adds the operations to the paths and the schemas of a document."""
     for operation in operations:
-        path = _PARAMETER.sub(r"{\1}", operation.path)
-        paths.setdefault(path, {})[operation.method.lower()] = _described(operation, schemas)
+        paths.setdefault(operation.template, {})[operation.method.lower()] = _described(operation, schemas)
 
 
 def _described(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:

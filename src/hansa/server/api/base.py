@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -50,6 +51,11 @@ class Operation:
     content: str | None
     query: Any
     body: Any
+
+    @property
+    def template(self) -> str:
+        """The path as documents write it, without converters."""
+        return re.sub(r":\w+\}", "}", self.path)
 
     @property
     def group(self) -> str:
