@@ -7,6 +7,7 @@ from hansa.model.product import RetryPolicy as Retry
 from hansa.sdk.connections import Files, Http, HttpResponse, Mail, Sql
 from hansa.sdk.context import Context, ReadContext, RunInfo, TriggerInfo
 from hansa.sdk.encode import ContractViolation
+from hansa.sdk.flow import each, parallel, when
 from hansa.sdk.logic import publish_to, reply
 from hansa.sdk.ports import InputPort, OutputPort, Record
 from hansa.sdk.product import DataProduct
@@ -38,12 +39,15 @@ __all__ = [
     "RunInfo",
     "Sql",
     "TriggerInfo",
+    "each",
     "field",
     "http",
     "manual",
     "on",
     "once",
+    "parallel",
     "publish_to",
     "reply",
     "schedule",
+    "when",
 ]

@@ -25,7 +25,6 @@ class Asks:
     def __init__(self, log: Log, settings: Settings) -> None:
         self._log = log
         self._broker = Broker(settings, on_use=self._used)
-        self._logic: dict[str, str] = {}
         self.mesh: Mesh | None = None
         self.engine: Engine | None = None
 
@@ -38,7 +37,7 @@ class Asks:
             "secret": self._secret,
             "lookup": self._lookup,
         }
-        return await answers[ask.what](run, ask.arguments, f"{run.id}:{ask.logic}:{ask.number}")
+        return await answers[ask.what](run, ask.arguments, f"{run.id}:{ask.logic}:{ask.sequence}")
 
     async def _state(self, run: Run, arguments: Any, _: str) -> Any:
         operation, name = arguments
@@ -81,9 +80,10 @@ class Asks:
 
     earlier: Callable[[str], Any] | None = None
 
-    def _used(self, _: str, run: str, connection: str, operation: str, target: str) -> None:
+    def _used(self, _: str, place: str, connection: str, operation: str, target: str) -> None:
+        run, _, logic = place.partition(":")
         if self.engine is not None:
-            self.engine.used(run, self._logic.get(run, ""), connection, operation, target)
+            self.engine.used(run, logic, connection, operation, target)
 
     def close(self) -> None:
         """Closes what connections hold open."""
@@ -95,11 +95,8 @@ class Asks:
             raise CallerError(
                 "connection.dry", f"A dry run changes nothing outside: {name}.{operation}", hint="Run it for real."
             )
-        self._logic[run.id] = key.split(":")[1]
-        try:
-            return await self._broker.call(run.live.product.id, run.id, name, operation, rest, key=key)
-        finally:
-            del self._logic[run.id]
+        place = key.rpartition(":")[0]
+        return await self._broker.call(run.live.product.id, place, name, operation, rest, key=key)
 
     async def _lookup(self, run: Run, port: Any, _: str) -> None:
         assert self.mesh is not None

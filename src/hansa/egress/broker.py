@@ -15,7 +15,7 @@ from hansa.egress.settings import ConnectionSetting, Settings
 from hansa.errors import HansaError, InternalError, Unavailable
 
 OnUse = Callable[[str, str, str, str, str], None]
-"""Told (product, run, connection, operation, target) of each call that goes out; the target has no credentials."""
+"""Told (product, caller, connection, operation, target) of each call that goes out; the target has no credentials."""
 
 _HIDDEN: Final = "***"
 
@@ -40,13 +40,14 @@ class Broker:
         self._calls = Counter[str]()
 
     async def call(
-        self, product: str, run: str, name: str, operation: str, arguments: list[Any], *, key: str | None = None
+        self, product: str, caller: str, name: str, operation: str, arguments: list[Any], *, key: str | None = None
     ) -> Any:
         """What the connection `name` of the product answers, as plain values.
 
-        `key` is `run:logic:sequence`, the same in each attempt, for the other side to tell a repetition by. Use is
-        told on the event loop before this returns, also where the call then failed. A call that is cancelled may
-        still happen. Raises `HansaError` with a code `connection.*` or `secret.*` and no secret in its texts.
+        `key` is `run:logic:sequence`, the same in each attempt, for the other side to tell a repetition by. Use is told
+        with `caller`, as it stands, on the event loop before this returns, also where the call then failed. A call that
+        is cancelled may still happen. Raises `HansaError` with a code `connection.*` or `secret.*` and no secret in its
+        texts.
         """
         if self._calls[product] >= self._calls_max:
             raise Unavailable(
@@ -57,7 +58,7 @@ class Broker:
         loop = asyncio.get_running_loop()
 
         def use(target: str) -> None:
-            loop.call_soon_threadsafe(self._on_use, product, run, name, operation, target)
+            loop.call_soon_threadsafe(self._on_use, product, caller, name, operation, target)
 
         self._calls[product] += 1
         work = loop.run_in_executor(self._threads, self._carry_out, product, name, Call(operation, arguments, key), use)

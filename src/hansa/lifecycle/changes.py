@@ -21,6 +21,7 @@ from hansa.model.product import (
     RetryPolicy,
     ScheduleTrigger,
     Trigger,
+    flow_text,
 )
 
 Kind = Literal["added", "changed", "removed", "metadata", "breaking"]
@@ -156,14 +157,19 @@ def _processes(old: ProductSpec, new: ProductSpec) -> Iterator[Change]:
         if before[name].triggers != after[name].triggers:
             told = f"{triggers_in_words(before[name])} → {triggers_in_words(after[name])}"
             yield Change("changed", "trigger", name, f"{name} starts differently: {told}")
-        if _steps(before[name]) != _steps(after[name]):
-            yield Change("changed", "process", name, f"{name} is {' → '.join(s.name for s in after[name].steps)}")
+        if _steps(before[name]) != _steps(after[name]) or _flow(before[name]) != _flow(after[name]):
+            yield Change("changed", "process", name, f"{name} is {_flow(after[name])}")
         yield from _settings("process", name, before[name], after[name], _OF_PROCESS)
         yield from _settings("process", name, before[name].retry, after[name].retry, _OF_RETRY)
 
 
 def _steps(process: ProcessSpec) -> list[tuple[str, Mapping[str, Any]]]:
     return [(step.logic, step.settings) for step in process.steps]
+
+
+def _flow(process: ProcessSpec) -> str:
+    """How the steps are composed, in one line."""
+    return flow_text(process.flow) if process.flow else " → ".join(step.name for step in process.steps)
 
 
 def _logic(old: ProductSpec, new: ProductSpec) -> Iterator[Change]:

@@ -117,6 +117,37 @@ class StepSpec:
     builtin: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class FlowSpec:
+    """One node of a process: a step, or a composition of steps. `name` is that of the step, for `when` that of the
+    predicate; `branches` are those of `parallel`, the one way of `each`, the two of `when` (True, then False)."""
+
+    kind: Literal["step", "parallel", "each", "when"]
+    name: str = ""
+    branches: tuple[tuple[FlowSpec, ...], ...] = ()
+    quorum: int | None = None
+    timeout_s: float | None = None
+    concurrency: int = 1
+
+    def __str__(self) -> str:
+        """As its author wrote it, but for settings."""
+        if self.kind == "step":
+            return self.name
+        ways = [
+            flow_text(branch) if len(branch) < 2 else f"({flow_text(branch)})" for branch in self.branches if branch
+        ]
+        told = [self.name] if self.name else []
+        options = {"quorum": self.quorum, "timeout_s": self.timeout_s}
+        given = [f"{name}={value:g}" for name, value in options.items() if value is not None]
+        given += [f"concurrency={self.concurrency}"] if self.concurrency > 1 else []
+        return f"{self.kind}({', '.join((*told, *ways, *given))})"
+
+
+def flow_text(flow: tuple[FlowSpec, ...]) -> str:
+    """The nodes of a flow in one line."""
+    return " → ".join(map(str, flow))
+
+
 class _Trigger(msgspec.Struct, frozen=True, tag_field="kind"):
     """Triggers are a tagged union: `kind` says which one it is, here and on the wire."""
 
@@ -204,6 +235,7 @@ class ProcessSpec:
 
     name: str
     steps: tuple[StepSpec, ...]
+    """Every place where a logic stands, in the order written."""
     triggers: tuple[Trigger, ...] = ()
     description: str = ""
     use_case: str | None = None
@@ -217,6 +249,8 @@ class ProcessSpec:
     publishes: tuple[str, ...] = ()
     file: str = ""
     line: int = 0
+    flow: tuple[FlowSpec, ...] = ()
+    """How the steps are composed; empty in a revision that an older Hansa has described: in order."""
 
 
 @dataclass(frozen=True, slots=True)

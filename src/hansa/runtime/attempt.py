@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import hashlib
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,11 +12,15 @@ import msgspec
 
 from hansa.model.run import LogicRun, RunError
 from hansa.runtime import railway, wire
+from hansa.runtime.composed import track_of
 from hansa.runtime.context import Buffer, CappedOutput, Door, Lookup, RunContext
 from hansa.runtime.inputs import Inputs, trigger_info
+from hansa.runtime.stops import IN_ORDER, Place, Scope, Turns
 from hansa.runtime.traces import run_error
 from hansa.sdk.context import RunInfo
+from hansa.sdk.fit import result_of
 from hansa.sdk.product import DataProduct
+from hansa.sdk.resolve import returned_by
 from hansa.sdk.values import Chunk, Problem, Reply
 
 JSON: Final = "application/json"
@@ -54,6 +58,7 @@ class Serving:
         lookup: Callable[[str], Lookup],
         connection: Callable[[str], Any],
         output: CappedOutput,
+        turns: Turns = IN_ORDER,
     ) -> None:
         self._product = product
         self._id = product_id
@@ -62,9 +67,13 @@ class Serving:
         self._lookup = lookup
         self._connection = connection
         self._output = output
+        self._turns = turns
         self._inputs = {name: Inputs(process) for name, process in product.processes.items()}
-        self._tracks = {
-            name: tuple(railway.Stop(step) for step in process.steps) for name, process in product.processes.items()
+        self._tracks = {name: track_of(process.flow) for name, process in product.processes.items()}
+        self._returns = {
+            name: [returned_by(step.logic.function) for step in process.steps]
+            for name, process in product.processes.items()
+            if process.durability == "step"
         }
         self._resources: dict[str, Any] = {}
 
@@ -116,9 +125,10 @@ class Attempt:
         self._process = serving._product.processes[task.process]
         self._track = serving._tracks[task.process]
         if task.only is not None:
-            self._track = tuple(stop for stop in self._track if stop.name == task.only)
+            self._track = self._track.only(task.only)
         self._source = _decode_source(task.source)
         self._buffer = Buffer()
+        self._place = serving._door.place = Place()
         now_us = time.time_ns() // 1000
         run = RunInfo(
             task.run, task.process, serving._id, serving._revision, task.attempt, task.principal, None, task.replay_of
@@ -126,20 +136,17 @@ class Attempt:
         self.ctx = RunContext(
             run, trigger_info(self._source), self._buffer, serving._door, serving._output, serving._lookup, lambda:
             now_us,
-            task.at,
+            task.at, self._place,
         )  # fmt: skip
         if task.position is not None:
             self.ctx.position = msgspec.msgpack.decode(task.position)
-
-    def _enter(self, name: str) -> None:
-        self.ctx.logic = self._serving._door.logic = name
 
     def run(self) -> Iterator[wire.Done]:
         inputs = self._serving._inputs[self._task.process]
         scope = self._scope(inputs)
         value, batch = self._value(inputs)
         scope.payload = value
-        if not batch and inspect.isgeneratorfunction(self._process.steps[0].logic.function):
+        if not batch and self._track.is_load:
             yield from self._chunks(value, scope)
             return
         outcome = railway.run(self._track, value, scope, batch=batch)
@@ -159,43 +166,46 @@ class Attempt:
             return records[0], False
         return records, True
 
-    def _scope(self, inputs: Inputs) -> railway.Scope:
+    def _scope(self, inputs: Inputs) -> Scope:
         serving, task = self._serving, self._task
         sources: dict[str, Mapping[str, Any]] = {
             **inputs.arguments(self._source),
             "resource": _Resources(serving),
             "connection": _Connections(serving._connection),
         }
-        journalled: dict[int, Callable[[], Any]] = {
-            index: _journalled(result, _returns(self._process.steps[index].logic.function))
-            for index, result in task.steps.items()
-        }
-        journal = self._journal if self._process.durability == "step" else None
-        return railway.Scope(sources, self._buffer, self._enter, ctx=self.ctx, journalled=journalled, journal=journal)
+        scope = Scope(sources, self._buffer, self._place, self.ctx, turns=serving._turns)
+        if self._process.durability == "step" and task.only is None and not self._track.is_load:
+            returns = serving._returns[task.process]
+            scope.journalled = {at: _journalled(step, returns[at]) for at, step in task.steps.items()}
+            scope.journal = self._journal
+        return scope
 
-    def _journal(self, index: int, result: Any) -> None:
-        self._on_step(wire.StepDone(self._task.seq, index, _to_msgpack(result)))
+    def _journal(self, index: int, result: Any, effects: Buffer, mark: Any) -> None:
+        self._on_step(wire.StepDone(self._task.seq, index, _to_msgpack((result, effects.since(mark)))))
 
     # Chunks
 
-    def _chunks(self, value: Any, scope: railway.Scope) -> Iterator[wire.Done]:
-        first, rest = self._track[0], self._track[1:]
+    def _chunks(self, value: Any, scope: Scope) -> Iterator[wire.Done]:
+        first, rest = self._track.nodes[0], self._track.behind(1)
         total = count = 0
         position: Any = self.ctx.position
+        behind = self._task.position
         made = first.call(value, scope)
         for chunk in made:
             if not isinstance(chunk, Chunk):
                 raise TypeError(f"{first.name} yielded {type(chunk).__name__}; yield Chunk(records, position)")
             records = chunk.records if isinstance(chunk.records, list) else list(chunk.records)
-            outcome = railway.run(rest, records, scope, batch=rest[0].takes_one)
+            outcome = railway.run(rest, records, scope, batch=rest.nodes[0].takes_one)
             position = chunk.position
             if outcome.state == "failed":
                 yield self._done(outcome)
                 return
             count, total = count + 1, total + len(records)
             where = None if position is None else msgspec.msgpack.encode(position)
-            yield msgspec.structs.replace(self._done(outcome), chunk=count, position=where)
+            yield msgspec.structs.replace(self._done(outcome), chunk=count, position=where, behind=behind)
+            behind = where
             self._began, self._started = time.perf_counter_ns(), time.monotonic_ns()
+            self._place.begin(_prefix(where))
         summary = {"chunks": count, "records": total, "position": position}
         yield self._done(railway.Outcome(value=summary, logic=[LogicRun(first.name, "succeeded", 0)]))
 
@@ -215,6 +225,7 @@ class Attempt:
             result, content_type = _to_json(body), JSON
         headers = dict(reply.headers) if reply is not None and reply.headers else None
         effects, puts = self._buffer.taken()
+        self.ctx.state.committed(puts)
         return wire.Done(
             self._task.seq, "succeeded", 200 if reply is None else reply.status, result, content_type, self._started,
             self._spent_us(), outcome.logic, headers, outcome.error, self._serving._output.taken(), effects, puts,
@@ -261,19 +272,28 @@ class _Connections(Mapping[str, Any]):
         return 0
 
 
-def _returns(function: Callable[..., Any]) -> Any:
-    try:
-        return inspect.get_annotations(function, eval_str=True).get("return", Any)
-    except (NameError, SyntaxError):
-        return Any
+def _prefix(position: bytes | None) -> str:
+    """What the ids of a chunk begin with: the same whether the load came to it or resumed there."""
+    return "" if position is None else hashlib.blake2b(position, digest_size=8).hexdigest() + "."
 
 
-def _journalled(result: bytes, annotation: Any) -> Callable[[], Any]:
-    def take() -> Any:
-        try:
-            return msgspec.msgpack.decode(result, type=annotation)
-        except (TypeError, msgspec.ValidationError):
-            return msgspec.msgpack.decode(result)
+_Since = tuple[list[wire.Effect], list[bytes], dict[str, tuple[bytes | None, bytes | None]]]
+_decode_step: Final = msgspec.msgpack.Decoder(tuple[msgspec.Raw, _Since]).decode
+
+
+def _journalled(step: bytes, annotation: Any) -> Callable[[Any], Any]:
+    """Takes a logic's result, and what it had buffered, as an earlier attempt has journalled them."""
+
+    def take(effects: Buffer) -> Any:
+        result, since = _decode_step(step)
+        effects.restore(since)
+        kind = result_of(annotation)
+        for wanted in (annotation, kind, list[kind]):  # type: ignore[valid-type]
+            try:
+                return msgspec.msgpack.decode(result, type=wanted)
+            except (TypeError, msgspec.ValidationError):
+                continue
+        return msgspec.msgpack.decode(result)
 
     return take
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ import msgspec
 from hansa.errors import AuthorError, CallerError
 from hansa.model.run import EVENTS_TOPIC
 from hansa.runtime import wire
+from hansa.runtime.stops import Place
 from hansa.sdk.context import Context, Output, RunInfo, State, TriggerInfo
 from hansa.sdk.ports import OutputPort, Port, Record
 
@@ -22,10 +24,10 @@ _decode: Final = msgspec.msgpack.Decoder().decode
 
 
 class Door(Protocol):
-    """The way to the server: `ask("state", …)` waits for the answer and raises what it refuses. `logic` is the one
-    at work."""
+    """The way to the server: `ask("state", …)` waits for the answer and raises what it refuses. `place` is that of the
+    logic at work."""
 
-    logic: str
+    place: Place
 
     def ask(self, what: str, arguments: Any) -> Any: ...
 
@@ -38,27 +40,65 @@ class Lookup(Protocol):
     def position(self) -> int: ...
 
 
-class Buffer:
-    """What a run publishes, emits and changes, until its commit."""
+Changes = dict[str, tuple[bytes | None, bytes | None]]
+"""By key: what state becomes, and what it was. Never changed in place: a mark is a reference to it."""
+Mark = tuple[int, int, Changes]
+Since = tuple[list[wire.Effect], list[bytes], Changes]
 
-    def __init__(self) -> None:
+
+class Buffer:
+    """What a run publishes, emits and changes, until its commit. `base` is the state that a branch began with."""
+
+    def __init__(self, base: Changes | None = None) -> None:
         self.effects: list[wire.Effect] = []
         self.events: list[bytes] = []
-        self.state: dict[str, tuple[bytes | None, bytes | None]] = {}
+        """Entries without their last byte, the event's number in the run, which is known at its end."""
+        self._base: Changes = base or {}
+        self.state = self._base
 
-    def mark(self) -> tuple[int, int, dict[str, tuple[bytes | None, bytes | None]]]:
+    def mark(self) -> Mark:
         return len(self.effects), len(self.events), self.state
 
-    def keep(self, mark: tuple[int, int, dict[str, tuple[bytes | None, bytes | None]]]) -> None:
+    def keep(self, mark: Mark) -> None:
         del self.effects[mark[0] :]
         del self.events[mark[1] :]
         self.state = mark[2]
+
+    def since(self, mark: Mark) -> Since:
+        """What came after the mark, to be given to `restore` in a later attempt."""
+        changed = {key: change for key, change in self.state.items() if mark[2].get(key) is not change}
+        return self.effects[mark[0] :], self.events[mark[1] :], changed
+
+    def restore(self, since: Since) -> None:
+        """Buffers again what an earlier attempt had buffered."""
+        self.effects += since[0]
+        self.events += since[1]
+        if since[2]:
+            self.state = {**self.state, **since[2]}
+
+    def fork(self) -> Buffer:
+        """That of a branch, which sees this one's state as it is now."""
+        return Buffer(self.state)
+
+    def join(self, branch: Buffer) -> None:
+        """Takes over what a branch has buffered. Raises `AuthorError("state.contested")` where both changed a key."""
+        base = branch._base
+        changed = {key: change for key, change in branch.state.items() if base.get(key) is not change}
+        for key in changed:
+            if self.state.get(key) is not base.get(key):
+                raise AuthorError(
+                    "state.contested",
+                    f"Two branches change the state {key!r}",
+                    hint="Let them return what is to be kept, and change the state behind them.",
+                )
+        self.restore((branch.effects, branch.events, changed))
 
     def taken(self) -> tuple[list[wire.Effect], list[wire.StatePut]]:
         """Everything, gathered by port and partition; the buffer is empty afterwards."""
         effects = gathered(self.effects)
         if self.events:
-            effects.append(wire.Effect(EVENTS_TOPIC, 0, len(self.events), b"".join(self.events)))
+            numbered = b"".join([event + _encode(number) for number, event in enumerate(self.events)])
+            effects.append(wire.Effect(EVENTS_TOPIC, 0, len(self.events), numbered))
         puts = [wire.StatePut(key, new, old) for key, (new, old) in self.state.items() if new != old]
         self.effects, self.events, self.state = [], [], {}
         return effects, puts
@@ -90,10 +130,18 @@ class RunState(State):
     """State of a process: asked for once a key, changed in the buffer, refused at the commit if another run was
     faster."""
 
-    def __init__(self, buffer: Buffer, door: Door) -> None:
+    def __init__(self, buffer: Buffer, door: Door, known: dict[str, bytes | None] | None = None) -> None:
         self._buffer = buffer
         self._door = door
-        self._known: dict[str, bytes | None] = {}
+        self._known: dict[str, bytes | None] = {} if known is None else known
+
+    def apart(self, buffer: Buffer) -> RunState:
+        """That of a branch with a buffer of its own."""
+        return RunState(buffer, self._door, self._known)
+
+    def committed(self, puts: Iterable[wire.StatePut]) -> None:
+        """What the run changed stands now: its next chunk goes on from there."""
+        self._known.update((put.key, put.value) for put in puts)
 
     def _standing(self, key: str) -> bytes | None:
         if key not in self._known:
@@ -183,13 +231,13 @@ class RunContext(Context):
         lookups: Callable[[str], Lookup],
         now_us: Callable[[], int],
         at: Mapping[str, int],
+        place: Place,
     ) -> None:
         self.run = run
         self.output = output
         self.secrets = Secrets(door)
-        self.state = RunState(buffer, door)
+        self.state: RunState = RunState(buffer, door)
         self.position = None
-        self.logic = ""
         self.looked_up: dict[str, int] = {}
         self._trigger = trigger
         self._buffer = buffer
@@ -198,8 +246,15 @@ class RunContext(Context):
         self._now_us = now_us
         self._at = at
         self._began: datetime | None = None
-        self._made = 0
+        self._place = place
         self._scratch: dict[str, Any] | None = None
+
+    def apart(self, buffer: Buffer, place: Place) -> RunContext:
+        """That of a branch: the same run, with effects of its own."""
+        assert self.scratch is not None  # made now, so that branches share it
+        twin = copy.copy(self)
+        twin._buffer, twin._place, twin.state = buffer, place, self.state.apart(buffer)
+        return twin
 
     @property
     def trigger(self) -> TriggerInfo:  # type: ignore[override]
@@ -212,19 +267,10 @@ class RunContext(Context):
         return self._scratch
 
     def publish(self, port: OutputPort[R], records: R | Iterable[R]) -> None:
-        self._own(port)
+        port.check_owner(self.run.product)
         rows = [records] if isinstance(records, Record) else records
         for part in port.encode(rows):
             self._buffer.effects.append(wire.Effect(port.id, part.partition, part.count, part.entries, part.subject))
-
-    def _own(self, port: OutputPort[Any]) -> None:
-        owner = port.id.partition("/")[0]
-        if owner != self.run.product:
-            raise AuthorError(
-                "port.not_own",
-                f"{self.run.product} cannot publish to {port.id}: it belongs to {owner}",
-                hint="Publish to an output port of this product, or call a process of the other one.",
-            )
 
     def emit(
         self,
@@ -238,10 +284,10 @@ class RunContext(Context):
         body = {
             "id": str(self.uuid()), "name": name, "source": source if source is not None else self.run.product,
             "target": target, "payload": payload, "time_us": self._now_us(), "run": self.run.id,
-            "product": self.run.product, "process": self.run.process, "logic": self.logic,
-            "revision": self.run.revision, "principal": self.run.principal, "seq": len(self._buffer.events),
+            "product": self.run.product, "process": self.run.process, "logic": self._place.logic,
+            "revision": self.run.revision, "principal": self.run.principal, "seq": 0,
         }  # fmt: skip
-        self._buffer.events.append(_encode((key if key is not None else source, body)))
+        self._buffer.events.append(_encode((key if key is not None else source, body))[:-1])
 
     def lookup(self, port: Port[R], /, **key: Any) -> R | None:
         if set(key) != set(port.key):
@@ -258,7 +304,9 @@ class RunContext(Context):
         return None if found is None else port.decoder.decode(found)
 
     def call(self, process: str, payload: Any = None, *, key: str | None = None) -> Any:
-        answer = self._door.ask("call", [process, msgspec.json.encode(payload), key or f"{self.logic}:{self._next()}"])
+        answer = self._door.ask(
+            "call", [process, msgspec.json.encode(payload), key or f"{self._place.logic}:{self._place.next()}"]
+        )
         if answer["error"] is not None:
             error = answer["error"]
             raise CallerError(error["code"], error["message"], hint=error.get("hint"), details=error.get("details"))
@@ -269,12 +317,10 @@ class RunContext(Context):
             self._began = datetime.fromtimestamp(self._now_us() / 1e6, UTC)
         return self._began
 
-    def _next(self) -> int:
-        self._made += 1
-        return self._made
-
     def uuid(self) -> UUID:
-        digest = hashlib.blake2b(f"{self.run.id}:{self.logic}:{self._next()}".encode(), digest_size=16).digest()
+        digest = hashlib.blake2b(
+            f"{self.run.id}:{self._place.logic}:{self._place.next()}".encode(), digest_size=16
+        ).digest()
         value = int.from_bytes(digest, "big") & ((1 << 80) - 1)
         ms = int(self.run.id[:8] + self.run.id[9:13], 16)
         return UUID(int=(ms << 80) | (value & ~(0xF << 76) & ~(0b11 << 62)) | (7 << 76) | (0b10 << 62))

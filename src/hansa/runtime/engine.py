@@ -229,18 +229,20 @@ class Engine:
         run.children += 1
         child = self._entry(run, RunState.SUCCEEDED, done)
         child = msgspec.structs.replace(child, id=new_run_id(), parent=run.id, payload=b"", trigger="chunk")
+        was_durable = run.durable
         puts = self._pending_puts(run)
         if done.position is not None:
-            puts += (Put(CHUNKS, run.id, done.position),)
-            run.position = done.position
-        commit = CommitSet(
-            appends=(*self._effects(run, done, child.id), self._run_append(child)),
-            puts=(*puts, *self._state_puts(run, done)),
-            fence=run.fence,
-        )
+            puts += (Put(CHUNKS, run.id, done.position, done.behind),)
+        puts += self._state_puts(run, done)
+        appends = (*self._effects(run, done, child.id), self._run_append(child))
+        commit = CommitSet(appends, puts=puts, fence=run.fence) if not run.dry else CommitSet(appends[-1:])
 
         def tell(outcome: Outcome) -> None:
-            error = None if isinstance(outcome, Committed) else _refusal(outcome)
+            error = None
+            if not isinstance(outcome, Committed):
+                error, run.durable = _refusal(outcome), was_durable
+            elif not run.dry:
+                run.position = done.position
             worker.link.send(wire.Answer(-1, b"", error))
 
         self.log.submit(commit, tell)
@@ -254,6 +256,9 @@ class Engine:
             if isinstance(done, Lost):
                 ending = "cancelled" if run.cancelled else done.reason  # type: ignore[assignment]
                 done = _lost(run, done)
+            elif done.error is not None and done.error.code == "state.moved":
+                self._again(run)  # a chunk was refused: another run was faster, as with the commit of a whole run
+                return
             else:
                 ending = "succeeded" if done.state == "succeeded" else "failed"
             following = after_attempt(ending, run.attempt, run.retry, can_retry=done.retry and not run.dry)

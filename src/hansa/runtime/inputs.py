@@ -24,7 +24,7 @@ class Inputs:
     """Decodes the input of one process. Bad input is a `Problem` 422 with the path of every field that is wrong."""
 
     def __init__(self, process: Process) -> None:
-        first = process.steps[0].input
+        first = process.input
         self.shape = first.shape
         self._annotation = first.annotation
         whole = list[first.annotation] if first.shape == "list" else first.annotation  # type: ignore[name-defined]

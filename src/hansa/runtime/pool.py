@@ -55,13 +55,14 @@ class Worker:
     ending: str | None = None
     """Why it was killed: timed_out or cancelled."""
     culprit: int = 0
-    is_blocked: bool = False
-    """True while its task waits for another process. It gets no more tasks and does not count as one of the pool's: the
-    other process may need a worker here, and would wait for this one for ever."""
+    calls: int = 0
+    """How many other processes its task waits for; branches may wait for several. While it does, it gets no more tasks
+    and does not count as one of the pool's: the other process may need a worker here, and would wait for this one for
+    ever."""
 
     @property
     def takes_tasks(self) -> bool:
-        return self.ending is None and not self.is_blocked
+        return self.ending is None and not self.calls
 
 
 def _ignored(_: wire.Done | Lost) -> None:
@@ -140,8 +141,8 @@ class Pool:
 
     def block(self, worker: Worker, *, is_blocked: bool) -> None:
         """The worker's task begins, or ends, to wait for another process."""
-        worker.is_blocked = is_blocked
-        if not is_blocked:
+        worker.calls += 1 if is_blocked else -1
+        if not worker.calls:
             self._hand_out()
         elif self._waiting:
             self._start_if_useful()

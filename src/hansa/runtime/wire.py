@@ -116,12 +116,14 @@ class Done(msgspec.Struct, array_like=True, frozen=True, tag="done"):
     dropped: int = 0
     chunk: int | None = None
     position: bytes | None = None
+    behind: bytes | None = None
+    """Position of the chunk before this one: it is refused unless that one is committed."""
     retry: bool = True
     """False where another attempt cannot help: the author said so with a Problem."""
 
 
 class StepDone(msgspec.Struct, array_like=True, frozen=True, tag="step"):
-    """A logic's result, to be journalled."""
+    """A logic's result and what it has buffered, to be journalled."""
 
     seq: int
     index: int
@@ -137,6 +139,8 @@ class Ask(msgspec.Struct, array_like=True, frozen=True, tag="ask"):
     what: str
     arguments: Any
     logic: str = ""
+    sequence: str = ""
+    """Which ask of that logic it is: the same in each attempt. `number` tells which answer is whose."""
 
 
 class Answer(msgspec.Struct, array_like=True, frozen=True, tag="answer"):

@@ -12,6 +12,7 @@ import io
 import logging
 import mmap
 import os
+import select
 import socket
 import sys
 import time
@@ -23,11 +24,15 @@ import msgspec
 
 from hansa.errors import AuthorError, HansaError, PlanError
 from hansa.model.product import ProductSpec
+from hansa.model.run import RunError
 from hansa.runtime import wire
 from hansa.runtime.attempt import Serving
+from hansa.runtime.composed import late
 from hansa.runtime.context import CappedOutput, Lookup
 from hansa.runtime.doors import connection_for
+from hansa.runtime.stops import Place
 from hansa.runtime.traces import PACKAGE
+from hansa.runtime.turns import Rota
 from hansa.sdk.load import load_product
 from hansa.sdk.plan import compile_product
 from hansa.views.lookup import LookupReader
@@ -67,9 +72,11 @@ class Channel:
             data, self._gathered = b"".join(self._gathered), []
             self._sock.sendall(data)
 
-    def hear(self) -> None:
-        """Waits for the server and sorts what it says. Raises `EOFError` when it has gone."""
+    def hear(self, timeout_s: float | None = None) -> None:
+        """Waits for the server, at most `timeout_s`, and sorts what it says. Raises `EOFError` when it has gone."""
         self.flush()
+        if timeout_s is not None and not select.select([self._sock], [], [], timeout_s)[0]:
+            return
         data = self._sock.recv(1 << 18)
         if not data:
             raise EOFError
@@ -90,33 +97,38 @@ class Channel:
 
 
 class ServerDoor:
-    """Asks the server on behalf of the task at work."""
+    """Asks the server on behalf of the task at work. While one branch waits for its answer, another has its turn."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._number = 0
         self.seq = 0
-        self.logic = ""
+        self.turns = Rota(channel.hear)
 
-    def begin(self, seq: int) -> None:
-        """The next task; what it asks is numbered from 1, the same in each attempt."""
-        self.seq, self._number = seq, 0
+    @property
+    def place(self) -> Place:
+        """That of the logic whose turn it is."""
+        return self.turns.place
+
+    @place.setter
+    def place(self, place: Place) -> None:
+        self.turns.place = place
 
     def ask(self, what: str, arguments: Any) -> Any:
-        """The server's answer; raises the error that it refuses with."""
-        self._number += 1
-        return self._answer(self._number, what, arguments)
+        """The server's answer; raises the error that it refuses with, `branch.late` where it came too late."""
+        return self._answer(what, arguments, self.place.next())
 
     def fill(self, port: str) -> None:
-        """Has the server make a lookup. Not numbered: a worker asks once, and another attempt may not ask."""
-        self._answer(0, "lookup", port)
+        """Has the server make a lookup. Not counted: a worker asks once, and another attempt may not ask."""
+        self._answer("lookup", port, "")
 
-    def _answer(self, number: int, what: str, arguments: Any) -> Any:
-        channel = self._channel
-        channel.say(wire.Ask(self.seq, number, what, arguments, self.logic))
-        while number not in channel.answers:
-            channel.hear()
-        answer = channel.answers.pop(number)
+    def _answer(self, what: str, arguments: Any, sequence: str) -> Any:
+        self._number += 1  # never again in this worker: an answer that nobody waits for any more meets no other ask
+        number, place, answers = self._number, self.place, self._channel.answers
+        self._channel.say(wire.Ask(self.seq, number, what, arguments, place.logic, sequence))
+        if not self.turns.until(lambda: number in answers):
+            raise late(place.logic)
+        answer = answers.pop(number)
         if answer.error is not None:
             error = answer.error
             raise HansaError(error.code, error.message, hint=error.hint, details=error.details)
@@ -166,8 +178,10 @@ class Lookups:
                     f"{port} is not among the inputs of this product",
                     hint="Name it in product.yaml under inputPorts, run `hansa sync`, and deploy again.",
                 )
-            self._fill(port)
-            model = self._known[port] = self._open(Path(self._paths[port]))
+            self._fill(port)  # another branch may have its turn meanwhile, and the same wish
+            if port not in self._known:
+                self._known[port] = self._open(Path(self._paths[port]))
+            model = self._known[port]
         if port not in self._begun:
             model.begin()
             self._begun.add(port)
@@ -219,7 +233,7 @@ def _load(channel: Channel, load: wire.Load, open_lookup: OpenLookup) -> tuple[S
         return None
     serving = Serving(
         product, load.product, load.revision, door=door, lookup=lookups,
-        connection=connection_for(door, product), output=output,
+        connection=connection_for(door, product), output=output, turns=door.turns,
     )  # fmt: skip
     output.taken()
     channel.say(wire.Loaded(msgspec.msgpack.encode(spec), [], guarantees))
@@ -249,30 +263,48 @@ def _isolate(load: wire.Load, declared: ProductSpec) -> dict[str, str]:
 
 
 def _work(channel: Channel, serving: Serving, door: ServerDoor, lookups: Lookups) -> None:
-    cells = channel.cells
     while True:
         task = channel.next_task()
         assert isinstance(task, wire.Task)
-        door.begin(task.seq)
+        door.seq = task.seq
         channel.chunk_answers.clear()
         channel.answers.clear()
-        wire.mark(cells, task.seq, time.monotonic_ns())
-        chunks = 0
-        for done in serving.work(task, on_step=channel.say):
-            channel.say(done)
-            if done.chunk is not None:
-                chunks += 1
-                if not _chunk_stands(channel, chunks):
-                    break
-                lookups.end()
-                wire.mark(cells, task.seq, time.monotonic_ns())
+        wire.mark(channel.cells, task.seq, time.monotonic_ns())
+        _task(channel, serving, task, lookups)
         lookups.end()
-        wire.unmark(cells)
+        wire.unmark(channel.cells)
 
 
-def _chunk_stands(channel: Channel, chunks: int) -> bool:
-    """Waits until at most `_CHUNKS_AHEAD` chunks are not committed yet; False where one was refused."""
+def _task(channel: Channel, serving: Serving, task: wire.Task, lookups: Lookups) -> None:
+    """One task, to the last thing that is said of it. It has succeeded only when each of its chunks is committed."""
+    chunks = 0
+    for done in serving.work(task, on_step=channel.say):
+        if done.chunk is not None:
+            channel.say(done)
+            chunks += 1
+            lookups.end()
+            wire.mark(channel.cells, task.seq, time.monotonic_ns())
+        is_end = done.chunk is None
+        refusal = _refusal(channel, chunks, ahead=0 if is_end else _CHUNKS_AHEAD) if chunks else None
+        if refusal is not None:
+            _refusal(channel, chunks, ahead=0)  # nothing is still to come that the next task would take for its own
+            channel.say(_refused(done, refusal))
+            return
+        if is_end:
+            channel.say(done)
+
+
+def _refusal(channel: Channel, chunks: int, *, ahead: int) -> RunError | None:
+    """Waits until at most `ahead` chunks are not committed yet; why one was refused, if one was."""
     channel.flush()
-    while len(channel.chunk_answers) < chunks - _CHUNKS_AHEAD:
+    while len(channel.chunk_answers) < chunks - ahead:
         channel.hear()
-    return all(answer.error is None for answer in channel.chunk_answers)
+    return next((answer.error for answer in channel.chunk_answers if answer.error is not None), None)
+
+
+def _refused(done: wire.Done, refusal: RunError) -> wire.Done:
+    """The end of a load of which a chunk was refused."""
+    return msgspec.structs.replace(
+        done, state="failed", status=500, result=b"", headers=None, error=refusal, effects=[], puts=[], refused=[],
+        chunk=None, position=None,
+    )  # fmt: skip

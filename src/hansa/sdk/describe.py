@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from hansa.model.ids import ProductId
 from hansa.model.product import (
     EventTrigger,
+    FlowSpec,
     HttpTrigger,
     LogicSpec,
     ParameterSpec,
@@ -19,9 +20,10 @@ from hansa.model.product import (
     Trigger,
 )
 from hansa.sdk.fit import members, result_of, type_name
+from hansa.sdk.flow import Each, Flow, Node, Parallel, When
 from hansa.sdk.logic import Logic
 from hansa.sdk.ports import Port
-from hansa.sdk.process import MISSING, Input, Parameter, Process, Step
+from hansa.sdk.process import MISSING, Input, Parameter, Process, Step, whole
 
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -38,6 +40,7 @@ def describe_process(process: Process) -> ProcessSpec:
     return ProcessSpec(
         name=process.name,
         steps=tuple(_describe_step(step) for step in process.steps),
+        flow=tuple(_describe_node(node) for node in process.flow),
         triggers=process.triggers,
         description=process.description,
         use_case=process.use_case,
@@ -97,9 +100,21 @@ def _complete_route(trigger: HttpTrigger, product: str, first: Input, returns: A
     )
 
 
-def whole(first: Input) -> Any:
-    """The type of the first parameter as its author wrote it."""
-    return list[first.annotation] if first.shape == "list" else first.annotation  # type: ignore[name-defined]
+def _describe_node(node: Node[Step]) -> FlowSpec:
+    def described(flow: Flow[Step]) -> tuple[FlowSpec, ...]:
+        return tuple(_describe_node(inner) for inner in flow)
+
+    if isinstance(node, Parallel):
+        branches = tuple(described(branch) for branch in node.branches)
+        return FlowSpec("parallel", branches=branches, quorum=node.quorum, timeout_s=node.timeout_s)
+    if isinstance(node, Each):
+        return FlowSpec(
+            "each", branches=(described(node.body),), quorum=node.quorum, timeout_s=node.timeout_s,
+            concurrency=node.concurrency,
+        )  # fmt: skip
+    if isinstance(node, When):
+        return FlowSpec("when", node.predicate.name, (described(node.then), described(node.otherwise)))
+    return FlowSpec("step", node.name)
 
 
 def _describe_step(step: Step) -> StepSpec:

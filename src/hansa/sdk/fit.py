@@ -66,6 +66,13 @@ def result_of(returns: Any) -> Any:
     return seen[0] if len(seen) == 1 else Union[tuple(seen)]  # noqa: UP007  (made at run time)
 
 
+def yields_chunks(returns: Any) -> bool:
+    """True where a logic that returns this makes a long load."""
+    return any(
+        get_origin(member) in _ITERATORS and _chunk(get_args(member)[0]) is not None for member in members(returns)
+    )
+
+
 def _seen(member: Any) -> Any:
     if member is Reply:
         return Any

@@ -60,6 +60,16 @@ class Port(Generic[R]):
         """Reads one record of the port."""
         return msgspec.msgpack.Decoder(self.record)
 
+    def check_owner(self, product: str) -> None:
+        """Raises `AuthorError("port.not_own")` where the port is not an output port of `product`."""
+        owner = self.id.partition("/")[0]
+        if owner != product:
+            raise AuthorError(
+                "port.not_own",
+                f"{product} cannot publish to {self.id}: it belongs to {owner}",
+                hint="Publish to an output port of this product, or call a process of the other one.",
+            )
+
     def check_field(self, name: str) -> None:
         """Raises `AuthorError("port.field_unknown")` where the port's records have no such field."""
         known = [field.encode_name for field in msgspec.structs.fields(self.record)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal
 
 from hansa.model.product import RetryPolicy, Trigger
+from hansa.sdk.flow import Each, Flow, Node, Parallel, When, leaves
 from hansa.sdk.logic import Bound, Logic
 
 
@@ -80,7 +81,7 @@ class Declaration:
     """A process as its author wrote it in `product.process(…)`."""
 
     name: str
-    bound: tuple[Bound, ...]
+    flow: Flow[Bound]
     triggers: tuple[Trigger, ...]
     options: Options
     file: str
@@ -89,10 +90,10 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A compiled process: the last step is the aggregator, triggers are complete."""
+    """A compiled process: the last of its flow is the aggregator, triggers are complete."""
 
     name: str
-    steps: tuple[Step, ...]
+    flow: Flow[Step]
     triggers: tuple[Trigger, ...] = ()
     description: str = ""
     use_case: str | None = None
@@ -105,3 +106,34 @@ class Process:
     publishes: tuple[str, ...] = ()
     file: str = ""
     line: int = 0
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Every place where a logic stands, in the order written; its index is that of the step in the run."""
+        return tuple(leaves(self.flow))
+
+    @property
+    def input(self) -> Input:
+        """What the process takes from its trigger."""
+        return entry(self.flow[0]) if self.flow else Input()
+
+
+def whole(given: Input) -> Any:
+    """The type of a first parameter as its author wrote it."""
+    return list[given.annotation] if given.shape == "list" else given.annotation  # type: ignore[name-defined]
+
+
+def entry(node: Node[Step]) -> Input:
+    """What a node takes: of branches the first that takes anything says it, for `each` it is a list of that."""
+    if isinstance(node, Parallel):
+        return _first(branch[0] for branch in node.branches)
+    if isinstance(node, When):
+        return _first((node.predicate, *node.then[:1], *node.otherwise[:1]))
+    if isinstance(node, Each):
+        item = entry(node.body[0])
+        return Input("list", whole(item), item.name)
+    return node.input
+
+
+def _first(nodes: Iterable[Node[Step]]) -> Input:
+    return next((found for node in nodes if (found := entry(node)).shape != "none"), Input())

@@ -10,7 +10,8 @@ from typing import Any, ParamSpec, TypeVar, get_args
 from hansa.errors import AuthorError
 from hansa.model.ids import check_name
 from hansa.model.product import RetryPolicy, Trigger
-from hansa.sdk.logic import Bound, Logic
+from hansa.sdk.flow import Part, flow_of
+from hansa.sdk.logic import Logic
 from hansa.sdk.process import Declaration, Durability, Options, Process
 
 P = ParamSpec("P")
@@ -51,7 +52,7 @@ class DataProduct:
     def process(
         self,
         name: str,
-        *steps: Logic[..., Any] | Bound,
+        *steps: Part,
         on: Triggers = (),
         use_case: str | None = None,
         tags: Iterable[str] = (),
@@ -62,6 +63,8 @@ class DataProduct:
         description: str = "",
     ) -> None:
         """Composes logic, the last of it an aggregator, and says what starts it. Any process can also be run by hand.
+
+        Steps are worked in order; `parallel(…)`, `each(…)` and `when(…)` stand at one place and hold more of them.
 
         `timeout_s` is for one attempt. `durability`: "run" puts the commit on disk before the answer, "step" each
         logic's result too, "none" neither. `concurrency` limits the runs at work at the same time.
@@ -81,7 +84,7 @@ class DataProduct:
         _check_options(name, options)
         self.declarations[name] = Declaration(
             name=name,
-            bound=tuple(_bound(name, step) for step in steps),
+            flow=flow_of(steps, f"the process {name!r}"),
             triggers=_triggers(name, on),
             options=options,
             file=caller.f_code.co_filename,
@@ -93,19 +96,6 @@ class DataProduct:
             raise AuthorError("logic.duplicate", f"There are two logics {logic.name!r}", hint="Rename one of them.")
         self.logics[logic.name] = logic
         return logic
-
-
-def _bound(process: str, step: object) -> Bound:
-    if isinstance(step, Bound):
-        return step
-    if isinstance(step, Logic):
-        return Bound(step)
-    name = getattr(step, "__name__", repr(step))
-    raise AuthorError(
-        "process.not_logic",
-        f"{name} in the process {process!r} is not a logic",
-        hint="Decorate it with @product.logic or @product.aggregator." if callable(step) else None,
-    )
 
 
 def _triggers(process: str, on: object) -> tuple[Trigger, ...]:

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 from hansa.model.ids import did_you_mean
 from hansa.sdk.connections import Connection
 from hansa.sdk.context import Context, ReadContext
-from hansa.sdk.fit import fits, is_parameter, members, result_of, type_name
+from hansa.sdk.fit import NOTHING, element, fits, is_parameter, members, result_of, type_name
 from hansa.sdk.process import MISSING, Parameter, Source
 from hansa.sdk.signature import Fault, Named
 
@@ -26,8 +26,9 @@ _WORDS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The names within reach of one place in a process. `results` is by name what earlier logic returns;
-    `path_always` are the path parameters that every trigger gives."""
+    """The names within reach of one place in a process. `results` is by name what earlier logic returns, `absent` why
+    there may be nothing of one, `beyond` why a logic's result is out of reach. `path_always` are the path parameters
+    that every trigger gives."""
 
     path: frozenset[str]
     path_always: frozenset[str]
@@ -36,6 +37,8 @@ class Scope:
     resources: Mapping[str, Callable[..., Any]]
     connections: tuple[str, ...]
     results: Mapping[str, Any]
+    absent: Mapping[str, str]
+    beyond: Mapping[str, str]
     settings: Mapping[str, Any]
 
     def sources(self, name: str) -> list[Source]:
@@ -70,7 +73,8 @@ def resolve(named: Named, scope: Scope, logic: str) -> Parameter | Fault:
     if source == "path" and named.default is MISSING and named.name not in scope.path_always:
         message = f"{named.name!r} of {logic} is in the path of one trigger, and another does not give it"
         return Fault("parameter.unknown", message, "Give it a default, or put it into every path.")
-    return _misfit(named, source, scope, logic) or Parameter(named.name, source, named.annotation, named.default)
+    fault = _misfit(named, source, scope, logic) or _absence(named, source, scope, logic)
+    return fault or Parameter(named.name, source, named.annotation, named.default)
 
 
 def _fallback(named: Named, scope: Scope, logic: str) -> Source | Fault:
@@ -81,6 +85,9 @@ def _fallback(named: Named, scope: Scope, logic: str) -> Source | Fault:
         message = f"{named.name!r} of {logic} is {type_name(wanted)}, but product.yaml declares no such connection"
         near = did_you_mean(named.name, scope.connections)
         return Fault("connection.unknown", message, near or "Add it to the customProperty 'connections'.")
+    if named.name in scope.beyond:
+        message = f"The result of {named.name} is out of reach of {logic}: it is {scope.beyond[named.name]}"
+        return Fault("parameter.beyond", message, "Name it behind parallel(), each() or when().")
     has_default = named.default is not MISSING
     if scope.is_http and is_parameter(named.annotation) and (has_default or scope.is_only_http):
         return "query"
@@ -102,14 +109,32 @@ def _unknown(named: Named, scope: Scope, logic: str, meant: str | None) -> Fault
 def _misfit(named: Named, source: Source, scope: Scope, logic: str) -> Fault | None:
     """Why what the source gives cannot be of the parameter's type."""
     given = _given(named.name, source, scope)
-    lifted = list[named.annotation] if source == "result" else named.annotation  # type: ignore[name-defined]
-    if fits(given, named.annotation) or fits(given, lifted):
+    if fits(given, named.annotation):
         return None
+    if source == "result" and fits(list[given], named.annotation):  # type: ignore[valid-type]
+        return None  # behind a batch it is that of every record
     message = (
         f"{named.name!r} of {logic} is {type_name(named.annotation)}, "
         f"but {_WORDS[source]} of that name is {type_name(given)}"
     )
     return Fault("type.mismatch", message, "Change the annotation, or what is given.")
+
+
+def _absence(named: Named, source: Source, scope: Scope, logic: str) -> Fault | None:
+    """Why a result that there may be nothing of needs a type, or a default, that says so."""
+    if source != "result" or named.name not in scope.absent:
+        return None
+    if named.default is not MISSING or _may_be_none(named.annotation):
+        return None
+    wanted = type_name(named.annotation)
+    message = f"{named.name!r} of {logic} is {wanted}, but there is none {scope.absent[named.name]}"
+    return Fault("type.mismatch", message, f"Write '{named.name}: {wanted} | None', or give it a default.")
+
+
+def _may_be_none(annotation: Any) -> bool:
+    """True where None is of the type, or of its elements."""
+    kinds = members(annotation)
+    return any(kind in (Any, NOTHING) or ((inner := element(kind)) and _may_be_none(inner)) for kind in kinds)
 
 
 def _given(name: str, source: Source, scope: Scope) -> Any:

@@ -22,6 +22,7 @@ from hansa.runtime import wire
 from hansa.runtime.attempt import Serving
 from hansa.runtime.context import CappedOutput
 from hansa.runtime.doors import connection_for
+from hansa.runtime.stops import Place
 from hansa.runtime.traces import PACKAGE
 from hansa.sdk.finding import plan_error
 from hansa.sdk.load import load_product
@@ -53,6 +54,7 @@ class InlineHansa:
         self._outcome: Outcome | None = None
         self._log.start(self._told)
         self._products: dict[str, _Loaded] = {}
+        self._lookups: dict[str, _Lookup] = {}
         self._broker = broker
         self.runs: list[wire.Done] = []
         """How every run so far has ended, in order."""
@@ -73,7 +75,7 @@ class InlineHansa:
             raise plan_error(findings)
         door = _Door(self, spec)
         serving = Serving(
-            product, spec.id, "inline", door=door, lookup=lambda port: _Lookup(self, port),
+            product, spec.id, "inline", door=door, lookup=self._lookup,
             connection=connection_for(door, product), output=CappedOutput(declared.limits.output_max_bytes),
         )  # fmt: skip
         self._products[spec.id] = _Loaded(spec, serving)
@@ -84,6 +86,11 @@ class InlineHansa:
                 if isinstance(trigger, PortTrigger):
                     self._log.declare(trigger.port, TopicConfig())
         return spec
+
+    def _lookup(self, port: str) -> _Lookup:
+        if port not in self._lookups:
+            self._lookups[port] = _Lookup(self._log, port)
+        return self._lookups[port].follow()
 
     # Feeding and asking
 
@@ -270,9 +277,8 @@ class _Named:
 
 
 class _Door:
-    logic = ""
-
     def __init__(self, hansa: InlineHansa, spec: ProductSpec) -> None:
+        self.place = Place()
         self._hansa = hansa
         self._spec = spec
 
@@ -281,15 +287,28 @@ class _Door:
 
 
 class _Lookup:
-    def __init__(self, hansa: InlineHansa, port: str) -> None:
-        self._latest = {key: bytes(body) for key, body in hansa._entries(port)}
+    """The read model of one port: it follows the log, and takes what came since it was last asked."""
+
+    def __init__(self, log: MemoryLog, port: str) -> None:
+        self._log = log
+        self._port = port
+        self._next: dict[int, int] = {}
+        self._latest: dict[str | None, bytes] = {}
+
+    def follow(self) -> _Lookup:
+        """Reads on to the end of the log."""
+        for partition in range(self._log.topics()[self._port].partitions):
+            for chunk in self._log.read(self._port, partition, self._next.get(partition, 0), max_bytes=1 << 40):
+                self._latest.update((key, bytes(body)) for key, body in split(chunk.entries, chunk.count))
+                self._next[partition] = chunk.end
+        return self
 
     def get(self, key: str, at: int | None = None) -> bytes | None:
         del at  # a test sees the latest
         return self._latest.get(key)
 
     def position(self) -> int:
-        return len(self._latest)
+        return sum(self._next.values())
 
 
 def result_of(done: wire.Done) -> Any:

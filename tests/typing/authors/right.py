@@ -16,13 +16,16 @@ from hansa import (
     Reply,
     Retry,
     Sql,
+    each,
     http,
     manual,
     on,
     once,
+    parallel,
     publish_to,
     reply,
     schedule,
+    when,
 )
 
 from .ports import Delay, Departure, delays, departures
@@ -74,6 +77,24 @@ def respond(result: dict[str, int], *, created: bool = False) -> Reply[dict[str,
     return Reply({"result": result}, status=201 if created else 200, headers={"x-made": "here"})
 
 
+@product.logic
+def is_late(delay: Delay) -> bool:
+    return delay.delay_min > 15
+
+
+@product.logic
+def many(departures: list[Departure]) -> list[Departure]:
+    return departures
+
+
+@product.aggregator
+def end(value: dict[str, Any], *, many: list[Departure], add_delay: Delay | None = None) -> int:
+    return len(many)
+
+
+product.process("side", parallel(add_delay, [many, each(add_delay, concurrency=4)], quorum=1, timeout_s=2.5), end)
+product.process("ways", add_delay, when(is_late, [add_delay, many], respond.using()), reply)
+product.process("then", add_delay, when(is_late, parallel(many, when(is_late, many))), reply)
 product.process("join", add_delay, publish_to(delays), on=on(departures, batch=1000, origin="JFK"))
 product.process("load", load, publish_to(delays), on=[once(), manual()], retry=Retry(attempts=3), durability="step")
 product.process("write", write, respond.using(created=True), on=http.post("/logs/{service}", mode="async"))

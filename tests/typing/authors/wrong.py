@@ -1,6 +1,20 @@
 """What an author may not write: each line that ends in `# error` is one for mypy and pyright; no other line is."""
 
-from hansa import Context, DataProduct, OutputPort, Problem, ReadContext, Reply, http, on, publish_to, reply
+from hansa import (
+    Context,
+    DataProduct,
+    OutputPort,
+    Problem,
+    ReadContext,
+    Reply,
+    each,
+    http,
+    on,
+    parallel,
+    publish_to,
+    reply,
+    when,
+)
 
 from .ports import Delay, Departure, delays, departures
 
@@ -49,3 +63,10 @@ product.process("d", look, reply, durability="all")  # error
 product.process("e", look, reply, on=http.get("/", mode="later"))  # error
 product.process("f", look, reply, on=on("operations.flights/departures@1"))  # error
 product.process("g", look, reply, on=on.event())  # error
+product.process("h", parallel(look, plain), reply)  # error
+product.process("i", parallel(look, quorum="all"), reply)  # error
+product.process("j", each(look, timeout_s="2s"), reply)  # error
+product.process("k", each([look]), reply)  # error
+product.process("l", when(look, write), reply)  # error
+product.process("m", when(lambda value: True, write), reply)  # error
+product.process("n", [look, write], reply)  # error

@@ -14,6 +14,7 @@ from hansa.errors import AuthorError, CallerError
 from hansa.model.run import EVENTS_TOPIC
 from hansa.runtime import wire
 from hansa.runtime.context import Buffer, CappedOutput, RunContext, RunState, Secrets, gathered, key_text
+from hansa.runtime.stops import Place
 from hansa.sdk.context import RunInfo, TriggerInfo
 from hansa.sdk.ports import OutputPort, Record
 
@@ -34,9 +35,8 @@ foreign = OutputPort("shop.other/orders@1", Order, key=("shop",))
 class Server:
     """Answers as the server would, and keeps what it was asked."""
 
-    logic = "place"
-
     def __init__(self, state: Mapping[str, Any] | None = None, secrets: Mapping[str, str] | None = None) -> None:
+        self.place = Place()
         self.asked: list[tuple[str, Any]] = []
         self.state = {key: ENCODE(value) for key, value in (state or {}).items()}
         self.secrets = dict(secrets or {})
@@ -70,11 +70,18 @@ class Read:
         return self.end
 
 
+def at_work(logic: str) -> Place:
+    place = Place()
+    place.logic = logic
+    return place
+
+
 def context(
     server: Server | None = None,
     buffer: Buffer | None = None,
     read: Read | None = None,
     at: dict[str, int] | None = None,
+    place: Place | None = None,
 ) -> RunContext:
     return RunContext(
         RUN,
@@ -85,6 +92,7 @@ def context(
         lambda port: read or Read({}, 0),
         lambda: NOW_US,
         at or {},
+        place or at_work("place"),
     )
 
 
@@ -143,7 +151,6 @@ def test_publishing_to_a_port_of_another_product_is_refused() -> None:
 def test_an_event_tells_where_it_came_from_and_its_order_within_the_run() -> None:
     buffer = Buffer()
     ctx = context(buffer=buffer)
-    ctx.logic = "place"
     ctx.emit("order.placed", target="the shop", payload={"n": 1})
     ctx.emit("order.placed", source="order 7", key="k")
     (found,), _ = buffer.taken()
@@ -264,7 +271,6 @@ def test_the_key_of_a_record_is_its_text_or_json() -> None:
 def test_each_call_has_a_key_of_its_own_unless_it_was_given_one() -> None:
     server = Server()
     ctx = context(server)
-    ctx.logic = "place"
     for key in (None, None, "mine"):
         ctx.call("other", {"n": 1}, key=key)
     first, second, given = (arguments for _, arguments in server.asked)
@@ -294,6 +300,7 @@ def test_now_stands_still_within_a_run() -> None:
         lambda port: Read({}, 0),
         lambda: next(times),
         {},
+        Place(),
     )
     assert ctx.now() == ctx.now() == datetime.fromtimestamp(NOW_US / 1e6, UTC)
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from hansa.runtime.railway import Outcome, Scope, Stop, Track, lifted_length, run
+from hansa.runtime.composed import track_of
+from hansa.runtime.railway import Outcome, run
+from hansa.runtime.stops import Scope
 from hansa.sdk.logic import Logic
 from hansa.sdk.process import Input, Parameter, Shape, Step
 from hansa.sdk.values import Drop, Error, Problem
@@ -25,6 +27,12 @@ class Marks:
     def keep(self, mark: int) -> None:
         del self.made[mark:]
 
+    def fork(self) -> Marks:
+        return Marks()
+
+    def join(self, other: Marks) -> None:
+        self.made += other.made
+
 
 def stop(
     function: Callable[..., Any],
@@ -35,17 +43,17 @@ def stop(
     settings: dict[str, Any] | None = None,
     on_error: Callable[..., Any] | None = None,
     name: str = "",
-) -> Stop:
+) -> Step:
     logic: Logic[..., Any] = Logic(function, "logic", name=name)
-    return Stop(Step(logic.name, logic, settings or {}, parameters, Input(shape, annotation), on_error))
+    return Step(logic.name, logic, settings or {}, parameters, Input(shape, annotation), on_error)
 
 
 def scope(**changes: Any) -> Scope:
-    return Scope({"path": {}, "query": {}, "resource": {}, "connection": {}}, Marks(), lambda name: None, **changes)
+    return Scope({"path": {}, "query": {}, "resource": {}, "connection": {}}, Marks(), **changes)
 
 
-def work(track: Track, value: Any, at: Scope | None = None, *, batch: bool = False) -> Outcome:
-    return run(track, value, at or scope(), batch=batch)
+def work(flow: tuple[Step, ...], value: Any, at: Scope | None = None, *, batch: bool = False) -> Outcome:
+    return run(track_of(flow), value, at or scope(), batch=batch)
 
 
 def states(outcome: Outcome) -> list[tuple[str, str]]:
@@ -71,10 +79,14 @@ def test_each_logic_takes_what_the_one_before_returned() -> None:
 
 
 def test_the_scope_is_told_each_logic_before_it_runs() -> None:
-    entered: list[str] = []
-    told = Scope({}, Marks(), entered.append)
-    work((stop(double), stop(broken)), 3, told)
-    assert entered == ["double", "broken"]
+    at, entered = scope(), []
+
+    def look(value: int) -> int:
+        entered.append(at.place.logic)
+        return value
+
+    work((stop(look), stop(look, name="again")), 3, at)
+    assert entered == ["look", "again"]
 
 
 def test_named_parameters_come_from_their_source() -> None:
@@ -221,15 +233,19 @@ def test_in_a_batch_a_bad_record_takes_only_its_own_effects_with_it() -> None:
 
 def test_only_the_first_logic_that_takes_one_record_is_lifted() -> None:
     one, many = stop(double), stop(total, shape="list")
-    assert [lifted_length(track) for track in ((one, one), (one, many, one), (many, one))] == [2, 1, 0]
+    assert [track_of(flow).lifted for flow in ((one, one), (one, many, one), (many, one))] == [2, 1, 0]
 
 
 def test_results_are_journalled_but_for_the_last_and_not_made_again() -> None:
     written: dict[int, Any] = {}
-    first = scope(journal=written.__setitem__)
+
+    def write(index: int, result: Any, effects: Marks, mark: int) -> None:
+        written[index] = result
+
+    first = scope(journal=write)
     track = (stop(double), stop(double, name="again"), stop(double, name="last"))
     assert work(track, 1, first).value == 8
     assert written == {0: 2, 1: 4}
-    second = scope(journalled={0: lambda: 100}, journal=written.__setitem__)
+    second = scope(journalled={0: lambda effects: 100}, journal=write)
     assert work(track, 1, second).value == 400
     assert written == {0: 2, 1: 200}

@@ -24,6 +24,7 @@ from hansa import (
 )
 from hansa.errors import HansaError
 from hansa.model.product import HttpTrigger, PortTrigger
+from hansa.sdk.flow import leaves
 from hansa.sdk.triggers import path_names
 
 
@@ -65,7 +66,7 @@ def test_settings_are_bound_in_one_place_only(product: DataProduct) -> None:
 
     product.process("a", double.using(times=3), reply)
     product.process("b", double, reply)
-    assert [d.bound[0].settings for d in product.declarations.values()] == [{"times": 3}, {}]
+    assert [next(leaves(d.flow)).settings for d in product.declarations.values()] == [{"times": 3}, {}]
 
 
 def test_on_error_is_declared_once_and_stays_a_function(product: DataProduct) -> None:

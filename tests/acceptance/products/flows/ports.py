@@ -1,0 +1,1 @@
+"""This product has no ports."""
