@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ FLIGHTS = ProductSpec(
         ),
     ),
 )
-LOAD = TriggerKey("operations.flights", "load", 3)
+LOAD = TriggerKey("operations.flights", "load", "schedule:every 60")
 
 
 class Clock:
@@ -313,22 +314,25 @@ def test_a_trigger_is_paused_and_resumed_once(registry: Registry) -> None:
     registry.resume_trigger("ada", LOAD)
     assert registry.paused_triggers() == frozenset()
     assert operations(registry)[-2:] == ["trigger.paused", "trigger.resumed"]
-    assert registry.audit_after(0)[-1].target == "operations.flights:load#3"
+    assert registry.audit_after(0)[-1].target == "operations.flights:load#schedule:every 60"
 
 
-@pytest.mark.parametrize(("process", "index"), [("load", 6), ("load", -1), ("lode", 0)])
-def test_a_trigger_that_is_not_there_cannot_be_paused(registry: Registry, process: str, index: int) -> None:
+@pytest.mark.parametrize(("process", "name"), [("load", "event:landing"), ("load", "0"), ("lode", "manual")])
+def test_a_trigger_that_is_not_there_cannot_be_paused(registry: Registry, process: str, name: str) -> None:
     registry.deploy("ada", FLIGHTS, "r1", "b1")
-    error = refused(lambda: registry.pause_trigger("ada", TriggerKey("operations.flights", process, index)))
+    error = refused(lambda: registry.pause_trigger("ada", TriggerKey("operations.flights", process, name)))
     assert error.code == "trigger.unknown"
 
 
-def test_a_schedule_never_moves_back(registry: Registry) -> None:
+def test_a_pause_stays_with_its_trigger_wherever_that_stands(registry: Registry) -> None:
     registry.deploy("ada", FLIGHTS, "r1", "b1")
-    assert registry.schedule_mark(LOAD) is None
-    for time_us in (10, 30, 20):
-        registry.mark_schedule(LOAD, time_us)
-    assert registry.schedule_mark(LOAD) == 30
+    registry.pause_trigger("ada", LOAD)
+    (load,) = FLIGHTS.processes
+    turned = replace(FLIGHTS, processes=(replace(load, triggers=load.triggers[::-1]),))
+    registry.deploy("ada", turned, "r2", "b2")
+    assert registry.paused_triggers() == {LOAD}
+    registry.resume_trigger("ada", LOAD)
+    assert registry.paused_triggers() == frozenset()
 
 
 def token(ident: str = "t1") -> Token:

@@ -19,7 +19,7 @@ from hansa.bootstrap import views
 from hansa.bootstrap.asks import Asks
 from hansa.bootstrap.backup import backup_into
 from hansa.bootstrap.doctor import examine
-from hansa.bootstrap.schedules import LogStarter, entries
+from hansa.bootstrap.schedules import LogStarter, Timetable
 from hansa.discovery.event_search import EventSearch
 from hansa.discovery.lineage_graph import LineageGraph
 from hansa.discovery.runs import RunHistory
@@ -118,7 +118,8 @@ class Hansa:
         readers = Readers(standings.cursors, mesh.groups, standings.lookups)
         retention = Retention(log, settings.keep, readers, runs)
         self._mesh = mesh
-        self._scheduler = Scheduler(LogStarter(log, mesh, engine), clock_us=self._clock_us, sleep=asyncio.sleep)
+        starter = LogStarter(log, mesh, engine)
+        self._scheduler = Scheduler(starter, clock_us=self._clock_us, sleep=asyncio.sleep)
         authenticator = Authenticator(registry, self._pepper, clock_us=self._clock_us)
         log.watch("", self._views.wake)
         log.watch(KEEPING_TOPIC, self._followed.wake)
@@ -146,10 +147,12 @@ class Hansa:
         )
         await asyncio.gather(starting, mesh.start())
         mesh.spawn(Keeper(log, registry, retention, retain_s=settings.keep_every_s).run())
-        mesh.on_change.append(lambda: self._scheduler.replace(entries(mesh)))
+        timetable = Timetable(mesh)
+        await starter.adopt(timetable)
+        mesh.on_change.append(lambda: self._scheduler.replace(timetable.entries()))
         for key in registry.paused_triggers():
             self._scheduler.pause(str(key))
-        self._scheduler.replace(entries(mesh))
+        self._scheduler.replace(timetable.entries())
         return self.services
 
     def _follow(self, log: AwaitableLog, port: str) -> None:

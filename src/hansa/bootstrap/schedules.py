@@ -4,7 +4,7 @@ a run."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,10 +12,12 @@ import msgspec
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import Advance, CommitSet, TopicConfig
 from hansa.lifecycle.mesh import Mesh
-from hansa.model.product import OnceTrigger, ScheduleTrigger
-from hansa.registry.values import TriggerKey
+from hansa.model.product import OnceTrigger, ProductSpec, ScheduleTrigger, Trigger
+from hansa.model.trigger_key import trigger_names
+from hansa.registry.values import Revision, TriggerKey
 from hansa.runtime import wire
 from hansa.runtime.engine import Answer, Engine, Run
+from hansa.runtime.live import LiveProcess
 from hansa.server.merge import rfc3339
 from hansa.triggers.scheduler import Entry, Starter
 
@@ -23,8 +25,13 @@ TOPIC: Final = "_schedules"
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
+def group_of(place: str) -> str:
+    """The group whose position says how far a timed trigger has come."""
+    return f"schedule:{place}"
+
+
 class LogStarter(Starter):
-    """Positions are the logical times themselves, of the group `schedule:<key>`."""
+    """Positions are the logical times themselves, of the group `schedule:<place>`."""
 
     def __init__(self, log: AwaitableLog, mesh: Mesh, engine: Engine) -> None:
         log.log.declare(TOPIC, TopicConfig())
@@ -32,11 +39,11 @@ class LogStarter(Starter):
         self._mesh = mesh
         self._engine = engine
 
-    async def last_us(self, key: str) -> int | None:
-        return self._log.log.position(f"schedule:{key}", TOPIC, 0)
+    async def last_us(self, place: str) -> int | None:
+        return self._log.log.position(group_of(place), TOPIC, 0)
 
-    async def store(self, key: str, last_us: int) -> None:
-        await self._log.commit(CommitSet(advances=(Advance(f"schedule:{key}", TOPIC, 0, last_us),)))
+    async def store(self, place: str, last_us: int) -> None:
+        await self._log.commit(CommitSet(advances=(Advance(group_of(place), TOPIC, 0, last_us),)))
 
     async def fire(self, entry: Entry, expected_us: int | None, logical_us: int) -> Awaitable[object]:
         live = self._mesh.process(entry.process)
@@ -47,17 +54,68 @@ class LogStarter(Starter):
         source = _encode(wire.Source(trigger.kind, payload, "application/json", detail=detail))
         run = Run(live, trigger.kind, source, "system", lambda a: None if future.done() else future.set_result(a))
         run.detail = detail
-        advance = Advance(f"schedule:{entry.key}", TOPIC, 0, logical_us, expected_us or 0)
+        advance = Advance(group_of(entry.place), TOPIC, 0, logical_us, expected_us or 0)
         await self._engine.accept(run, (advance,))
         return future
 
+    async def adopt(self, timetable: Timetable) -> None:
+        """Takes over where a Hansa stood that knew triggers by their index. Each position is moved once."""
+        for index, entry in timetable.numbered():
+            earlier = group_of(f"{entry.process}#{index}")
+            stood = self._log.log.position(earlier, TOPIC, 0)
+            if stood is not None and stood >= 0 and await self.last_us(entry.place) is None:
+                moved = (Advance(group_of(entry.place), TOPIC, 0, stood), Advance(earlier, TOPIC, 0, -1))
+                await self._log.commit(CommitSet(advances=moved))
 
-def entries(mesh: Mesh) -> list[Entry]:
+
+class Timetable:
     """Every timed trigger of the live mesh."""
-    return [
-        Entry(str(TriggerKey(product.id, live.spec.name, index)), trigger, live.id)
-        for product in mesh.products.values()
-        for live in product.processes.values()
-        for index, trigger in enumerate(live.spec.triggers)
-        if isinstance(trigger, ScheduleTrigger | OnceTrigger)
-    ]
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+        self._since: dict[tuple[str, str, TriggerKey], str] = {}
+
+    def entries(self) -> list[Entry]:
+        """Those of all products, as the scheduler takes them."""
+        return [entry for _, entry in self.numbered()]
+
+    def numbered(self) -> Iterator[tuple[int, Entry]]:
+        """Each with its index among the triggers of its process."""
+        for product in self._mesh.products.values():
+            for live in product.processes.values():
+                names = trigger_names(live.spec.triggers)
+                for index, (name, trigger) in enumerate(zip(names, live.spec.triggers, strict=True)):
+                    key = TriggerKey(product.id, live.spec.name, name)
+                    if isinstance(trigger, OnceTrigger):
+                        yield index, Entry(str(key), trigger, live.id, self._introduced(live, key))
+                    elif isinstance(trigger, ScheduleTrigger):
+                        yield index, Entry(str(key), trigger, live.id)
+
+    def _introduced(self, live: LiveProcess, key: TriggerKey) -> str:
+        """The revision that the trigger came with. What stands before a revision never changes, so it is kept."""
+        product = live.product
+        known = (product.id, product.revision, key)
+        if known not in self._since:
+            revisions = self._mesh.registry.revisions(product.id)
+            self._since[known] = introduced_by(revisions, product.revision, key)
+        return self._since[known]
+
+
+def introduced_by(revisions: Sequence[Revision], live: str, key: TriggerKey) -> str:
+    """The earliest revision from which on, up to the live one, each has the trigger unchanged. `revisions` begins with
+    the newest."""
+    hashes = [revision.hash for revision in revisions]
+    found, *before = revisions[hashes.index(live) :]
+    trigger = _find(found.spec, key)
+    for revision in before:
+        if _find(revision.spec, key) != trigger:
+            break
+        found = revision
+    return found.hash
+
+
+def _find(spec: ProductSpec, key: TriggerKey) -> Trigger | None:
+    process = spec.process(key.process)
+    if process is None:
+        return None
+    return dict(zip(trigger_names(process.triggers), process.triggers, strict=True)).get(key.name)

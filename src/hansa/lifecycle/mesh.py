@@ -24,6 +24,7 @@ from hansa.eventlog.interface import TopicConfig
 from hansa.model.ids import did_you_mean
 from hansa.model.product import EventTrigger, OutputPortSpec, PortKind, PortTrigger, ProductSpec, ProductState
 from hansa.model.run import AUDIT_TOPIC, EVENTS_TOPIC, KEEPING_TOPIC, RUNS_TOPIC
+from hansa.model.trigger_key import trigger_names
 from hansa.outputs.lookups import Lookups
 from hansa.registry.interface import Registry
 from hansa.registry.values import Revision, TriggerKey
@@ -308,10 +309,11 @@ class Mesh:
         paused = self.registry.paused_triggers()
         opened = self._subscriptions.setdefault(product, [])
         for process in live.processes.values():
-            for index, trigger in enumerate(process.spec.triggers):
+            names = trigger_names(process.spec.triggers)
+            for name, trigger in zip(names, process.spec.triggers, strict=True):
                 if not isinstance(trigger, PortTrigger | EventTrigger):
                     continue
-                if TriggerKey(product, process.spec.name, index) in paused:
+                if TriggerKey(product, process.spec.name, name) in paused:
                     continue
                 if isinstance(trigger, PortTrigger) and trigger.port not in self.log.log.topics():
                     _report.warning("%s waits for %s, which nobody publishes yet", process.id, trigger.port)

@@ -132,7 +132,7 @@ class Products(ABC):
 
 
 class Triggers(ABC):
-    """Which triggers are paused, and how far schedules have come."""
+    """Which triggers are paused."""
 
     @abstractmethod
     def pause_trigger(self, actor: str, trigger: TriggerKey) -> None:
@@ -145,14 +145,6 @@ class Triggers(ABC):
     @abstractmethod
     def paused_triggers(self) -> frozenset[TriggerKey]:
         """All paused triggers."""
-
-    @abstractmethod
-    def mark_schedule(self, trigger: TriggerKey, last_us: int) -> None:
-        """Remembers the last logical time that fired. It never moves back; bookkeeping, so not audited."""
-
-    @abstractmethod
-    def schedule_mark(self, trigger: TriggerKey) -> int | None:
-        """The last logical time that fired, or None."""
 
 
 class Tokens(ABC):

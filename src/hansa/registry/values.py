@@ -84,14 +84,14 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True, order=True)
 class TriggerKey:
-    """The trigger at `index` (from 0) of a process."""
+    """One trigger of a process, by the name that `model.trigger_key` gives it."""
 
     product: str
     process: str
-    index: int
+    name: str
 
     def __str__(self) -> str:
-        return f"{self.product}:{self.process}#{self.index}"
+        return f"{self.product}:{self.process}#{self.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,22 +27,34 @@ _report = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One timed trigger of a live process, `domain.product:name`. `key` is what its position is kept by."""
+    """One timed trigger of a live process, `domain.product:name`. `since` is the revision that a `once()` came with:
+    it fires once for each."""
 
     key: str
     trigger: TimedTrigger
     process: str
+    since: str = ""
+
+    @property
+    def place(self) -> str:
+        """What its position is kept by."""
+        return place_of(self.key, self.since)
+
+
+def place_of(key: str, since: str = "") -> str:
+    """What the position of a timed trigger is kept by."""
+    return f"{key}@{since}" if since else key
 
 
 class Starter(ABC):
     """Where each schedule stands, and how its runs begin."""
 
     @abstractmethod
-    async def last_us(self, key: str) -> int | None:
-        """The latest logical time that was fired or passed; None where the key is new."""
+    async def last_us(self, place: str) -> int | None:
+        """The latest logical time that was fired or passed; None where the place is new."""
 
     @abstractmethod
-    async def store(self, key: str, last_us: int) -> None:
+    async def store(self, place: str, last_us: int) -> None:
         """Moves the position without a run: the schedule begins here, or this time was skipped."""
 
     @abstractmethod
@@ -96,6 +108,10 @@ class Scheduler:
             if before != entry:
                 self._start(entry, afresh=before is not None and not same_times(before.trigger, entry.trigger))
 
+    def place(self, key: str) -> str:
+        """What the position of the key is kept by."""
+        return self._entries[key].place if key in self._entries else place_of(key)
+
     def pause(self, key: str) -> None:
         """Fires nothing of this key until it is resumed; the key need not be known yet."""
         self._paused.add(key)
@@ -144,10 +160,10 @@ class Scheduler:
                 await self._sleep(RETRY_S)
 
     async def _begin(self, entry: Entry, afresh: bool) -> _Place:
-        now, last = self._clock_us(), await self._starter.last_us(entry.key)
+        now, last = self._clock_us(), await self._starter.last_us(entry.place)
         at_once = not isinstance(entry.trigger, ScheduleTrigger) and entry.trigger.at is None
         if (last is None or (afresh and last < now)) and not at_once:
-            await self._starter.store(entry.key, now)
+            await self._starter.store(entry.place, now)
             last = now
         return _Place(last, last)
 
@@ -169,7 +185,7 @@ class Scheduler:
         if wait:
             await asyncio.wait(running)
         elif running and overlap == "skip":
-            await self._starter.store(entry.key, logical)
+            await self._starter.store(entry.place, logical)
             return False
         run = asyncio.ensure_future(await self._starter.fire(entry, place.committed, logical))
         running.add(run)

@@ -10,11 +10,22 @@ from pathlib import Path
 import pytest
 
 from hansa.errors import InternalError, OperatorError, Unavailable
-from hansa.model.product import ProductSpec
+from hansa.model.product import (
+    EventTrigger,
+    HttpTrigger,
+    ManualTrigger,
+    OnceTrigger,
+    PortTrigger,
+    ProcessSpec,
+    ProductSpec,
+    ScheduleTrigger,
+)
+from hansa.model.trigger_key import trigger_names
+from hansa.registry.spec import encode_spec
 from hansa.registry.sqlite import SqliteRegistry
 from hansa.registry.sqlite.database import error_of
 from hansa.registry.sqlite.migrate import Migration, migrate, migrations_in
-from hansa.registry.values import Domain
+from hansa.registry.values import Domain, TriggerKey
 
 SPEC = ProductSpec("operations.flights", "Flights")
 
@@ -256,3 +267,27 @@ def test_a_registry_from_the_future_is_refused(tmp_path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {len(steps) + 1}")
     with pytest.raises(OperatorError, match=r"store\.newer"):
         SqliteRegistry(tmp_path / "r.db")
+
+
+def test_a_pause_from_before_keeps_to_its_trigger(tmp_path: Path) -> None:
+    triggers = (
+        HttpTrigger("POST", "/a/b"), PortTrigger("a.b/c@1"), PortTrigger("a.b/c@1"), EventTrigger("e"),
+        ScheduleTrigger(cron="0 6 * * *"), ScheduleTrigger(every_s=300.0), ScheduleTrigger(every_s=0.25),
+        OnceTrigger(), OnceTrigger(at="2026-12-24T18:00:00Z"), ManualTrigger(),
+    )  # fmt: skip
+    spec = ProductSpec("operations.flights", "Flights", processes=(ProcessSpec("load", (), triggers),))
+    first = migrations_in(files("hansa.registry") / "migrations")[:1]
+    with closing(sqlite3.connect(tmp_path / "r.db", isolation_level=None)) as connection:
+        migrate(connection, "r.db", first)
+        connection.executescript("PRAGMA foreign_keys = OFF;")
+        connection.execute("INSERT INTO product VALUES (?, 'operations', 'active', 1)", (spec.id,))
+        row = (spec.id, "r1", 1, encode_spec(spec), "b1", "ada", 0, "")
+        connection.execute("INSERT INTO revision VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        connection.execute("INSERT INTO deployment VALUES (1, ?, 'r1', NULL)", (spec.id,))
+        connection.execute("INSERT INTO domain VALUES ('operations', '', '')")
+        paused = [(spec.id, "load", index) for index in (*range(len(triggers)), 99)]
+        connection.executemany("INSERT INTO paused_trigger VALUES (?, ?, ?)", paused)
+    with closing(SqliteRegistry(tmp_path / "r.db")) as registry:
+        names = trigger_names(triggers)
+        assert registry.paused_triggers() == {TriggerKey(spec.id, "load", name) for name in names}
+        assert len(names) == len(triggers)

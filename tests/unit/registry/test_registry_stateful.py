@@ -144,7 +144,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule(product=names)
     def pause(self, product: str) -> None:
-        key = TriggerKey(product, "load", 0)
+        key = TriggerKey(product, "load", "manual")
         if product not in self.state:
             with pytest.raises(CallerError, match=r"product\.unknown"):
                 self.registry.pause_trigger("ada", key)
@@ -155,7 +155,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule(product=names)
     def resume(self, product: str) -> None:
-        key = TriggerKey(product, "load", 0)
+        key = TriggerKey(product, "load", "manual")
         self.registry.resume_trigger("ada", key)
         self.entries += key in self.paused
         self.paused.discard(key)

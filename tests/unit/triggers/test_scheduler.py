@@ -88,9 +88,9 @@ class Log(Starter):
         if self.failures:
             self.failures -= 1
             raise Unavailable("store.full", "The disk is full", hint="Free some.")
-        if self.positions.get(entry.key) != expected_us:
+        if self.positions.get(entry.place) != expected_us:
             raise CallerError("position.moved", "It stands elsewhere")
-        self.positions[entry.key] = logical_us
+        self.positions[entry.place] = logical_us
         self.fired.append((entry.key, logical_us))
         return self._work()
 
@@ -422,3 +422,28 @@ def test_once_whose_time_passed_in_downtime_is_made_up() -> None:
             await world.time.pass_by(pause)
 
     assert simulate(scenario).minutes() == [2]
+
+
+def test_once_fires_for_each_revision_that_it_comes_with() -> None:
+    async def scenario(world: World) -> None:
+        for since in ("r1", "r1", "r2", "r1", "r2"):
+            server = world.server()
+            server.replace([Entry("k", OnceTrigger(), PROCESS, since)])
+            await world.time.pass_by(MINUTE)
+            server.replace([Entry("k", OnceTrigger(), PROCESS, since)])
+            await world.time.pass_by(MINUTE)
+            await server.close()
+
+    assert simulate(scenario).minutes() == [0, 4]
+
+
+def test_a_change_while_it_is_served_fires_once_anew() -> None:
+    async def scenario(world: World) -> None:
+        server = world.server()
+        for payload, since in ((1, "r1"), (1, "r1"), (2, "r3")):
+            server.replace([Entry("k", OnceTrigger(payload=payload), PROCESS, since)])
+            await world.time.pass_by(MINUTE)
+        assert server.place("k") == "k@r3"
+        await server.close()
+
+    assert simulate(scenario).minutes() == [0, 2]

@@ -1,4 +1,4 @@
-"""Paused triggers and schedules' marks in SQLite."""
+"""Paused triggers in SQLite."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import sqlite3
 from dataclasses import astuple
 
 from hansa.errors import CallerError
+from hansa.model.ids import did_you_mean
+from hansa.model.trigger_key import trigger_names
 from hansa.registry.interface import Triggers
 from hansa.registry.spec import decode_spec
 from hansa.registry.sqlite.tables import PRODUCT, Tables, known
@@ -20,29 +22,13 @@ class TriggerTables(Tables, Triggers):
                 change.audit("trigger.paused", str(trigger), {"paused": False}, {"paused": True})
 
     def resume_trigger(self, actor: str, trigger: TriggerKey) -> None:
-        sql = "DELETE FROM paused_trigger WHERE product = ? AND process = ? AND position = ?"
+        sql = "DELETE FROM paused_trigger WHERE product = ? AND process = ? AND name = ?"
         with self._changing(actor) as change:
             if change.execute(sql, *astuple(trigger)).rowcount:
                 change.audit("trigger.resumed", str(trigger), {"paused": True}, {"paused": False})
 
     def paused_triggers(self) -> frozenset[TriggerKey]:
-        return frozenset(
-            TriggerKey(*row) for row in self._rows("SELECT product, process, position FROM paused_trigger")
-        )
-
-    def mark_schedule(self, trigger: TriggerKey, last_us: int) -> None:
-        with self._database.write() as connection:
-            known(connection, PRODUCT, trigger.product)
-            connection.execute(
-                "INSERT INTO schedule VALUES (?, ?, ?, ?) ON CONFLICT (product, process, position)"
-                " DO UPDATE SET last_us = MAX(last_us, excluded.last_us)",
-                (*astuple(trigger), last_us),
-            )
-
-    def schedule_mark(self, trigger: TriggerKey) -> int | None:
-        sql = "SELECT last_us FROM schedule WHERE product = ? AND process = ? AND position = ?"
-        rows = self._rows(sql, *astuple(trigger))
-        return rows[0][0] if rows else None
+        return frozenset(TriggerKey(*row) for row in self._rows("SELECT product, process, name FROM paused_trigger"))
 
 
 def _check(connection: sqlite3.Connection, trigger: TriggerKey) -> None:
@@ -53,10 +39,11 @@ def _check(connection: sqlite3.Connection, trigger: TriggerKey) -> None:
         (trigger.product,),
     ).fetchone()
     process = decode_spec(spec).process(trigger.process)
-    if process is None or not 0 <= trigger.index < len(process.triggers):
+    names = () if process is None else trigger_names(process.triggers)
+    if trigger.name not in names:
         raise CallerError(
             "trigger.unknown",
             f"There is no trigger {trigger}",
-            hint=f"`hansa show {trigger.product}` lists its processes and their triggers, counted from 0.",
+            hint=did_you_mean(trigger.name, names) or f"`hansa show {trigger.product}` lists processes and triggers.",
             details={"value": str(trigger)},
         )

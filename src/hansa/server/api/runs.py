@@ -15,8 +15,9 @@ from hansa.discovery.runs import RunQuery
 from hansa.errors import CallerError
 from hansa.eventlog.interface import Chunk, as_array
 from hansa.lifecycle.operations import SEEN_S
-from hansa.model.product import OnceTrigger, ScheduleTrigger
+from hansa.model.product import OnceTrigger, ScheduleTrigger, flow_text
 from hansa.model.run import CARRIED, FINAL, RUNS_TOPIC, RunEntry, RunState
+from hansa.model.trigger_key import trigger_names
 from hansa.registry.values import TriggerKey
 from hansa.runtime import wire
 from hansa.runtime.engine import Answer
@@ -108,7 +109,7 @@ async def processes(asked: Asked) -> Any:
     return {
         "items": [
             {"id": live.id, "product": product.id, "triggers": live.spec.triggers,
-            "steps": [s.name for s in live.spec.steps],
+            "steps": [s.name for s in live.spec.steps], "flow": flow_text(live.spec.flow),
              "description": live.spec.description, "use_case": live.spec.use_case, "running": live.running}
             for product in mesh.products.values()
             for live in product.processes.values()
@@ -354,11 +355,12 @@ async def schedules(asked: Asked) -> Any:
     found = []
     for product in services.mesh.products.values():
         for live in product.processes.values():
+            names = trigger_names(live.spec.triggers)
             for index, trigger in enumerate(live.spec.triggers):
                 if not isinstance(trigger, ScheduleTrigger | OnceTrigger):
                     continue
-                key = TriggerKey(product.id, live.spec.name, index)
-                last = services.log.log.position(f"schedule:{key}", "_schedules", 0)
+                key = TriggerKey(product.id, live.spec.name, names[index])
+                last = services.log.log.position(f"schedule:{services.scheduler.place(str(key))}", "_schedules", 0)
                 found.append(
                     {"process": live.id, "index": index, "trigger": trigger, "explained": schedule.explain(trigger),
                      "next": [rfc3339(at) for at in schedule.next_times(trigger, now_us, NEXT_TIMES)],
@@ -381,7 +383,8 @@ async def _toggle(asked: Asked, *, paused: bool) -> Any:
     process, index = asked.path("process"), int(asked.path("index"))
     asked.allow(asked.member(process))
     live = asked.services.mesh.process(process)
-    key = TriggerKey(live.product.id, live.spec.name, index)
+    names = dict(enumerate(trigger_names(live.spec.triggers)))
+    key = TriggerKey(live.product.id, live.spec.name, names.get(index, f"#{index}"))
     registry = asked.services.registry
     change = registry.pause_trigger if paused else registry.resume_trigger
     await asyncio.to_thread(change, asked.principal.id, key)
