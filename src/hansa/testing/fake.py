@@ -54,7 +54,8 @@ class FakeContext(Context):
     """`FakeContext(lookups={hourly: [Hourly(…)]}, state={"seen": 3}, now=datetime(…))`.
 
     `published` maps a port's id to its records, `emitted` is a list of events as dicts. Publishing a record that breaks
-    its contract raises `ContractViolation`, as it would when deployed.
+    its contract raises `ContractViolation`, and to a port of another product `port.not_own`, as it would when deployed;
+    without `product`, the owner of the first port published to is the product.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class FakeContext(Context):
         now: datetime | None = None,
         product: str | None = None,
     ) -> None:
+        self._product = product
         self.published: dict[str, list[Record]] = {}
         self.emitted: list[dict[str, Any]] = []
         self.called: list[tuple[str, Any]] = []
@@ -88,6 +90,8 @@ class FakeContext(Context):
         }
 
     def publish(self, port: OutputPort[R], records: R | Iterable[R]) -> None:
+        self._product = self._product or port.id.partition("/")[0]
+        port.check_owner(self._product)
         rows = [records] if isinstance(records, Record) else list(records)
         port.encode(rows)
         self.published.setdefault(port.id, []).extend(rows)

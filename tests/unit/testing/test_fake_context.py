@@ -96,3 +96,13 @@ def test_output_is_kept_as_lines_with_their_level() -> None:
     ctx.output.write("info", "loaded", rows=3)
     assert isinstance(ctx.output, FakeOutput)
     assert ctx.output.lines == [("info", "loaded rows=3")]
+
+
+@pytest.mark.parametrize("product", ["shop.orders", None])
+def test_a_port_of_another_product_is_refused(product: str | None) -> None:
+    foreign = OutputPort("shop.bills/bills@1", Order, key=("shop",))
+    ctx = FakeContext(product=product)
+    ctx.publish(orders, Order("a", 1))
+    with pytest.raises(AuthorError, match=r"port\.not_own"):
+        ctx.publish(foreign, Order("a", 1))
+    assert list(ctx.published) == [orders.id]
