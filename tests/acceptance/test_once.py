@@ -68,7 +68,7 @@ def test_a_pause_stays_with_its_schedule_wherever_that_stands(own: Server, tmp_p
     folder = tmp_path / "morning"
 
     def paused() -> dict[str, bool]:
-        items = own.http.get("/schedules").json()
+        items = own.http.get("/schedules").json()["items"]
         return {item["explained"].partition(".")[0]: item["paused"] for item in items if "morning" in item["process"]}
 
     deploy(own, folder, 1, "[schedule.every('1h'), schedule.every('2h')]")
