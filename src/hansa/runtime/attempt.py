@@ -128,7 +128,7 @@ class Attempt:
             self._track = self._track.only(task.only)
         self._source = _decode_source(task.source)
         self._buffer = Buffer()
-        self._place = serving._door.place = Place()
+        self._place = serving._door.place = Place(_prefix(task.position))
         now_us = time.time_ns() // 1000
         run = RunInfo(
             task.run, task.process, serving._id, serving._revision, task.attempt, task.principal, None, task.replay_of
@@ -181,7 +181,8 @@ class Attempt:
         return scope
 
     def _journal(self, index: int, result: Any, effects: Buffer, mark: Any) -> None:
-        self._on_step(wire.StepDone(self._task.seq, index, _to_msgpack((result, effects.since(mark)))))
+        step = effects.since(mark, _to_msgpack(result))
+        self._on_step(wire.StepDone(self._task.seq, index, msgspec.msgpack.encode(step)))
 
     # Chunks
 
@@ -189,7 +190,6 @@ class Attempt:
         first, rest = self._track.nodes[0], self._track.behind(1)
         total = count = 0
         position: Any = self.ctx.position
-        behind = self._task.position
         made = first.call(value, scope)
         for chunk in made:
             if not isinstance(chunk, Chunk):
@@ -202,10 +202,10 @@ class Attempt:
                 return
             count, total = count + 1, total + len(records)
             where = None if position is None else msgspec.msgpack.encode(position)
-            yield msgspec.structs.replace(self._done(outcome), chunk=count, position=where, behind=behind)
-            behind = where
+            yield msgspec.structs.replace(self._done(outcome), chunk=count, position=where)
             self._began, self._started = time.perf_counter_ns(), time.monotonic_ns()
-            self._place.begin(_prefix(where))
+            if where is not None:
+                self._place.begin(_prefix(where))
         summary = {"chunks": count, "records": total, "position": position}
         yield self._done(railway.Outcome(value=summary, logic=[LogicRun(first.name, "succeeded", 0)]))
 
@@ -225,7 +225,6 @@ class Attempt:
             result, content_type = _to_json(body), JSON
         headers = dict(reply.headers) if reply is not None and reply.headers else None
         effects, puts = self._buffer.taken()
-        self.ctx.state.committed(puts)
         return wire.Done(
             self._task.seq, "succeeded", 200 if reply is None else reply.status, result, content_type, self._started,
             self._spent_us(), outcome.logic, headers, outcome.error, self._serving._output.taken(), effects, puts,
@@ -277,17 +276,16 @@ def _prefix(position: bytes | None) -> str:
     return "" if position is None else hashlib.blake2b(position, digest_size=8).hexdigest() + "."
 
 
-_Since = tuple[list[wire.Effect], list[bytes], dict[str, tuple[bytes | None, bytes | None]]]
-_decode_step: Final = msgspec.msgpack.Decoder(tuple[msgspec.Raw, _Since]).decode
+_decode_step: Final = msgspec.msgpack.Decoder(wire.Step).decode
 
 
 def _journalled(step: bytes, annotation: Any) -> Callable[[Any], Any]:
     """Takes a logic's result, and what it had buffered, as an earlier attempt has journalled them."""
 
     def take(effects: Buffer) -> Any:
-        result, since = _decode_step(step)
-        effects.restore(since)
-        kind = result_of(annotation)
+        done = _decode_step(step)
+        effects.restore(done)
+        result, kind = done.result, result_of(annotation)
         for wanted in (annotation, kind, list[kind]):  # type: ignore[valid-type]
             try:
                 return msgspec.msgpack.decode(result, type=wanted)

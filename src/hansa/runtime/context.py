@@ -43,18 +43,19 @@ class Lookup(Protocol):
 Changes = dict[str, tuple[bytes | None, bytes | None]]
 """By key: what state becomes, and what it was. Never changed in place: a mark is a reference to it."""
 Mark = tuple[int, int, Changes]
-Since = tuple[list[wire.Effect], list[bytes], Changes]
 
 
 class Buffer:
-    """What a run publishes, emits and changes, until its commit. `base` is the state that a branch began with."""
+    """What a run publishes, emits and changes, until its commit; `known` is the state that it read, as it stands.
+    `base` is the state that a branch began with."""
 
-    def __init__(self, base: Changes | None = None) -> None:
+    def __init__(self, base: Changes | None = None, known: dict[str, bytes | None] | None = None) -> None:
         self.effects: list[wire.Effect] = []
         self.events: list[bytes] = []
         """Entries without their last byte, the event's number in the run, which is known at its end."""
         self._base: Changes = base or {}
         self.state = self._base
+        self.known: dict[str, bytes | None] = {} if known is None else known
 
     def mark(self) -> Mark:
         return len(self.effects), len(self.events), self.state
@@ -64,21 +65,25 @@ class Buffer:
         del self.events[mark[1] :]
         self.state = mark[2]
 
-    def since(self, mark: Mark) -> Since:
-        """What came after the mark, to be given to `restore` in a later attempt."""
+    def since(self, mark: Mark, result: bytes) -> wire.Step:
+        """What a logic did that began at `mark` and returned `result`, for the journal."""
         changed = {key: change for key, change in self.state.items() if mark[2].get(key) is not change}
-        return self.effects[mark[0] :], self.events[mark[1] :], changed
+        return wire.Step(result, self.effects[mark[0] :], self.events[mark[1] :], changed, self.known)
 
-    def restore(self, since: Since) -> None:
-        """Buffers again what an earlier attempt had buffered."""
-        self.effects += since[0]
-        self.events += since[1]
-        if since[2]:
-            self.state = {**self.state, **since[2]}
+    def restore(self, step: wire.Step) -> None:
+        """Does what a journalled logic did."""
+        self._add(step.effects, step.events, step.changed)
+        self.known.update(step.read)
+
+    def _add(self, effects: list[wire.Effect], events: list[bytes], changed: Changes) -> None:
+        self.effects += effects
+        self.events += events
+        if changed:
+            self.state = {**self.state, **changed}
 
     def fork(self) -> Buffer:
         """That of a branch, which sees this one's state as it is now."""
-        return Buffer(self.state)
+        return Buffer(self.state, self.known)
 
     def join(self, branch: Buffer) -> None:
         """Takes over what a branch has buffered. Raises `AuthorError("state.contested")` where both changed a key."""
@@ -91,15 +96,17 @@ class Buffer:
                     f"Two branches change the state {key!r}",
                     hint="Let them return what is to be kept, and change the state behind them.",
                 )
-        self.restore((branch.effects, branch.events, changed))
+        self._add(branch.effects, branch.events, changed)
 
     def taken(self) -> tuple[list[wire.Effect], list[wire.StatePut]]:
-        """Everything, gathered by port and partition; the buffer is empty afterwards."""
+        """Everything, gathered by port and partition; the buffer is empty afterwards, and knows the state as its commit
+        leaves it."""
         effects = gathered(self.effects)
         if self.events:
             numbered = b"".join([event + _encode(number) for number, event in enumerate(self.events)])
             effects.append(wire.Effect(EVENTS_TOPIC, 0, len(self.events), numbered))
         puts = [wire.StatePut(key, new, old) for key, (new, old) in self.state.items() if new != old]
+        self.known.update({put.key: put.value for put in puts})
         self.effects, self.events, self.state = [], [], {}
         return effects, puts
 
@@ -130,23 +137,19 @@ class RunState(State):
     """State of a process: asked for once a key, changed in the buffer, refused at the commit if another run was
     faster."""
 
-    def __init__(self, buffer: Buffer, door: Door, known: dict[str, bytes | None] | None = None) -> None:
+    def __init__(self, buffer: Buffer, door: Door) -> None:
         self._buffer = buffer
         self._door = door
-        self._known: dict[str, bytes | None] = {} if known is None else known
 
     def apart(self, buffer: Buffer) -> RunState:
         """That of a branch with a buffer of its own."""
-        return RunState(buffer, self._door, self._known)
-
-    def committed(self, puts: Iterable[wire.StatePut]) -> None:
-        """What the run changed stands now: its next chunk goes on from there."""
-        self._known.update((put.key, put.value) for put in puts)
+        return RunState(buffer, self._door)
 
     def _standing(self, key: str) -> bytes | None:
-        if key not in self._known:
-            self._known[key] = self._door.ask("state", ["get", key])
-        return self._known[key]
+        known = self._buffer.known
+        if key not in known:
+            known[key] = self._door.ask("state", ["get", key])
+        return known[key]
 
     def get(self, key: str, default: Any = None) -> Any:
         changed = self._buffer.state.get(key)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal
+
+import msgspec
 
 from hansa.model.product import RetryPolicy
 from hansa.model.run import RunState
+from hansa.runtime import wire
+
+_decode_step = msgspec.msgpack.Decoder(wire.Step).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +47,8 @@ def delay_s(attempt: int, policy: RetryPolicy) -> float:
         return min(policy.delay_s * policy.factor ** (attempt - 1), policy.delay_max_s)
     except OverflowError:
         return policy.delay_max_s
+
+
+def before_state(journalled: Mapping[int, bytes]) -> dict[int, bytes]:
+    """The journalled steps before the first that knew the state of the process: they stand, whatever moved."""
+    return dict(takewhile(lambda item: not _decode_step(item[1]).read, sorted(journalled.items())))

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -23,7 +24,7 @@ from hansa.model.ids import subject_name
 from hansa.model.product import RetryPolicy
 from hansa.model.run import RUNS_TOPIC, LogicRun, RunEntry, RunError, RunState, new_run_id
 from hansa.runtime import wire
-from hansa.runtime.decide import Ending, after_attempt
+from hansa.runtime.decide import Ending, after_attempt, before_state
 from hansa.runtime.live import LiveProcess
 from hansa.runtime.pool import Job, Lost, Worker
 
@@ -32,12 +33,15 @@ STEPS: Final = "_steps"
 CHUNKS: Final = "_chunks"
 IDEMPOTENCY_S: Final = 24 * 3600
 DEPTH_MAX: Final = 16
+STORE_PAUSE_S: Final = 1.0
+"""After which a run that was accepted is tried again where the disk was full."""
 
 _report = logging.getLogger("hansa.runtime")
 _encode: Final = msgspec.msgpack.Encoder().encode
 _NOTHING: Final[dict[Any, Any]] = {}
 """Shared by all that have none; never written to."""
 _STATES: Final = {state.value: state for state in RunState}
+_decode_reached: Final = msgspec.msgpack.Decoder(tuple[int, bytes | None]).decode
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -84,8 +88,16 @@ class Run:
     uses: tuple[tuple[str, str, str, str], ...] = ()
     only: str | None = None
     dry = False
-    durable = False
-    """True once the run stands in `_pending`."""
+    noted = False
+    """True once its payload stands in an entry of its history."""
+    job: Job | None = None
+    """What the pool has of it."""
+    pending: bytes | None = None
+    """What stands in `_pending` for it once something of it must survive."""
+    reached: bytes | None = None
+    """What stands in `_chunks` for it: its number of chunks, and the position of the last."""
+    refusal: Outcome | None = None
+    """What became of a chunk or a step that was not committed: the attempt ends with it."""
     claimed = False
     """True once its idempotency key was taken for it."""
     cancelled = False
@@ -105,6 +117,11 @@ class Run:
         self.tell = tell
         self.accepted_us = time.time_ns() // 1000
         self.retry: RetryPolicy = live.spec.retry
+
+    @property
+    def durable(self) -> bool:
+        """True once the run goes on by itself after a crash."""
+        return self.pending is not None
 
 
 class Engine:
@@ -137,16 +154,10 @@ class Engine:
         """Makes the run durable before it is worked: on return it will be done, whatever happens. Where its idempotency
         key was used before, nothing is started and the id of the earlier run is in the answer. `advances` move with the
         acceptance; where one is refused, nothing is started and `CallerError("position.moved")` raised."""
-        run.durable = True
         entry = self._entry(run, RunState.ACCEPTED)
-        claimed = self._claims(run)
-        run.claimed = True
-        commit = CommitSet(
-            appends=(self._run_append(entry),),
-            advances=advances,
-            puts=(Put(PENDING, run.id, _encode(Pending(entry, 0, _plain(run.advances), claimed=True))),),
-            claims=claimed,
-        )
+        run.noted = True
+        puts, claims = self._kept(run, entry)
+        commit = CommitSet(appends=(self._run_append(entry),), advances=advances, puts=puts, claims=claims)
         try:
             await self.log.commit(commit)
         except CallerError as refusal:
@@ -167,10 +178,9 @@ class Engine:
             run.seq, live.spec.name, run.id, run.attempt, run.principal, run.source, run.records, run.journalled,
             run.position, run.at, run.only, run.replay_of,
         )  # fmt: skip
+        run.job = Job(task, live.spec.timeout_s, lambda d: self._done(run, d), lambda w, m: self._said(run, w, m))
         try:
-            pool.dispatch(
-                Job(task, live.spec.timeout_s, lambda d: self._done(run, d), lambda w, m: self._said(run, w, m))
-            )
+            pool.dispatch(run.job)
         except HansaError:
             self._leave(run)
             self.active.pop(run.id, None)
@@ -189,9 +199,7 @@ class Engine:
         if isinstance(message, wire.Ask):
             self._spawn(self._answer(run, worker, message))
         elif isinstance(message, wire.StepDone):
-            put = Put(STEPS, f"{run.id}/{message.index}", message.result)
-            run.journalled = {**run.journalled, message.index: message.result}
-            self.log.submit(CommitSet(puts=(put, *self._pending_puts(run))), _ignore)
+            self._step(run, message)
         elif isinstance(message, wire.Done):
             self._chunk(run, worker, message)
 
@@ -217,48 +225,68 @@ class Engine:
             pool.block(worker, is_blocked=False)
         worker.link.send(answer)
 
-    def _pending_puts(self, run: Run) -> tuple[Put, ...]:
-        """The run's place among the unfinished, written with the first thing of it that must survive."""
+    def _kept(self, run: Run, entry: RunEntry | None = None) -> tuple[tuple[Put, ...], tuple[Claim, ...]]:
+        """The run's place among the unfinished and its idempotency key, taken with the first thing of it that must
+        survive: from then on it goes on by itself, and another call with its key is answered by it."""
         if run.durable:
-            return ()
-        run.durable = True
-        return (Put(PENDING, run.id, _encode(Pending(self._entry(run, RunState.ACCEPTED), 0, _plain(run.advances)))),)
+            return (), ()
+        claims = self._claims(run)
+        run.claimed = True
+        pending = Pending(entry or self._entry(run, RunState.ACCEPTED), 0, _plain(run.advances), claimed=True)
+        run.pending = _encode(pending)
+        return (Put(PENDING, run.id, run.pending),), claims
+
+    def _step(self, run: Run, done: wire.StepDone) -> None:
+        """What a logic did, so that another attempt goes on behind it."""
+        run.journalled = {**run.journalled, done.index: done.result}
+        self._advance(run, steps=run.journalled)
+        puts, claims = self._kept(run)
+        put = Put(STEPS, f"{run.id}/{done.index}", done.result)
+        self.log.submit(CommitSet(puts=(put, *puts), claims=claims), partial(_note_refusal, run))
 
     def _chunk(self, run: Run, worker: Worker, done: wire.Done) -> None:
         """One chunk of a long load: a child run with its own commit; the worker goes on when it is committed."""
-        run.children += 1
         child = self._entry(run, RunState.SUCCEEDED, done)
         child = msgspec.structs.replace(child, id=new_run_id(), parent=run.id, payload=b"", trigger="chunk")
-        was_durable = run.durable
-        puts = self._pending_puts(run)
-        if done.position is not None:
-            puts += (Put(CHUNKS, run.id, done.position, done.behind),)
-        puts += self._state_puts(run, done)
         appends = (*self._effects(run, done, child.id), self._run_append(child))
-        commit = CommitSet(appends, puts=puts, fence=run.fence) if not run.dry else CommitSet(appends[-1:])
+        commit = CommitSet(appends[-1:]) if run.dry else self._chunk_set(run, done, appends)
 
         def tell(outcome: Outcome) -> None:
-            error = None
-            if not isinstance(outcome, Committed):
-                error, run.durable = _refusal(outcome), was_durable
-            elif not run.dry:
-                run.position = done.position
+            _note_refusal(run, outcome)
+            error = None if isinstance(outcome, Committed) else _refusal(outcome)
             worker.link.send(wire.Answer(-1, b"", error))
 
         self.log.submit(commit, tell)
+
+    def _chunk_set(self, run: Run, done: wire.Done, appends: tuple[Append, ...]) -> CommitSet:
+        """What a chunk commits; refused unless the one before it is committed."""
+        puts, claims = self._kept(run)
+        before, run.children = run.reached, run.children + 1
+        run.position = done.position or run.position
+        run.reached = _encode((run.children, run.position))
+        self._advance(run, position=run.position)
+        behind_the_last = Put(CHUNKS, run.id, run.reached, expected=before)
+        return CommitSet(
+            appends, puts=(*puts, behind_the_last, *self._state_puts(run, done)), claims=claims, fence=run.fence
+        )
+
+    def _advance(self, run: Run, **reached: Any) -> None:
+        """Where another worker is to go on, should this one be lost before it is told that the run is done."""
+        assert run.job is not None
+        run.job.task = msgspec.structs.replace(run.job.task, **reached)
 
     # Ending
 
     def _done(self, run: Run, done: wire.Done | Lost) -> None:
         try:
             self._leave(run)
+            if run.refusal is not None:
+                self._end(run, self._entry(run, RunState.FAILED), run.refusal)
+                return
             ending: Ending
             if isinstance(done, Lost):
                 ending = "cancelled" if run.cancelled else done.reason  # type: ignore[assignment]
                 done = _lost(run, done)
-            elif done.error is not None and done.error.code == "state.moved":
-                self._again(run)  # a chunk was refused: another run was faster, as with the commit of a whole run
-                return
             else:
                 ending = "succeeded" if done.state == "succeeded" else "failed"
             following = after_attempt(ending, run.attempt, run.retry, can_retry=done.retry and not run.dry)
@@ -275,8 +303,10 @@ class Engine:
         run.attempt += 1
         due_us = time.time_ns() // 1000 + int(delay_s * 1e6)
         waiting = msgspec.structs.replace(entry, attempt=run.attempt, payload=run.source)
-        put = Put(PENDING, run.id, _encode(Pending(waiting, due_us, _plain(run.advances), run.claimed)))
-        run.durable = True
+        claims = self._claims(run)
+        run.pending = _encode(Pending(waiting, due_us, _plain(run.advances), claimed=True))
+        run.noted = run.claimed = True
+        put = Put(PENDING, run.id, run.pending)
         loop = asyncio.get_running_loop()
 
         def tell(outcome: Outcome) -> None:
@@ -285,7 +315,8 @@ class Engine:
             else:
                 self._end(run, entry, outcome)
 
-        self.log.submit(CommitSet(appends=(self._run_append(entry),), puts=(put,), fence=run.fence), tell)
+        appends = (self._run_append(entry),)
+        self.log.submit(CommitSet(appends=appends, puts=(put,), claims=claims, fence=run.fence), tell)
 
     def _again(self, run: Run) -> None:
         self._timers.pop(run.id, None)
@@ -315,15 +346,19 @@ class Engine:
             self._refuse_records(run, done)
 
     def _cleared(self, run: Run) -> tuple[Put, ...]:
-        """Takes a run that is over from among the unfinished, with what was journalled of it."""
+        """Takes a run that is over from among the unfinished, with what was journalled of it. Refused where it does not
+        stand there: then another run has its idempotency key."""
         if not run.durable:
             return ()
-        chunks = () if run.position is None else (Put(CHUNKS, run.id, None),)
-        return (Put(PENDING, run.id, None), *(Put(STEPS, f"{run.id}/{i}", None) for i in run.journalled), *chunks)
+        chunks = () if run.reached is None else (Put(CHUNKS, run.id, None),)
+        stands = Put(PENDING, run.id, None, expected=run.pending)
+        return (stands, *(Put(STEPS, f"{run.id}/{i}", None) for i in run.journalled), *chunks)
 
     def _end(self, run: Run, entry: RunEntry, outcome: Outcome) -> None:
         """The commit came back: the run is over and who waits is told."""
         self.active.pop(run.id, None)
+        if run.refusal is not None and not isinstance(outcome, Committed):
+            outcome, run.refusal = run.refusal, None
         if isinstance(outcome, Committed):
             answer = Answer(
                 run.id, _STATES[entry.state], entry.status, entry.result, _content_type(entry), entry.headers,
@@ -331,13 +366,16 @@ class Engine:
                 outcome.token, entry.accepted_us, entry.finished_us,
             )  # fmt: skip
         elif isinstance(outcome, Refused) and outcome.code == "claim.taken" and isinstance(outcome.value, bytes):
-            if run.durable:
-                self.log.submit(CommitSet(puts=self._cleared(run)), _ignore)
             answer = Answer(
                 outcome.value.decode(), RunState.ACCEPTED, 202, b"", "", headers={"Idempotent-Replay": "true"}
             )
         elif isinstance(outcome, Refused) and outcome.code == "state.moved":
+            self._rewind(run)
             self._again(run)
+            return
+        elif isinstance(outcome, Unavailable) and outcome.code != "log.stopped" and self._rewind(run):
+            self.active[run.id] = run
+            self._timers[run.id] = asyncio.get_running_loop().call_later(STORE_PAUSE_S, self._again, run)
             return
         else:
             error = _refusal(outcome)
@@ -345,6 +383,25 @@ class Engine:
         if not run.answered:
             run.answered = True
             run.tell(answer)
+
+    def _rewind(self, run: Run) -> bool:
+        """Back to what stands in the log, less the steps that knew a state that may have moved; False where nothing
+        does."""
+        run.pending = self.log.log.get(PENDING, run.id)
+        if not run.durable:
+            run.claimed = run.noted = False
+        sound = before_state(run.journalled)
+        gone = [Put(STEPS, f"{run.id}/{index}", None) for index in run.journalled.keys() - sound.keys()]
+        if gone:
+            self.log.submit(CommitSet(puts=tuple(gone)), _ignore)
+        run.journalled = sound
+        self._behind_chunks(run)
+        return run.durable
+
+    def _behind_chunks(self, run: Run) -> None:
+        """The run goes on behind the last chunk that was committed."""
+        run.reached = self.log.log.get(CHUNKS, run.id)
+        run.children, run.position = (0, None) if run.reached is None else _decode_reached(run.reached)
 
     def _refuse_records(self, run: Run, done: wire.Done) -> None:
         """Each record of a batch that failed alone becomes a dead letter of its own, a child of the run."""
@@ -389,31 +446,43 @@ class Engine:
 
     def recover(self, find: Callable[[str, str], LiveProcess | None]) -> int:
         """Starts what stood unfinished in the log; returns how many. Runs of subscriptions begin anew from their
-        position."""
+        position; what was journalled of those, and of runs that were refused, is taken away."""
         count = 0
-        for run_id, value in list(self.log.log.scan(PENDING)):
+        left: list[Put] = []
+        ends: list[Append] = []
+        unfinished = dict(self.log.log.scan(PENDING))
+        for run_id, value in [*unfinished.items()]:
             pending = msgspec.msgpack.decode(value, type=Pending)
             live = find(pending.entry.product, pending.entry.process)
             if pending.advances:
-                self.log.submit(CommitSet(puts=(Put(PENDING, run_id, None),)), _ignore)
+                del unfinished[run_id]
+                left.append(Put(PENDING, run_id, None))
+                ends.append(self._run_append(_begun_anew(pending.entry)))
                 continue
             if live is None or run_id in self.active:
                 continue
-            run = self._restored(run_id, pending, live)
+            run = self._restored(run_id, value, pending, live)
             delay_s = max(pending.due_us / 1e6 - time.time(), 0.0)
             self.active[run.id] = run
             self._timers[run.id] = asyncio.get_running_loop().call_later(delay_s, self._again, run)
             count += 1
+        left += [
+            Put(scope, key, None)
+            for scope in (STEPS, CHUNKS)
+            for key, _ in self.log.log.scan(scope)
+            if key.partition("/")[0] not in unfinished
+        ]
+        self.log.submit(CommitSet(appends=tuple(ends), puts=tuple(left)), _ignore)
         return count
 
-    def _restored(self, run_id: str, pending: Pending, live: LiveProcess) -> Run:
+    def _restored(self, run_id: str, value: bytes, pending: Pending, live: LiveProcess) -> Run:
         entry = pending.entry
         run = Run(live, entry.trigger, entry.payload, entry.principal, _ignore)
         run.id, run.attempt, run.accepted_us = run_id, entry.attempt, entry.accepted_us
         run.parent, run.trace, run.replay_of = entry.parent, entry.trace, entry.replay_of
-        run.detail, run.idempotency_key, run.durable = entry.trigger_detail, entry.idempotency_key, True
-        run.claimed = pending.claimed
-        run.position = self.log.log.get(CHUNKS, run_id)
+        run.detail, run.idempotency_key = entry.trigger_detail, entry.idempotency_key
+        run.pending, run.claimed = value, pending.claimed
+        self._behind_chunks(run)
         journalled: dict[int, bytes] = {}
         for index in range(len(live.spec.steps)):
             result = self.log.log.get(STEPS, f"{run_id}/{index}")
@@ -451,7 +520,7 @@ class Engine:
         reads = [*run.reads, *((port, 0, -1, at) for port, at in done.lookups)] if done.lookups else run.reads
         writes, events = _counted(done.effects)
         return RunEntry(
-            *common, run.started_us, run.started_us + done.duration_us, b"" if run.durable else run.source, done.result,
+            *common, run.started_us, run.started_us + done.duration_us, b"" if run.noted else run.source, done.result,
             done.status, _with_type(done), done.error, done.logic, done.output, reads, writes, events,
             run.idempotency_key, dead, run.replay_of, run.dry, run.uses,
         )  # fmt: skip
@@ -493,6 +562,11 @@ def _ignore(_: Any) -> None:
     """For what nobody waits for."""
 
 
+def _note_refusal(run: Run, outcome: Outcome) -> None:
+    if not isinstance(outcome, Committed) and run.refusal is None:
+        run.refusal = outcome
+
+
 def _plain(advances: tuple[Advance, ...]) -> list[tuple[str, str, int, int, int]]:
     return [(a.group, a.topic, a.partition, a.next, a.expected or 0) for a in advances]
 
@@ -525,6 +599,19 @@ def _refusal(outcome: Outcome) -> RunError:
     if isinstance(outcome, Refused):
         return RunError(outcome.code, outcome.message)
     return RunError("log.stopped", str(outcome))
+
+
+def _begun_anew(entry: RunEntry) -> RunEntry:
+    """The end of a run of a subscription that waited for its next attempt when Hansa ended."""
+    error = RunError(
+        "run.begun_anew",
+        "Hansa ended before its next attempt",
+        hint="Its records are worked by a new run, from the position of the subscription on.",
+    )
+    now_us = time.time_ns() // 1000
+    return msgspec.structs.replace(
+        entry, state=RunState.CANCELLED.value, error=error, payload=b"", finished_us=max(now_us, entry.started_us)
+    )
 
 
 def _lost(run: Run, lost: Lost) -> wire.Done:

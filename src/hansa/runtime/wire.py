@@ -65,7 +65,7 @@ class Task(msgspec.Struct, array_like=True, frozen=True, tag="task"):
     source: bytes
     records: Sequence[Records] = []
     steps: Mapping[int, bytes] = {}
-    """Results of logic that an earlier attempt has journalled, by index."""
+    """What an earlier attempt has journalled of its logic, by index: each a `Step`."""
     position: bytes | None = None
     """Position of the last chunk that an earlier attempt has committed."""
     at: Mapping[str, int] = {}
@@ -116,14 +116,23 @@ class Done(msgspec.Struct, array_like=True, frozen=True, tag="done"):
     dropped: int = 0
     chunk: int | None = None
     position: bytes | None = None
-    behind: bytes | None = None
-    """Position of the chunk before this one: it is refused unless that one is committed."""
     retry: bool = True
     """False where another attempt cannot help: the author said so with a Problem."""
 
 
+class Step(msgspec.Struct, array_like=True, frozen=True):
+    """What is journalled of a logic: its result, and what it published, emitted and changed. `read` is the state that
+    the run knew by then, as it stood: a run that goes on from here is refused at its commit where that has moved."""
+
+    result: bytes
+    effects: list[Effect] = []
+    events: list[bytes] = []
+    changed: dict[str, tuple[bytes | None, bytes | None]] = {}
+    read: dict[str, bytes | None] = {}
+
+
 class StepDone(msgspec.Struct, array_like=True, frozen=True, tag="step"):
-    """A logic's result and what it has buffered, to be journalled."""
+    """A logic is done; `result` is its `Step`, to be journalled."""
 
     seq: int
     index: int

@@ -312,3 +312,32 @@ def test_uuids_are_new_within_a_run_and_the_same_in_its_next_attempt() -> None:
     assert [again.uuid() for _ in range(3)] == made
     assert {(one.version, one.variant) for one in made} == {(7, "specified in RFC 4122")}
     assert all(re.match("018f0000-1234-7", str(one)) for one in made)
+
+
+def test_a_journalled_logic_publishes_emits_and_changes_what_it_did_before() -> None:
+    first, server = Buffer(), Server({"count": 1})
+    ctx = context(server, first)
+    ctx.emit("before")
+    mark = first.mark()
+    ctx.publish(orders, Order("north", 1))
+    ctx.emit("placed")
+    ctx.state.put("count", ctx.state.get("count") + 1)
+    step = msgspec.msgpack.decode(ENCODE(first.since(mark, b"")), type=wire.Step)
+
+    second = Buffer()
+    again = context(Server({"count": 7}), second)
+    second.restore(step)
+    assert again.state.get("count") == 2
+    effects, puts = second.taken()
+    assert [(effect.topic, effect.count) for effect in effects] == [(orders.id, 1), (EVENTS_TOPIC, 1)]
+    assert puts == [wire.StatePut("count", ENCODE(2), ENCODE(1))]  # refused at the commit: it has moved to 7
+
+
+def test_after_a_commit_the_state_is_known_as_it_left_it() -> None:
+    """A load commits chunk by chunk: the second chunk counts on."""
+    buffer = Buffer()
+    ctx = context(Server({"count": 1}), buffer)
+    ctx.state.put("count", 2)
+    buffer.taken()
+    ctx.state.put("count", ctx.state.get("count") + 1)
+    assert buffer.taken()[1] == [wire.StatePut("count", ENCODE(3), ENCODE(2))]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.msgpack import encode
 
 from hansa.model.product import RetryPolicy
 from hansa.model.run import RunState
-from hansa.runtime.decide import Ending, Next, after_attempt, delay_s
+from hansa.runtime.decide import Ending, Next, after_attempt, before_state, delay_s
+from hansa.runtime.wire import Step
 
 THREE = RetryPolicy(attempts=3, delay_s=2.0, factor=3.0, delay_max_s=10.0)
 
@@ -39,3 +41,10 @@ def test_without_a_policy_the_first_failure_is_the_last() -> None:
 
 def test_each_delay_is_longer_than_the_one_before_up_to_the_longest() -> None:
     assert [delay_s(attempt, THREE) for attempt in (1, 2, 3, 4)] == [2.0, 6.0, 10.0, 10.0]
+
+
+def test_steps_stand_until_the_first_that_knew_the_state() -> None:
+    plain, knew = (encode(Step(b"", read=read)) for read in ({}, {"count": b"1"}))
+    assert before_state({0: plain, 1: plain}) == {0: plain, 1: plain}
+    assert before_state({2: plain, 1: knew, 0: plain}) == {0: plain}
+    assert before_state({}) == {}
