@@ -1,7 +1,7 @@
 """The workers of one revision: how many there are, which one a task goes to, what a death costs.
 
 A task is answered exactly once: by its own `Done`, or by `Lost` when the task itself ended its worker (it crashed,
-hung or was cancelled). Tasks that only waited behind it go to another worker; they have done nothing yet.
+hung or was cancelled). The others that it had go to another worker, as far as their jobs' tasks say that they came.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ PIPELINE_MAX: Final = 64
 """Tasks that wait in one worker while runs are short."""
 SHORT_S: Final = 0.002
 """Below this mean, tasks are pipelined into a busy worker instead of waiting for a free one."""
+LONG_S: Final = 0.02
+"""Nothing more is pipelined behind a task that has taken this long already."""
 WATCH_S: Final = 0.05
 QUEUE_MAX: Final = 10_000
 
@@ -63,6 +65,12 @@ class Worker:
     @property
     def takes_tasks(self) -> bool:
         return self.ending is None and not self.calls
+
+
+def _is_long(worker: Worker) -> bool:
+    """True where the task that the worker is at has turned out to be a long one, whatever those before it were."""
+    seq, since_ns = wire.marked(worker.link.process.cells)
+    return seq > 0 and time.monotonic_ns() - since_ns > LONG_S * 1e9
 
 
 def _ignored(_: wire.Done | Lost) -> None:
@@ -181,7 +189,7 @@ class Pool:
         for worker in self._workers:
             if worker.takes_tasks and (best is None or len(worker.jobs) < len(best.jobs)):
                 best = worker
-        if best is None or not best.jobs or (best.mean_s < SHORT_S and len(best.jobs) < PIPELINE_MAX):
+        if best is None or self._has_room(best):
             return best
         self._start_if_useful()
         return None
@@ -189,7 +197,7 @@ class Pool:
     def _has_room(self, worker: Worker) -> bool:
         if not worker.takes_tasks:
             return False
-        return not worker.jobs or (worker.mean_s < SHORT_S and len(worker.jobs) < PIPELINE_MAX)
+        return not worker.jobs or (worker.mean_s < SHORT_S and len(worker.jobs) < PIPELINE_MAX and not _is_long(worker))
 
     def _give(self, worker: Worker, job: Job) -> None:
         worker.jobs[job.task.seq] = job
@@ -246,6 +254,8 @@ class Pool:
         if job is None:
             return
         if not isinstance(message, wire.Done) or message.chunk is not None:
+            if isinstance(message, wire.Done):
+                worker.mean_s = max(worker.mean_s, SHORT_S)  # it is at a load: nobody should wait behind it
             job.on_message(worker, message)
             return
         del worker.jobs[message.seq]

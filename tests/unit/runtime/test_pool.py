@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import mmap
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, cast
 
@@ -356,5 +357,31 @@ def test_draining_waits_for_the_last_task() -> None:
 def test_an_empty_pool_is_drained_at_once() -> None:
     async def body() -> None:
         await Hall().pool.drain()
+
+    work(body)
+
+
+def test_nothing_waits_behind_a_task_that_turns_out_to_be_long() -> None:
+    async def body() -> None:
+        hall = Hall()
+        first = hall.dispatch()
+        await turn()
+        hall.at(0, first, since_ns=1)
+        second = hall.dispatch()
+        await turn()
+        assert hall.held() == [[first], [second]]
+
+    work(body)
+
+
+def test_nothing_waits_behind_a_load() -> None:
+    async def body() -> None:
+        hall = Hall()
+        load = hall.dispatch()
+        await turn()
+        hall.finish(hall.at(0, load, since_ns=time.monotonic_ns()), load, chunk=1)
+        second = hall.dispatch()
+        await turn()
+        assert hall.held() == [[load], [second]]
 
     work(body)
