@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
 import secrets
+import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -52,7 +54,7 @@ async def _serve(settings: Settings, host: str, port: int, ready: Ready) -> None
             http=partial(Connection, calls),  # type: ignore[arg-type]  # it is only called
             proxy_headers=False, server_header=False, date_header=True, timeout_graceful_shutdown=5,
         )  # fmt: skip
-        server = uvicorn.Server(config)
+        server = _Server(config)
         url = f"http://{host}:{listening.getsockname()[1]}"
         token = await asyncio.to_thread(admin_token, services, settings.data, url)
         answering = asyncio.create_task(server.serve([listening]))
@@ -62,6 +64,18 @@ async def _serve(settings: Settings, host: str, port: int, ready: Ready) -> None
         await asyncio.gather(telling, return_exceptions=True)
     finally:
         await hansa.close()
+
+
+class _Server(uvicorn.Server):
+    """Ends its serving at the first SIGINT or SIGTERM, and hurries at a second SIGINT. uvicorn's own raises the signal
+    again when it has ended, which would end the process before its stores are closed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
 
 
 async def _tell(server: uvicorn.Server, ready: Ready, services: Services, url: str, token: str) -> None:
