@@ -18,6 +18,7 @@ from hansa.discovery.lineage import LineageView
 from hansa.discovery.runs import RunsView
 from hansa.eventlog.sqlite_reading import SqliteLogReader
 from hansa.outputs.lookup import LookupProjector, lookup_path
+from hansa.views.damage import set_aside
 from hansa.views.group import ViewGroup
 from hansa.views.interface import View
 from hansa.views.projector import Projector
@@ -45,11 +46,10 @@ def lookups_folder(data: Path) -> Path:
 
 
 async def spawn(data: Path, sock: socket.socket) -> asyncio.subprocess.Process:
-    """Starts the process with its end of the socket."""
+    """Starts the process with its end of the socket. A Ctrl-C is the server's alone: it says when it is enough."""
     descriptor = sock.fileno()
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hansa.bootstrap.views", str(data), str(descriptor), pass_fds=(descriptor,)
-    )
+    command = [sys.executable, "-m", "hansa.bootstrap.views", str(data), str(descriptor)]
+    return await asyncio.create_subprocess_exec(*command, pass_fds=(descriptor,), start_new_session=True)
 
 
 def main(data: Path, descriptor: int) -> None:
@@ -71,7 +71,12 @@ def main(data: Path, descriptor: int) -> None:
 
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER)  # whole batches of entries are decoded, none of them in circles
-    if not server.serve(projectors, follow):
+
+    def renew() -> None:
+        set_aside(views_file(data))
+        os._exit(1)
+
+    if not server.serve(projectors, follow, renew):
         os._exit(1)
     for projector in projectors.values():
         projector.stop()

@@ -16,6 +16,7 @@ from hansa.eventlog.interface import Entry, LogReader
 from hansa.model.run import KEEPING_TOPIC
 from hansa.outputs.order import PortEntries
 from hansa.views.bulk import BulkWriter
+from hansa.views.damage import is_damage, set_aside
 from hansa.views.interface import Follower, ViewStatus
 from hansa.views.keeping import Forget, Order, Rebuild, orders_of
 from hansa.views.lookup import LOOKUP_SCHEMA, LookupReader
@@ -87,7 +88,7 @@ class LookupProjector(Follower):
 
     A version that was replaced is kept until its key is written `keep_s` or more after that (None keeps all), so that
     a replay can read at the position that the run saw. Records without a key cannot be looked up and are left out. A
-    file that is ahead of the log (the log was restored from a backup), or of another version, begins again.
+    file that is ahead of the log (the log was restored from a backup), damaged, or of another version, begins again.
 
     It obeys the orders of `_keeping`. One to rebuild fills new tables beside those that are shown; these stay as they
     are meanwhile, and in one transaction the new ones take their place.
@@ -97,16 +98,27 @@ class LookupProjector(Follower):
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.port = port
-        self._store = ViewStore(path)
         self._log = log
         self._keep_us = None if keep_s is None else round(keep_s * 1_000_000)
         self._reached = ""
         self._goal: tuple[str, dict[int, int]] | None = None
         self._is_clean = False
-        with self._store.writing() as db:
-            self._open(db)
+        self._store: ViewStore
+        try:
+            self._open()
+        except sqlite3.DatabaseError as failure:
+            self._renew(failure)
 
-    def _open(self, db: sqlite3.Connection) -> None:
+    def _open(self) -> None:
+        self._store = ViewStore(self.path)
+        try:
+            with self._store.writing() as db:
+                self._begin(db)
+        except BaseException:
+            self._store.close()
+            raise
+
+    def _begin(self, db: sqlite3.Connection) -> None:
         if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
             _SHOWN.drop(db)
             db.execute(f"PRAGMA user_version = {VERSION}")
@@ -122,9 +134,24 @@ class LookupProjector(Follower):
         self._tables.create(db)
         self._next = self._tables.next(db)
 
+    def _renew(self, failure: sqlite3.DatabaseError) -> None:
+        """Begins again in a new file; raises `failure` where the file is not at fault."""
+        if not is_damage(failure):
+            raise failure
+        set_aside(self.path)
+        self._reached, self._goal = "", None
+        self._open()
+
     # Following
 
     def advance(self) -> bool:
+        try:
+            return self._advance()
+        except sqlite3.DatabaseError as failure:
+            self._renew(failure)
+            return True
+
+    def _advance(self) -> bool:
         if self._goal is None:
             self._goal = (self._log.now(), self._bounds(1))
         obeyed = self._obey()

@@ -14,6 +14,7 @@ import msgspec
 
 from hansa.eventlog.interface import Chunk, LogReader
 from hansa.model.run import KEEPING_TOPIC
+from hansa.views.damage import DAMAGED, is_damage, set_aside
 from hansa.views.interface import Follower, View, ViewStatus
 from hansa.views.keeping import Forget, Rebuild, orders_of
 from hansa.views.store import ViewStore
@@ -26,7 +27,10 @@ _SCHEMA: Final = (
 """`obeyed` has one row: the position behind the last order of `_keeping` that was looked at for a rebuild."""
 _BATCH_BYTES: Final = 1 << 20
 _ENVIRONMENT: Final = frozenset(
-    (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM)
+    (
+        *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM),
+        *DAMAGED,
+    )
 )
 _report = logging.getLogger("hansa.views")
 
@@ -40,7 +44,8 @@ class _Broken(Exception):
 
 
 def _apply(db: sqlite3.Connection, view: View, chunks: list[Chunk]) -> None:
-    """Applies what the view wants, and has it obey. A full or busy disk is not its fault and comes through as it is."""
+    """Applies what the view wants, and has it obey. What is the fault of the disk
+    (full, busy, damaged) comes through as it is."""
     wanted = [chunk for chunk in chunks if _is_order(chunk) or view.follows(chunk.topic)]
     try:
         for is_order, together in groupby(wanted, _is_order):
@@ -81,23 +86,43 @@ class ViewGroup(Follower):
 
     A view that raises is marked broken with its error, keeps what it had, and is left alone until it is rebuilt or
     Hansa starts again; the batch is applied once more to the others, which go on. A view whose version changed, or that
-    is ahead of the log (the log was restored from a backup), is rebuilt when it is opened.
+    is ahead of the log (the log was restored from a backup), is rebuilt when it is opened. A file that is damaged is
+    set aside, and all views begin again.
     """
 
     def __init__(self, log: LogReader, file: Path | None, views: Sequence[View]) -> None:
-        self.store = ViewStore(file)
         self._log = log
+        self._file = file
         self._views = {view.name: view for view in views}
         self._status: dict[str, ViewStatus] = {}
         self._advancing = threading.RLock()
         self._is_clean = False
-        with self.store.writing() as db:
-            for statement in _SCHEMA:
-                db.execute(statement)
-            row = db.execute("SELECT next FROM obeyed").fetchone()
-            self._obeyed = min(row[0] if row else 0, self._orders_end())
-            opened = [self._open(db, view) for view in views]
+        self.store: ViewStore
+        try:
+            self._open_file()
+        except sqlite3.DatabaseError as failure:
+            self._renew(failure)
+
+    def _open_file(self) -> None:
+        self.store = ViewStore(self._file)
+        try:
+            with self.store.writing() as db:
+                for statement in _SCHEMA:
+                    db.execute(statement)
+                row = db.execute("SELECT next FROM obeyed").fetchone()
+                self._obeyed = min(row[0] if row else 0, self._orders_end())
+                opened = [self._open(db, view) for view in self._views.values()]
+        except BaseException:
+            self.store.close()
+            raise
         self._status.update({status.name: status for status in opened})
+
+    def _renew(self, failure: sqlite3.DatabaseError) -> None:
+        """Begins again in a new file; raises `failure` where the file is not at fault."""
+        if self._file is None or not is_damage(failure):
+            raise failure
+        set_aside(self._file)
+        self._open_file()
 
     def _open(self, db: sqlite3.Connection, view: View) -> ViewStatus:
         row = db.execute("SELECT version, cursor FROM view WHERE name = ?", (view.name,)).fetchone()
@@ -112,11 +137,18 @@ class ViewGroup(Follower):
 
     def advance(self) -> bool:
         with self._advancing:
-            self._rebuild_as_ordered()
-            progress = [self._advance(cursor) for cursor in {status.cursor for status in self._healthy()}]
-            if not self._is_clean:
-                self._is_clean = self.store.scrub()
-            return any(progress)
+            try:
+                return self._follow()
+            except sqlite3.DatabaseError as failure:
+                self._renew(failure)
+                return True
+
+    def _follow(self) -> bool:
+        self._rebuild_as_ordered()
+        progress = [self._advance(cursor) for cursor in {status.cursor for status in self._healthy()}]
+        if not self._is_clean:
+            self._is_clean = self.store.scrub()
+        return any(progress)
 
     def _advance(self, cursor: str) -> bool:
         """Applies one batch to the views that stand at `cursor`; those that are abreast share the reading."""

@@ -36,13 +36,21 @@ class LookupReader:
     """
 
     def __init__(self, file: Path) -> None:
-        uri = f"file:{quote(str(file))}?mode=ro"
+        self._file = file
+        self._open()
+
+    def _open(self) -> None:
+        self._inode = self._file.stat().st_ino if self._file.exists() else 0
+        uri = f"file:{quote(str(self._file))}?mode=ro"
         self._db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
         self._execute = self._db.cursor().execute
 
     def begin(self) -> int:
-        """Holds on to what is there now; returns its position."""
+        """Holds on to what is there now; returns its position. A file that was made anew is opened anew."""
         if not self._db.in_transaction:
+            if self._file.exists() and self._file.stat().st_ino != self._inode:
+                self._db.close()
+                self._open()
             self._execute("BEGIN")
         return self.position()
 

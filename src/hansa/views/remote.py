@@ -4,6 +4,7 @@
       Follow(view)                      ──►    follow one more
       Wake(projector)                   ──►    something was committed
       Hurry(projector)                  ──►    someone waits
+      Renew()                           ──►    the file of views is damaged: set it aside, and end
       Stop()                            ──►    apply what is committed, and end
                                         ◄──    Standing(projector, views, failures)    behind each round
 
@@ -50,6 +51,10 @@ class Hurry(msgspec.Struct, frozen=True, tag="hurry"):
     projector: str
 
 
+class Renew(msgspec.Struct, frozen=True, tag="renew"):
+    pass
+
+
 class Stop(msgspec.Struct, frozen=True, tag="stop"):
     pass
 
@@ -63,7 +68,7 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 _encode: Final = msgspec.json.Encoder().encode
-_order: Final = msgspec.json.Decoder(Follow | Wake | Hurry | Stop).decode
+_order: Final = msgspec.json.Decoder(Follow | Wake | Hurry | Renew | Stop).decode
 _standing: Final = msgspec.json.Decoder(Standing).decode
 
 
@@ -187,7 +192,11 @@ class ProjectorsProcess(asyncio.Protocol):
         self._followed.append(view)
         self._send(Follow(view))
 
-    def _send(self, order: Follow | Wake | Hurry | Stop) -> None:
+    def renew(self) -> None:
+        """Has the file of views, which is damaged, made anew."""
+        self._send(Renew())
+
+    def _send(self, order: Follow | Wake | Hurry | Renew | Stop) -> None:
         if self._transport is not None:
             self._transport.write(_encode(order) + b"\n")
 
@@ -252,7 +261,9 @@ class Server:
         with self._telling, contextlib.suppress(OSError):
             self._sock.sendall(_encode(standing) + b"\n")
 
-    def serve(self, projectors: Mapping[str, Projector], follow: Callable[[str], None]) -> bool:
+    def serve(
+        self, projectors: Mapping[str, Projector], follow: Callable[[str], None], renew: Callable[[], None]
+    ) -> bool:
         """Carries out orders until the process is to end: True where it was told to, False where the server is gone."""
         for order in self._orders():
             if isinstance(order, Follow):
@@ -261,11 +272,13 @@ class Server:
                 projectors[order.projector].wake()
             elif isinstance(order, Hurry):
                 projectors[order.projector].hurry()
+            elif isinstance(order, Renew):
+                renew()
             else:
                 return True
         return False
 
-    def _orders(self) -> Iterator[Follow | Wake | Hurry | Stop]:
+    def _orders(self) -> Iterator[Follow | Wake | Hurry | Renew | Stop]:
         rest = b""
         while data := self._sock.recv(1 << 16):
             *lines, rest = (rest + data).split(b"\n")

@@ -9,44 +9,86 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
+
+from hansa.errors import Unavailable
+from hansa.views.damage import is_damage
 
 _CHECKPOINT_PAGES: Final = 4096
 _BUSY_MS: Final = 10_000
 _SCRUB_MS: Final = 100
 
 
-class ViewReader:
-    """Reads the views in `file`, which another process may write. Any thread."""
+def _ignored() -> None:
+    """For a file that nobody can make anew."""
 
-    def __init__(self, file: Path | None) -> None:
+
+class ViewReader:
+    """Reads the views in `file`, which another process may write, and may make anew. Any thread. `on_damage` is told
+    where the file turns out to be damaged."""
+
+    def __init__(self, file: Path | None, on_damage: Callable[[], object] = _ignored) -> None:
         self.file = file
+        self._on_damage = on_damage
         self._idle: list[sqlite3.Connection] = []
+        self._inode = self._found_inode()
+
+    def _found_inode(self) -> int:
+        return self.file.stat().st_ino if self.file is not None and self.file.exists() else 0
 
     def _connect(self) -> sqlite3.Connection:
         found = sqlite3.connect(self.file or ":memory:", isolation_level=None, check_same_thread=False)
-        found.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"wal_autocheckpoint={_CHECKPOINT_PAGES}"):
-            found.execute(f"PRAGMA {pragma}")
-        found.execute("PRAGMA secure_delete=ON")
-        found.execute("PRAGMA cache_size=-8192")
+        pragmas = ("journal_mode=WAL", "synchronous=NORMAL", f"wal_autocheckpoint={_CHECKPOINT_PAGES}")
+        try:
+            found.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+            for pragma in (*pragmas, "secure_delete=ON", "cache_size=-8192"):
+                found.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            found.close()
+            raise
         return found
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """One snapshot for all queries inside; readers wait for nobody."""
+        """One snapshot for all queries inside; readers wait for nobody. Raises `Unavailable("view.damaged")`."""
+        inode = self._renewed()
+        db: sqlite3.Connection | None = None
         try:
-            db = self._idle.pop()
-        except IndexError:
-            db = self._connect()
-        db.execute("BEGIN")
-        try:
+            db = self._idle.pop() if self._idle else self._connect()
+            db.execute("BEGIN")
             yield db
+        except sqlite3.DatabaseError as failure:
+            if not is_damage(failure):
+                raise
+            if inode == self._found_inode():
+                self._on_damage()
+            raise self._damaged(failure) from failure
         finally:
+            self._give_back(db, inode)
+
+    def _give_back(self, db: sqlite3.Connection | None, inode: int) -> None:
+        if db is None:
+            return
+        with contextlib.suppress(sqlite3.Error):
             db.execute("ROLLBACK")
-            self._idle.append(db)
+        self._idle.append(db) if inode == self._inode else db.close()
+
+    def _renewed(self) -> int:
+        """The number of the file that is there now; connections to one that was set aside are closed."""
+        inode = self._found_inode()
+        if inode != self._inode:
+            self._inode = inode
+            ViewReader.close(self)
+        return inode
+
+    def _damaged(self, failure: sqlite3.Error) -> Unavailable:
+        return Unavailable(
+            "view.damaged",
+            f"{self.file and self.file.name} is damaged: {failure}",
+            hint="It is set aside and made anew from the log, by itself; ask again in a moment.",
+        )
 
     def close(self) -> None:
         """Closes every connection that nobody uses."""
