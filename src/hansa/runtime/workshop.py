@@ -6,6 +6,7 @@ import asyncio
 import collections
 import dataclasses
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +40,7 @@ class Workshop:
     import."""
 
     def __init__(self, scratch: Path, *, isolation: str, spares: int = 1) -> None:
+        shutil.rmtree(scratch, ignore_errors=True)
         self._scratch = scratch
         self._isolation = isolation
         self._spares_wanted = spares
@@ -69,7 +71,9 @@ class Workshop:
 
         link = Link(process, heard, lost)
         await link.open()
-        link.send(self._load(revision, process.pid))
+        load = self._load(revision, process.pid)
+        process.exited.add_done_callback(lambda _: loop.run_in_executor(None, _remove, load.scratch))
+        link.send(load)
         try:
             async with asyncio.timeout(LOAD_TIMEOUT_S):
                 answer = await loaded
@@ -135,6 +139,11 @@ class Workshop:
             task.cancel()
         for zygote in self._zygotes.values():
             await zygote.stop()
+
+
+def _remove(scratch: str) -> None:
+    """What a worker left in its scratch folder goes with it."""
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _died(revision: Revision, process: WorkerProcess) -> OperatorError:
