@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,3 +28,16 @@ def own(tmp_path: Path) -> Iterator[Server]:
     with running(tmp_path / "data") as server:
         server.deploy(PRODUCTS / "lab", "lab.bench")
         yield server
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library that makes disks fail. Left out, and said so, where there is no C compiler; a failure under CI."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        assert not os.environ.get("CI"), "the fault shim needs a C compiler"
+        pytest.skip("left out: the fault shim needs a C compiler (gcc)")
+    library = tmp_path_factory.mktemp("shim") / "faults.so"
+    source = Path(__file__).parent / "eventlog_faults.c"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+    return library

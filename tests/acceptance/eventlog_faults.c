@@ -1,5 +1,7 @@
-/* Preloaded into a process to make its disk fail. Faults touch only files of log.db.
- *   HANSA_TORN=n   the n-th write to log.db-wal is cut in half, then the process is killed
+/* Preloaded into a process to make its disk fail. Faults touch only files of log.db, or all whose names end with
+ * HANSA_FAULTY (".db" is every store of a server), and their WALs.
+ *   HANSA_TORN=n   the n-th write to a WAL is cut in half, then the process is killed
+ *   HANSA_DIES=n   the process is killed before the n-th fsync or fdatasync
  *   HANSA_EIO=n    from the n-th fsync or fdatasync on, each fails with EIO
  *   HANSA_EIO_DB=n the same, counting and failing only flushes of log.db itself: those of checkpoints
  *   HANSA_FULL=f   while the file f exists, a write gets half of its bytes in and the next one ENOSPC
@@ -22,7 +24,18 @@ static int is_open_on(int fd, const char *end) {
     return strcmp(path + length - strlen(end), end) == 0;
 }
 
-static int is_ours(int fd) { return is_open_on(fd, "log.db-wal") || is_open_on(fd, "log.db"); }
+static const char *faulty(void) {
+    const char *name = getenv("HANSA_FAULTY");
+    return name ? name : "log.db";
+}
+
+static int is_wal(int fd) {
+    char wal[64];
+    snprintf(wal, sizeof wal, "%s-wal", faulty());
+    return is_open_on(fd, wal);
+}
+
+static int is_ours(int fd) { return is_wal(fd) || is_open_on(fd, faulty()); }
 
 static int reached(const char *name, int *count) {
     const char *limit = getenv(name);
@@ -32,7 +45,7 @@ static int reached(const char *name, int *count) {
 static ssize_t allowed(int fd, size_t size) {
     static int writes;
     static __thread int cut;
-    if (is_open_on(fd, "log.db-wal") && reached("HANSA_TORN", &writes)) return -2;
+    if (is_wal(fd) && reached("HANSA_TORN", &writes)) return -2;
     const char *full = getenv("HANSA_FULL");
     if (!full || access(full, F_OK) != 0 || !is_ours(fd)) return size;
     cut = !cut;
@@ -52,7 +65,8 @@ WRITER(pwrite, off_t)
 WRITER(pwrite64, off64_t)
 
 static int flush_fails(int fd) {
-    static int flushes, moves;
+    static int flushes, moves, ends;
+    if (is_ours(fd) && reached("HANSA_DIES", &ends)) { kill(getpid(), SIGKILL); pause(); }
     if (is_open_on(fd, "log.db") && reached("HANSA_EIO_DB", &moves)) return 1;
     return is_ours(fd) && reached("HANSA_EIO", &flushes);
 }

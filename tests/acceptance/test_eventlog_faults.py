@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -26,19 +25,6 @@ from hansa.testing.log_bench import Bench, bodies, entries, writing
 HERE = Path(__file__).parent
 KILLS = 60
 SOURCES = os.pathsep.join(sys.path)
-
-
-@pytest.fixture(scope="module")
-def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library that makes disks fail. Left out, and said so, where there is no C compiler; a failure under CI."""
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        assert not os.environ.get("CI"), "the fault shim needs a C compiler"
-        pytest.skip("left out: the fault shim needs a C compiler (gcc)")
-    library = tmp_path_factory.mktemp("shim") / "faults.so"
-    source = HERE / "eventlog_faults.c"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
-    return library
 
 
 def python(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:

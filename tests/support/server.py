@@ -28,38 +28,52 @@ class Server:
         self.data = data
         self._environment = {**os.environ, **(environment or {})}
         self.process: subprocess.Popen[bytes]
+        self.url = self.token = ""
         self.http: httpx.Client
         self.start()
 
-    def start(self) -> None:
-        (self.data / "client.json").unlink(missing_ok=True) if not (self.data / "log.db").exists() else None
-        before = self._told()
+    def start(self, **environment: str) -> None:
+        """Starts it and waits until it answers; `environment` is for this start alone."""
+        self.launch(**environment)
+        if not self.answers():
+            raise AssertionError(f"the server did not start:\n{self.output.read_text()[-3000:]}")
+
+    def launch(self, **environment: str) -> None:
+        """Starts its process and waits for nothing."""
+        self._before = self._written()
         self.output = self.data.with_suffix(".out")
         with self.output.open("ab") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "hansa.bootstrap", str(self.data), "0"],
-                stdout=out, stderr=out, env=self._environment, start_new_session=True,
+                stdout=out, stderr=out, env={**self._environment, **environment}, start_new_session=True,
             )  # fmt: skip
-        end = time.monotonic() + START_S
-        while time.monotonic() < end:
+
+    def answers(self, timeout_s: float = START_S) -> bool:
+        """Waits until the process that was launched answers; False where it ended, or took too long."""
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end and self.process.poll() is None:
             told = self._told()
-            if told is not None and told != before and self._answers(told):
-                return
-            if self.process.poll() is not None:
-                break
+            if told is not None and self._written() != self._before and self._is_well(told):
+                return True
             time.sleep(0.02)
-        raise AssertionError(f"the server did not start:\n{self.output.read_text()[-3000:]}")
+        return False
+
+    def _written(self) -> int:
+        """When the process last said where it answers; 0 before it ever did."""
+        file = self.data / "client.json"
+        return file.stat().st_mtime_ns if file.exists() else 0
 
     def _told(self) -> dict[str, str] | None:
         with contextlib.suppress(FileNotFoundError, ValueError):
             return json.loads((self.data / "client.json").read_text())
         return None
 
-    def _answers(self, told: dict[str, str]) -> bool:
+    def _is_well(self, told: dict[str, str]) -> bool:
         self.url, self.token = told["url"], told["token"]
         self.http = httpx.Client(base_url=self.url, headers={"authorization": f"Bearer {self.token}"}, timeout=60)
         with contextlib.suppress(httpx.TransportError):
             return self.http.get("/health").status_code == 200
+        self.http.close()
         return False
 
     def kill(self) -> None:
