@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -29,6 +29,7 @@ from hansa.model.product import (
 )
 from hansa.registry.values import Deployed
 from hansa.runtime.pool import Pool, Worker
+from hansa.sdk.describe import absolute_path
 from hansa.sdk.finding import Finding, plan_error
 from hansa.triggers import schedule
 from hansa.triggers.routes import check_taken
@@ -59,6 +60,27 @@ def _timed(process: ProcessSpec, trigger: Trigger) -> Finding | None:
     return None
 
 
+def described(declared: ProductSpec, found: bytes) -> ProductSpec:
+    """The revision's spec: its processes as the worker described them, everything else as its files declare it, for
+    what comes out of a worker may be forged. Raises `PlanError` for a description that no compilation makes."""
+    try:
+        told = msgspec.msgpack.decode(found, type=ProductSpec)
+    except (msgspec.MsgspecError, RecursionError) as fault:
+        raise plan_error([Finding("product.description", f"Its description cannot be read: {fault}")]) from fault
+    spec = replace(declared, logic=told.logic, processes=told.processes)
+    strange = [
+        Finding(
+            "route.foreign", f"{p.name} answers at {t.path}, which is not under {spec.id}", file=p.file, line=p.line
+        )
+        for p in spec.processes
+        for t in p.triggers
+        if isinstance(t, HttpTrigger) and t.path != absolute_path(t.path, spec.id)
+    ]
+    if strange:
+        raise plan_error(strange)
+    return spec
+
+
 class Deployer:
     """Deployments of one mesh, one at a time per product."""
 
@@ -84,10 +106,10 @@ class Deployer:
         holder: list[Worker] = []
         pool = mesh.pool(serve)
         link, loaded = await mesh.workshop.worker(
-            serve, lambda message: pool.heard(holder[0], message), lambda: pool.lost(holder)
+            serve, lambda message: pool.heard(holder[0], message) if holder else None, lambda: pool.lost(holder)
         )
         holder.append(pool.adopt(link))
-        spec = msgspec.msgpack.decode(loaded.spec, type=ProductSpec)
+        spec = described(declared, loaded.spec)
         live = mesh.products.get(product)
         try:
             self._check(spec)

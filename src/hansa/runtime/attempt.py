@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hansa.errors import AuthorError
 from hansa.model.run import LogicRun, RunError
 from hansa.runtime import railway, wire
 from hansa.runtime.composed import track_of
@@ -218,6 +219,8 @@ class Attempt:
             assert outcome.error is not None
             return self.failed(outcome.error, outcome.logic)
         reply = outcome.value if isinstance(outcome.value, Reply) else None
+        if reply is not None:
+            _check_reply(reply)
         body = outcome.value if reply is None else reply.body
         if isinstance(body, (bytes, bytearray)):
             result, content_type = bytes(body), "application/octet-stream"
@@ -274,6 +277,16 @@ class _Connections(Mapping[str, Any]):
 def _prefix(position: bytes | None) -> str:
     """What the ids of a chunk begin with: the same whether the load came to it or resumed there."""
     return "" if position is None else hashlib.blake2b(position, digest_size=8).hexdigest() + "."
+
+
+def _check_reply(reply: Reply[Any]) -> None:
+    texts = all(isinstance(name, str) and isinstance(value, str) for name, value in reply.headers.items())
+    if not isinstance(reply.status, int) or not 100 <= reply.status <= 599 or not texts:
+        raise AuthorError(
+            "reply.invalid",
+            f"A reply cannot have the status {reply.status!r} and the headers {dict(reply.headers)!r}",
+            hint="A status is a number from 100 to 599; headers are texts by name.",
+        )
 
 
 _decode_step: Final = msgspec.msgpack.Decoder(wire.Step).decode

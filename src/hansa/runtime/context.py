@@ -14,6 +14,7 @@ import msgspec
 from hansa.errors import AuthorError, CallerError
 from hansa.model.run import EVENTS_TOPIC
 from hansa.runtime import wire
+from hansa.runtime.rights import EVENT_NAME_CHARS_MAX, STATE_KEY_CHARS_MAX
 from hansa.runtime.stops import Place
 from hansa.sdk.context import Context, Output, RunInfo, State, TriggerInfo
 from hansa.sdk.ports import OutputPort, Port, Record
@@ -163,6 +164,12 @@ class RunState(State):
         self._change(key, None)
 
     def _change(self, key: str, value: bytes | None) -> None:
+        if not isinstance(key, str) or len(key) > STATE_KEY_CHARS_MAX:
+            raise AuthorError(
+                "state.key",
+                f"{str(key)[:100]!r} cannot be a key of state",
+                hint=f"A key is a text of at most {STATE_KEY_CHARS_MAX} characters.",
+            )
         self._buffer.state = {**self._buffer.state, key: (value, self._standing(key))}
 
     def keys(self, prefix: str = "") -> Iterator[str]:
@@ -284,6 +291,12 @@ class RunContext(Context):
         payload: Any = None,
         key: str | None = None,
     ) -> None:
+        if not isinstance(name, str) or not 0 < len(name) <= EVENT_NAME_CHARS_MAX or not isinstance(key, str | None):
+            raise AuthorError(
+                "event.invalid",
+                f"An event cannot be named {str(name)[:100]!r} with the key {str(key)[:100]!r}",
+                hint=f"A name is a text of 1 to {EVENT_NAME_CHARS_MAX} characters; a key is a text.",
+            )
         body = {
             "id": str(self.uuid()), "name": name, "source": source if source is not None else self.run.product,
             "target": target, "payload": payload, "time_us": self._now_us(), "run": self.run.id,

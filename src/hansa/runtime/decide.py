@@ -26,17 +26,18 @@ class Next:
     dead: bool = False
 
 
-Ending = Literal["succeeded", "failed", "crashed", "timed_out", "cancelled"]
+Ending = Literal["succeeded", "failed", "crashed", "timed_out", "cancelled", "overstepped"]
 
 
 def after_attempt(ending: Ending, attempt: int, policy: RetryPolicy, *, can_retry: bool = True) -> Next:
     """The n-th attempt (1 is the first) ended so. A success and a cancellation are final; a Problem (`can_retry` False)
-    is never tried again; everything else is, until the policy's attempts are used up."""
+    and an answer beyond the process's rights are never tried again; everything else is, until the policy's attempts
+    are used up."""
     if ending == "succeeded":
         return Next(RunState.SUCCEEDED)
     if ending == "cancelled":
         return Next(RunState.CANCELLED)
-    if can_retry and attempt < policy.attempts:
+    if can_retry and ending != "overstepped" and attempt < policy.attempts:
         return Next(RunState.ACCEPTED, retry_s=delay_s(attempt, policy))
     return Next(RunState.TIMED_OUT if ending == "timed_out" else RunState.FAILED, dead=True)
 

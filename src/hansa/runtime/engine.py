@@ -178,7 +178,13 @@ class Engine:
             run.seq, live.spec.name, run.id, run.attempt, run.principal, run.source, run.records, run.journalled,
             run.position, run.at, run.only, run.replay_of,
         )  # fmt: skip
-        run.job = Job(task, live.spec.timeout_s, lambda d: self._done(run, d), lambda w, m: self._said(run, w, m))
+        run.job = Job(
+            task,
+            live.spec.timeout_s,
+            live.rights.breach,
+            lambda d: self._done(run, d),
+            lambda w, m: self._said(run, w, m),
+        )
         try:
             pool.dispatch(run.job)
         except HansaError:
@@ -624,6 +630,11 @@ def _lost(run: Run, lost: Lost) -> wire.Done:
             "Raise timeout_s, or use chunks.",
         ),
         "cancelled": ("run.cancelled", "It was cancelled", None),
+        "overstepped": (
+            "run.overstepped",
+            f"Its worker was ended, and nothing of it was committed: {lost.detail}",
+            "Code of the product, or of a package that it requires, writes into Hansa's own channel.",
+        ),
     }.get(
         lost.reason, ("run.crashed", "Its worker ended while it ran", "The output shows what the process last wrote.")
     )

@@ -21,6 +21,9 @@ class Link(asyncio.Protocol):
         self._unpacker = wire.Unpacker(into_server)
         self._gathered: list[bytes] = []
         self._transport: asyncio.Transport | None = None
+        self.is_lost = False
+        self.fault = ""
+        """What the worker said that is no frame; it was ended for it."""
         self._loop = asyncio.get_running_loop()
 
     async def open(self) -> None:
@@ -42,12 +45,19 @@ class Link(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        for frame in self._unpacker.feed(data):
-            self._on_message(wire.decode_to_server(frame))
+        try:
+            for frame in self._unpacker.feed(data):
+                self._on_message(wire.decode_to_server(frame))
+        except wire.Malformed as fault:
+            self.fault = f"it sent what is no frame: {fault}"
+            self.process.kill()
+            assert self._transport is not None
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc  # why does not matter: the process ends either way
         self._transport = None
+        self.is_lost = True
         self._on_lost()
         self.process.kill()
         self._loop.create_task(self._bury())

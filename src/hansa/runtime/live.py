@@ -8,6 +8,7 @@ from typing import Any
 
 from hansa.model.product import ProcessSpec, ProductSpec
 from hansa.runtime.pool import Pool
+from hansa.runtime.rights import Rights
 
 
 @dataclass(slots=True, eq=False)
@@ -33,8 +34,12 @@ class LiveProcess:
 
     product: LiveProduct
     spec: ProcessSpec
+    rights: Rights = field(init=False)
     running: int = 0
     waiting: collections.deque[Any] = field(default_factory=collections.deque)
+
+    def __post_init__(self) -> None:
+        self.rights = Rights(self.product.spec, self.product.revision, self.spec)
 
     @property
     def id(self) -> str:

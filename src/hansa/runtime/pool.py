@@ -25,12 +25,16 @@ SHORT_S: Final = 0.002
 LONG_S: Final = 0.02
 """Nothing more is pipelined behind a task that has taken this long already."""
 WATCH_S: Final = 0.05
+MOVES_MAX: Final = 3
+"""So often a task that only waited goes to another worker; where workers keep dying in front of it, it is lost."""
+SILENCE_S: Final = 1.0
+"""A worker that has said no end of a task for twice its time and this long is ended, whatever its cells say."""
 QUEUE_MAX: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The task ended its worker. `reason`: crashed, timed_out, cancelled."""
+    """The task ended its worker. `reason`: crashed, timed_out, cancelled, overstepped."""
 
     reason: str
     detail: str
@@ -38,12 +42,15 @@ class Lost:
 
 @dataclass(slots=True)
 class Job:
-    """A task and who waits for it. Callbacks come from the event loop and must not raise."""
+    """A task and who waits for it. Callbacks come from the event loop and must not raise. `breach` says what is wrong
+    with a frame of its worker, see `Rights`."""
 
     task: wire.Task
     timeout_s: float
+    breach: Callable[[wire.Task, Any], str | None]
     on_done: Callable[[wire.Done | Lost], None]
     on_message: Callable[[Worker, Any], None]
+    moves: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -54,8 +61,12 @@ class Worker:
     jobs: dict[int, Job] = field(default_factory=dict)
     mean_s: float = 0.0
     idle_since: float = 0.0
+    heard_at: float = 0.0
+    """When it last ended a task or a chunk, or was given one while it had none (monotonic s)."""
     ending: str | None = None
-    """Why it was killed: timed_out or cancelled."""
+    """Why it was killed: timed_out, cancelled or overstepped."""
+    fault: str = ""
+    """What it said that it had no right to."""
     culprit: int = 0
     calls: int = 0
     """How many other processes its task waits for; branches may wait for several. While it does, it gets no more tasks
@@ -170,6 +181,8 @@ class Pool:
             job = worker.jobs.get(seq)
             if job is not None and worker.ending is None and now_ns - since_ns > job.timeout_s * 1e9:
                 self._end(worker, seq, "timed_out")
+            elif worker.jobs and worker.ending is None and self._is_silent(worker, now_ns / 1e9):
+                self._end(worker, next(iter(worker.jobs)), "timed_out")
             elif not worker.jobs and not self._waiting and now_ns / 1e9 - worker.idle_since > self._idle_s:
                 self._workers.remove(worker)
                 worker.link.close()
@@ -177,6 +190,8 @@ class Pool:
     def adopt(self, link: Link) -> Worker:
         """Adds a worker that has loaded the revision."""
         worker = Worker(link, idle_since=time.monotonic())
+        if link.is_lost:
+            return worker
         self._workers.append(worker)
         while self._waiting and self._has_room(worker):
             self._give(worker, self._waiting.popleft())
@@ -200,6 +215,8 @@ class Pool:
         return not worker.jobs or (worker.mean_s < SHORT_S and len(worker.jobs) < PIPELINE_MAX and not _is_long(worker))
 
     def _give(self, worker: Worker, job: Job) -> None:
+        if not worker.jobs:
+            worker.heard_at = time.monotonic()
         worker.jobs[job.task.seq] = job
         worker.link.send(job.task)
 
@@ -218,16 +235,16 @@ class Pool:
     async def _start(self) -> None:
         holder: list[Worker] = []
         try:
-            link, loaded = await self._fork(lambda message: self.heard(holder[0], message), lambda: self.lost(holder))
+            link, loaded = await self._fork(
+                lambda message: self.heard(holder[0], message) if holder else None, lambda: self.lost(holder)
+            )
         except HansaError as failure:
             self._starting -= 1
             self._give_up(failure)
             return
         self._starting -= 1
         del loaded
-        worker = Worker(link, idle_since=time.monotonic())
-        holder.append(worker)
-        self._workers.append(worker)
+        holder.append(self.adopt(link))
         self._hand_out()
 
     def _give_up(self, failure: HansaError) -> None:
@@ -251,8 +268,14 @@ class Pool:
     def heard(self, worker: Worker, message: Any) -> None:
         """A message of one of its workers."""
         job = worker.jobs.get(message.seq)
-        if job is None:
+        if job is None or worker.fault:
             return
+        worker.fault = job.breach(job.task, message) or ""
+        if worker.fault:
+            self._end(worker, message.seq, "overstepped")
+            return
+        if isinstance(message, wire.Done):
+            worker.heard_at = time.monotonic()
         if not isinstance(message, wire.Done) or message.chunk is not None:
             if isinstance(message, wire.Done):
                 worker.mean_s = max(worker.mean_s, SHORT_S)  # it is at a load: nobody should wait behind it
@@ -280,14 +303,31 @@ class Pool:
         self._workers.remove(worker)
         culprit = worker.culprit or wire.marked(worker.link.process.cells)[0]
         jobs, worker.jobs = worker.jobs, {}
-        guilty = jobs.pop(culprit, None)
-        self._waiting.extendleft(reversed(jobs.values()))
-        if guilty is not None:
-            guilty.on_done(Lost(worker.ending or "crashed", worker.link.process.stderr_tail()))
+        if worker.link.fault and culprit not in jobs:
+            culprit = next(iter(jobs), 0)
+        lost = {seq for seq, job in jobs.items() if seq == culprit or job.moves >= MOVES_MAX}
+        for seq, job in reversed(jobs.items()):
+            job.moves += 1
+            if seq not in lost:
+                self._waiting.appendleft(job)
+        for seq in lost:
+            jobs[seq].on_done(self._loss(worker))
         if self._waiting:
             self._hand_out()
             self._start_if_useful()
         self._check_drained()
+
+    def _is_silent(self, worker: Worker, now: float) -> bool:
+        """The cells are the worker's to write: what it is at may not be what they say. The server's own clock is the
+        limit behind them; it is wider, as ends of short tasks are gathered."""
+        timeout_s = next(iter(worker.jobs.values())).timeout_s
+        return now - worker.heard_at > 2 * timeout_s + SILENCE_S
+
+    def _loss(self, worker: Worker) -> Lost:
+        fault = worker.fault or worker.link.fault
+        if fault and worker.ending in (None, "overstepped"):
+            return Lost("overstepped", fault)
+        return Lost(worker.ending or "crashed", worker.link.process.stderr_tail())
 
     def _check_drained(self) -> None:
         if self._draining and not self._waiting and not any(worker.jobs for worker in self._workers):

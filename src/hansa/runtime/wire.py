@@ -10,13 +10,16 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
+from hansa.errors import AuthorError
 from hansa.model.run import LogicRun, RunError
 
 RING_FROM_BYTES: Final = 64 * 1024
+FRAME_MAX_BYTES: Final = 256 << 20
+"""Nothing larger is said in one frame, in either direction."""
 _LENGTH: Final = struct.Struct("<I")
 _PLACE: Final = struct.Struct("<IQQQ")
 
@@ -180,6 +183,12 @@ class Loaded(msgspec.Struct, array_like=True, frozen=True, tag="loaded"):
     spec: bytes
     findings: list[dict[str, Any]]
     isolation: dict[str, str]
+    seq: ClassVar[int] = 0
+    """That of no task: said a second time, it is about nothing."""
+
+
+class Malformed(ValueError):
+    """What came is no frame: the other side does not speak this protocol."""
 
 
 ToWorker = Load | Task | Answer
@@ -187,7 +196,16 @@ ToServer = Loaded | Done | StepDone | Ask
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode_to_worker: Final = msgspec.msgpack.Decoder(ToWorker).decode
-decode_to_server: Final = msgspec.msgpack.Decoder(ToServer).decode
+_decode_to_server: Final = msgspec.msgpack.Decoder(ToServer).decode
+
+
+def decode_to_server(frame: bytes) -> ToServer:
+    """What a worker said. Raises `Malformed`: author code may have written the frame."""
+    try:
+        message: ToServer = _decode_to_server(frame)
+    except (msgspec.MsgspecError, RecursionError, OverflowError, UnicodeDecodeError) as fault:
+        raise Malformed(str(fault)) from fault
+    return message
 
 
 class Half:
@@ -216,7 +234,9 @@ class Half:
         return _PLACE.pack(0, begin, size, self._head)
 
     def take(self, begin: int, size: int, end: int) -> bytes:
-        """Copies a frame out and gives its room back."""
+        """Copies a frame out and gives its room back. Raises `Malformed` for a place that is not of this half."""
+        if not begin < end < 1 << 62 or end - begin != size or begin % self._size + size > self._size:
+            raise Malformed(f"no frame stands at {begin} to {end}")
         at = self._start + begin % self._size
         frame = self._ring[at : at + size]
         _numbers(self._cells)[self._cell] = end
@@ -230,9 +250,11 @@ def halves(ring: mmap.mmap, cells: mmap.mmap) -> tuple[Half, Half]:
 
 
 def pack(message: Any, half: Half) -> bytes:
-    """A message as it goes into the socket."""
+    """A message as it goes into the socket. Raises `AuthorError` `message.too_large`."""
     frame = encode(message)
     if len(frame) >= RING_FROM_BYTES:
+        if len(frame) > FRAME_MAX_BYTES:
+            raise _too_large(len(frame))
         place = half.put(frame)
         if place is not None:
             return place
@@ -244,18 +266,29 @@ class Unpacker:
 
     def __init__(self, half: Half) -> None:
         self._half = half
-        self._rest = b""
+        self._parts: list[bytes] = []
+        self._missing = 0
+        """Bytes without which the frame that has begun is not complete; a long one is put together only once."""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The frames that are complete with `data`."""
-        if self._rest:
-            data = self._rest + data
+        """The frames that are complete with `data`. Raises `Malformed`; nothing can be read after that."""
+        if self._parts:
+            self._parts.append(data)
+            self._missing -= len(data)
+            if self._missing > 0:
+                return []
+            data = b"".join(self._parts)
+            self._parts = []
         frames: list[bytes] = []
+        self._missing = 1
         at, end = 0, len(data)
         while end - at >= 4:
             size: int = _LENGTH.unpack_from(data, at)[0]
             if size:
+                if size > FRAME_MAX_BYTES:
+                    raise Malformed(f"a frame of {size} bytes")
                 if end - at - 4 < size:
+                    self._missing = size + 4 - (end - at)
                     break
                 frames.append(data[at + 4 : at + 4 + size])
                 at += 4 + size
@@ -265,8 +298,17 @@ class Unpacker:
                 _, begin, length, behind = _PLACE.unpack_from(data, at)
                 frames.append(self._half.take(begin, length, behind))
                 at += _PLACE.size
-        self._rest = data[at:]
+        if at < end:
+            self._parts.append(data[at:])
         return frames
+
+
+def _too_large(size_bytes: int) -> AuthorError:
+    return AuthorError(
+        "message.too_large",
+        f"A run's answer or request has {size_bytes} bytes; at most {FRAME_MAX_BYTES} are carried at once",
+        hint="Return an iterator of Chunk(records, position), or less in one answer.",
+    )
 
 
 def _numbers(cells: mmap.mmap) -> memoryview[int]:

@@ -278,9 +278,13 @@ def _work(channel: Channel, serving: Serving, door: ServerDoor, lookups: Lookups
 def _task(channel: Channel, serving: Serving, task: wire.Task, lookups: Lookups) -> None:
     """One task, to the last thing that is said of it. It has succeeded only when each of its chunks is committed."""
     chunks = 0
-    for done in serving.work(task, on_step=channel.say):
+    for made in serving.work(task, on_step=channel.say):
+        done = made
         if done.chunk is not None:
-            channel.say(done)
+            done = _said(channel, done)
+            if done.chunk is None:
+                _refusal(channel, chunks, ahead=0)
+                return
             chunks += 1
             lookups.end()
             wire.mark(channel.cells, task.seq, time.monotonic_ns())
@@ -291,7 +295,17 @@ def _task(channel: Channel, serving: Serving, task: wire.Task, lookups: Lookups)
             channel.say(_refused(done, refusal))
             return
         if is_end:
-            channel.say(done)
+            _said(channel, done)
+
+
+def _said(channel: Channel, done: wire.Done) -> wire.Done:
+    """What was said in the end: an answer that is too large to be carried is a failure."""
+    try:
+        channel.say(done)
+    except AuthorError as refusal:
+        done = _refused(done, RunError(refusal.code, refusal.message, hint=refusal.hint))
+        channel.say(done)
+    return done
 
 
 def _refusal(channel: Channel, chunks: int, *, ahead: int) -> RunError | None:
@@ -305,6 +319,6 @@ def _refusal(channel: Channel, chunks: int, *, ahead: int) -> RunError | None:
 def _refused(done: wire.Done, refusal: RunError) -> wire.Done:
     """The end of a load of which a chunk was refused."""
     return msgspec.structs.replace(
-        done, state="failed", status=500, result=b"", headers=None, error=refusal, effects=[], puts=[], refused=[],
-        chunk=None, position=None,
+        done, state="failed", status=500, result=b"", headers=None, error=refusal, output="", effects=[], puts=[],
+        refused=[], chunk=None, position=None,
     )  # fmt: skip

@@ -341,3 +341,15 @@ def test_after_a_commit_the_state_is_known_as_it_left_it() -> None:
     buffer.taken()
     ctx.state.put("count", ctx.state.get("count") + 1)
     assert buffer.taken()[1] == [wire.StatePut("count", ENCODE(3), ENCODE(2))]
+
+
+@pytest.mark.parametrize("arguments", [{"name": ""}, {"name": 5}, {"name": "x" * 2000}, {"name": "n", "key": 5}])
+def test_an_event_that_the_server_would_not_take_is_refused_at_once(arguments: dict[str, Any]) -> None:
+    with pytest.raises(AuthorError, match=r"event\.invalid"):
+        context(Server()).emit(arguments.pop("name"), **arguments)
+
+
+@pytest.mark.parametrize("key", [5, None, "k" * 2000])
+def test_a_key_of_state_is_a_short_text(key: Any) -> None:
+    with pytest.raises(AuthorError, match=r"state\.key"):
+        RunState(Buffer(), Server()).put(key, 1)

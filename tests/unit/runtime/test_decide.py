@@ -48,3 +48,7 @@ def test_steps_stand_until_the_first_that_knew_the_state() -> None:
     assert before_state({0: plain, 1: plain}) == {0: plain, 1: plain}
     assert before_state({2: plain, 1: knew, 0: plain}) == {0: plain}
     assert before_state({}) == {}
+
+
+def test_an_answer_beyond_its_rights_is_not_tried_again() -> None:
+    assert after_attempt("overstepped", 1, THREE) == Next(RunState.FAILED, dead=True)

@@ -49,6 +49,7 @@ class Hall:
         self.messages: list[Any] = []
         self.failures: list[HansaError] = []
         self.failure = failure
+        self.wrong: str | None = None
         self.pool = Pool(self.fork, workers_max=workers_max, idle_s=idle_s, on_failure=self.failures.append)
 
     async def fork(self, on_message: Callable[[Any], None], on_lost: Callable[[], None]) -> tuple[Link, wire.Loaded]:
@@ -63,8 +64,13 @@ class Hall:
         seq = self.pool.next_seq()
         heard = self.answers.setdefault(seq, [])
         task = wire.Task(seq, "p", f"run {seq}", 1, "me", b"")
-        self.pool.dispatch(Job(task, timeout_s, heard.append, lambda worker, message: self.messages.append(message)))
+        self.pool.dispatch(
+            Job(task, timeout_s, self.breach, heard.append, lambda worker, message: self.messages.append(message))
+        )
         return seq
+
+    def breach(self, task: wire.Task, message: Any) -> str | None:
+        return self.wrong
 
     def held(self) -> list[list[int]]:
         """The tasks of each worker."""
@@ -374,6 +380,25 @@ def test_nothing_waits_behind_a_task_that_turns_out_to_be_long() -> None:
     work(body)
 
 
+def test_a_frame_beyond_its_rights_ends_the_worker_and_is_not_told() -> None:
+    async def body() -> None:
+        hall = Hall(workers_max=1)
+        guilty, waits = hall.dispatch(), hall.dispatch()
+        await turn()
+        worker, hall.wrong = hall.pool.workers[0], "it published elsewhere"
+        hall.finish(worker, guilty)
+        hall.finish(worker, waits)
+        assert hall.processes[0].killed
+        assert hall.answers == {guilty: [], waits: []}
+        hall.lost[0]()
+        assert hall.answers == {guilty: [Lost("overstepped", "it published elsewhere")], waits: []}
+        hall.wrong = None
+        await turn()
+        assert hall.held() == [[waits]]
+
+    work(body)
+
+
 def test_nothing_waits_behind_a_load() -> None:
     async def body() -> None:
         hall = Hall()
@@ -383,5 +408,46 @@ def test_nothing_waits_behind_a_load() -> None:
         second = hall.dispatch()
         await turn()
         assert hall.held() == [[load], [second]]
+
+    work(body)
+
+
+def test_a_worker_that_stays_silent_is_ended_whatever_its_cells_say() -> None:
+    async def body() -> None:
+        hall = Hall()
+        seq = hall.dispatch(timeout_s=1.0)
+        await turn()
+        hall.at(0, 0)
+        now_ns = time.monotonic_ns()
+        hall.pool.watch(now_ns + int(2.9e9))
+        assert not hall.processes[0].killed
+        hall.pool.watch(now_ns + int(3.2e9))
+        assert hall.processes[0].killed
+        hall.lost[0]()
+        assert hall.answers[seq] == [Lost("timed_out", "last words")]
+
+    work(body)
+
+
+def test_a_task_before_which_workers_keep_dying_is_lost_in_the_end() -> None:
+    async def body() -> None:
+        hall = Hall(workers_max=1)
+        seq = hall.dispatch()
+        for index in range(pools.MOVES_MAX + 1):
+            await turn()
+            assert hall.answers[seq] == []
+            hall.lost[index]()
+        assert hall.answers[seq] == [Lost("crashed", "last words")]
+
+    work(body)
+
+
+def test_a_worker_that_was_lost_before_it_was_adopted_gets_nothing() -> None:
+    async def body() -> None:
+        hall = Hall()
+        link = Link(cast("WorkerProcess", Process()), hall.messages.append, lambda: None)
+        link.is_lost = True
+        hall.pool.adopt(link)
+        assert hall.held() == []
 
     work(body)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import mmap
+import struct
 from typing import Any
 
 import pytest
 
+from hansa.errors import AuthorError
 from hansa.runtime import wire
 
 SIZE = 4 * wire.RING_FROM_BYTES
@@ -97,3 +99,29 @@ def test_the_mark_does_not_touch_how_far_the_ring_was_read() -> None:
         assert len(packed) < 100
         assert received(server, packed) == [message]
         wire.mark(cells, number, number)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x03\x00\x00\x00\xc1\xc1\xc1",
+        (wire.FRAME_MAX_BYTES + 1).to_bytes(4, "little"),
+        b"\x01\x00\x00\x00\x91",
+        (20_000).to_bytes(4, "little") + b"\x91" * 20_000,
+        bytes(4) + struct.pack("<QQQ", 1 << 63, 8, (1 << 63) + 8),
+        bytes(4) + struct.pack("<QQQ", 0, SIZE, SIZE),
+        bytes(4) + struct.pack("<QQQ", 8, 8, 8),
+    ],
+)
+def test_what_is_no_frame_is_malformed(data: bytes) -> None:
+    (_, server), _ = ring()
+    with pytest.raises(wire.Malformed):
+        received(server, data)
+
+
+def test_a_frame_that_nobody_can_carry_is_refused_where_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "FRAME_MAX_BYTES", 100_000)
+    _, (_, worker) = ring()
+    with pytest.raises(AuthorError) as caught:
+        wire.pack(step(bytes(100_000)), worker)
+    assert caught.value.code == "message.too_large"

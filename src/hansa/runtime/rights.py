@@ -1,0 +1,151 @@
+"""What a worker's answer may hold. The server decides it, before anything of the answer is committed.
+
+Author code shares its process with the code that speaks to the server, so whatever comes out of a worker may be forged.
+A frame that does not keep to this is a **breach**: the worker is ended, its run fails (`run.overstepped`), nothing of
+it is committed. An honest worker never commits one. What a record says is the contract's business: the worker checks
+it; here it must only be a well-formed entry of a port that the product has.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from hansa.eventlog.interface import as_array
+from hansa.model.product import ProcessSpec, ProductSpec
+from hansa.model.run import EVENTS_TOPIC
+from hansa.runtime import wire
+
+ASKS: Final = frozenset({"state", "call", "connection", "secret"})
+STATE_KEY_CHARS_MAX: Final = 1024
+EVENT_NAME_CHARS_MAX: Final = 1024
+OUTPUT_SLACK_CHARS: Final = 256
+"""What the line that says that output was cut may add to it."""
+DURATION_MAX_US: Final = 1 << 50
+"""Some 35 years: more is no duration, and would not fit where times are added."""
+CHUNKS_MAX: Final = 1 << 40
+
+_entries: Final = msgspec.msgpack.Decoder(list[tuple[str | None, msgspec.Raw]]).decode
+_step: Final = msgspec.msgpack.Decoder(wire.Step).decode
+
+
+class _EventOrigin(msgspec.Struct, frozen=True):
+    """Where an event says that it comes from: what the platform vouches for, not what its author wrote."""
+
+    name: str
+    product: str
+    process: str
+    revision: str
+    run: str
+    principal: str
+
+
+_events: Final = msgspec.msgpack.Decoder(list[tuple[str | None, _EventOrigin]]).decode
+
+
+class Rights:
+    """What runs of one process of one revision may do; made once per process, asked for every frame of its workers."""
+
+    def __init__(self, product: ProductSpec, revision: str, process: ProcessSpec) -> None:
+        self._product = product.id
+        self._revision = revision
+        self._process = process.name
+        self._steps = len(process.steps)
+        self._is_journalled = process.durability == "step"
+        self._ports = {port.id: port for port in product.outputs}
+        self._readable = frozenset(self._ports) | {port.port for port in product.inputs}
+        self._output_max = product.limits.output_max_bytes + OUTPUT_SLACK_CHARS
+
+    def breach(self, task: wire.Task, message: Any) -> str | None:
+        """What is wrong with a frame about `task`, in words; None where it keeps to the process's rights."""
+        if type(message) is wire.Done:
+            return self._done(task, message)
+        if type(message) is wire.Ask:
+            return None if message.what in ASKS else f"it asked for {message.what[:50]!r}"
+        if type(message) is wire.StepDone:
+            return self._step(message)
+        return f"it sent {type(message).__name__} in the middle of a run"
+
+    def _step(self, step: wire.StepDone) -> str | None:
+        if self._is_journalled and 0 <= step.index < self._steps:
+            return None if _is_step(step.result) else f"it journalled step {step.index} in no known form"
+        return f"it journalled step {step.index} of {self._steps if self._is_journalled else 0}"
+
+    def _done(self, task: wire.Task, done: wire.Done) -> str | None:
+        if not 0 <= done.duration_us < DURATION_MAX_US or len(done.output) > self._output_max:
+            return f"it reports {done.duration_us} µs and {len(done.output)} characters of output"
+        if not 100 <= done.status <= 599 or (done.state != "succeeded" and done.state != "failed"):
+            return f"it ended {done.state[:50]!r} with status {done.status}"
+        if done.effects or done.puts or done.lookups or done.refused or done.chunk is not None:
+            return self._commits(task, done)
+        return None
+
+    def _commits(self, task: wire.Task, done: wire.Done) -> str | None:
+        if done.chunk is not None and not 0 < done.chunk < CHUNKS_MAX:
+            return f"it ended chunk {done.chunk}"
+        for effect in done.effects:
+            wrong = self._effect(task, effect)
+            if wrong is not None:
+                return wrong
+        for put in done.puts:
+            if len(put.key) > STATE_KEY_CHARS_MAX:
+                return f"it changed state under a key of {len(put.key)} characters"
+        for port, position in done.lookups:
+            if port not in self._readable or position < 0:
+                return f"it looked up {port[:200]!r} at {position}, which is no input of the product"
+        return _refused(task, done) if done.refused else None
+
+    def _effect(self, task: wire.Task, effect: wire.Effect) -> str | None:
+        if effect.topic == EVENTS_TOPIC:
+            return self._emitted(task, effect)
+        port = self._ports.get(effect.topic)
+        if port is None:
+            return f"it published to {effect.topic[:200]!r}, which is no output port of the product"
+        if not 0 <= effect.partition < port.partitions:
+            return f"it published to partition {effect.partition} of {port.id}, which has {port.partitions}"
+        if effect.subject is not None and not port.contract.subject:
+            return f"it named a person for {port.id}, whose contract names none"
+        return _malformed(effect)
+
+    def _emitted(self, task: wire.Task, effect: wire.Effect) -> str | None:
+        if effect.partition != 0 or effect.subject is not None:
+            return f"it emitted to partition {effect.partition} of the events"
+        try:
+            events = _events(as_array(effect.entries, effect.count))
+        except (msgspec.MsgspecError, OverflowError, RecursionError) as fault:
+            return f"it emitted {effect.count} events that cannot be read: {fault}"
+        for _, origin in events:
+            if (
+                origin.product != self._product or origin.run != task.run or origin.process != self._process
+                or origin.revision != self._revision or origin.principal != task.principal
+            ):  # fmt: skip
+                return f"it emitted an event in the name of {origin.product[:200]}:{origin.process[:200]}"
+            if not 0 < len(origin.name) <= EVENT_NAME_CHARS_MAX:
+                return f"it emitted an event with a name of {len(origin.name)} characters"
+        return None
+
+
+def _is_step(journalled: bytes) -> bool:
+    try:
+        _step(journalled)
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    return True
+
+
+def _malformed(effect: wire.Effect) -> str | None:
+    """The log counts on `count`: positions are given by it."""
+    try:
+        if effect.count > 0 and len(_entries(as_array(effect.entries, effect.count))) == effect.count:
+            return None
+    except (msgspec.MsgspecError, OverflowError, RecursionError) as fault:
+        return f"it published {effect.count} records to {effect.topic} that cannot be read: {fault}"
+    return f"it published {effect.count} records to {effect.topic}"
+
+
+def _refused(task: wire.Task, done: wire.Done) -> str | None:
+    given = sum([part.count for part in task.records])
+    if len(done.refused) <= given and all(0 <= index < given for index, _, _ in done.refused):
+        return None
+    return f"it refused {len(done.refused)} records of {given}"
