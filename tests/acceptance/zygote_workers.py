@@ -66,7 +66,12 @@ def _sleep(sock, ring, cells, data):
     time.sleep(60)
 
 
+def _found(sock, ring, cells, data):
+    sock.sendall(repr(sys.modules["malice"].FOUND).encode())
+
+
 _DEEDS = {
+    b"found": _found,
     b"copy": _copy,
     b"describe": _describe,
     b"exit": _exit,

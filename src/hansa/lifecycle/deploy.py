@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -16,7 +16,7 @@ from hansa.blobs.bundle import pack, unpack
 from hansa.contracts.odps import read_product
 from hansa.errors import AuthorError, CallerError, HansaError
 from hansa.lifecycle.changes import Change, changes
-from hansa.lifecycle.mesh import Mesh
+from hansa.lifecycle.mesh import REVISION_CHARS, Mesh
 from hansa.model.product import (
     HttpTrigger,
     OnceTrigger,
@@ -35,7 +35,6 @@ from hansa.triggers import schedule
 from hansa.triggers.routes import check_taken
 
 Progress = Callable[[str], None]
-REVISION_CHARS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
+import os
+import shutil
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +33,7 @@ from hansa.outputs.lookups import Lookups
 from hansa.registry.interface import Registry
 from hansa.registry.values import Revision, TriggerKey
 from hansa.runtime.engine import Engine
-from hansa.runtime.environment import EnvironmentBuilder
+from hansa.runtime.environment import Environment, EnvironmentBuilder
 from hansa.runtime.live import LiveProcess, LiveProduct
 from hansa.runtime.pool import WATCH_S, Pool
 from hansa.runtime.workshop import Revision as ToServe
@@ -41,7 +45,25 @@ from hansa.triggers.subscriptions import Subscription, group_of, topic_of
 _report = logging.getLogger("hansa.lifecycle")
 BASE_MODULES: Final = ("msgspec", "hansa", "hansa.runtime.worker", "hansa.runtime.isolation", "sqlite3")
 IDLE_S: Final = 300.0
-BASE: Final = LibrarySet("base", preload=BASE_MODULES)
+REVISION_CHARS: Final = 16
+BASE: Final = LibrarySet("base", own=BASE_MODULES)
+
+
+def _placed(folder: Path, target: Path) -> Path:
+    """The files of a revision in a room, where they may be read."""
+    placed = target / folder.name
+    if not placed.exists():
+        target.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(dir=target, prefix=".part-"))
+        shutil.copytree(folder, part, copy_function=os.link, dirs_exist_ok=True)
+        part.chmod(0o755)
+        try:
+            part.rename(placed)
+        except OSError:
+            shutil.rmtree(part)
+            if not placed.exists():  # where it does, another was faster; what it placed is the same
+                raise
+    return placed
 
 
 class Mesh:
@@ -210,14 +232,21 @@ class Mesh:
         self, product: str, revision: str, folder: Path, declared: ProductSpec, progress: Callable[[str], None]
     ) -> ToServe:
         """What workers of a revision need; builds its environment first where it has requirements."""
-        libraries = BASE
+        libraries, lookups = BASE, self.lookup_paths(declared)
         if declared.requirements:
-            loop = asyncio.get_running_loop()
-            build = self.environments.ensure
-            made = await loop.run_in_executor(None, build, declared.requirements, progress)
-            libraries = LibrarySet(made.key, path=(str(made.path),), preload=(*BASE_MODULES, *made.modules))
+            made = await asyncio.to_thread(self.environments.ensure, declared.requirements, progress)
+            libraries = self._enclosed(made, lookups)
+            folder = await asyncio.to_thread(_placed, folder, Path(libraries.room or "") / "revisions")
         await self.workshop.prepare(libraries)
-        return ToServe(product, revision, folder, declared, libraries, self.lookup_paths(declared))
+        return ToServe(product, revision, folder, declared, libraries, lookups)
+
+    def _enclosed(self, made: Environment, lookups: dict[str, str]) -> LibrarySet:
+        """The libraries of products with their own requirements. Whatever these import runs with the rights that the
+        products share and no more: their libraries, the lookups that all of them read, and a room."""
+        read = sorted({str(Path(path).parent) for path in lookups.values()})
+        name = hashlib.sha256("\n".join((made.key, *read)).encode()).hexdigest()[:REVISION_CHARS]
+        room = str(self.data / "rooms" / name)
+        return LibrarySet(name, (str(made.path),), made.modules, BASE_MODULES, room, tuple(read))
 
     def lookup_paths(self, spec: ProductSpec) -> dict[str, str]:
         """Where the lookups are that a product may look into: its inputs, and its own ports."""

@@ -1,6 +1,7 @@
-"""Locks a worker down for good: after the fork, before any author code and before any native thread.
+"""Locks a process down for good: a worker after the fork, before any author code and before any native thread; a
+zygote before it imports what a product requires (`enclose`).
 
-    limits → not inspectable → no capabilities → no new privileges → files (Landlock) → calls (seccomp)
+    limits → not inspectable → no capabilities → no new privileges → calls (seccomp) → files (Landlock)
 
 Afterwards the process reads its libraries and what its policy lists, writes its scratch folder, starts threads, and
 uses the descriptors it already has. Everything else is refused with `PermissionError`, too much memory with
@@ -59,8 +60,6 @@ class IsolationPolicy:
     memory_max_bytes: int = 4 << 30
     file_max_bytes: int = 1 << 30
     open_files_max: int = 256
-    allow_fork: bool = False
-    allow_network: bool = False
     required: bool = True
 
 
@@ -91,41 +90,89 @@ def interpreter_paths(module_path: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((sys.prefix, sys.base_prefix, *(path for path in module_path if path))))
 
 
-def apply(policy: IsolationPolicy) -> IsolationReport:
-    """Isolates this process, irrevocably. Raises `OperatorError` `isolation.unavailable` when a step failed and the
-    policy requires all of them (the process is then half isolated: end it), `isolation.too_late` when threads run."""
+def apply(policy: IsolationPolicy, ahead: tuple[Step, ...] = ()) -> IsolationReport:
+    """Isolates this process, irrevocably; `ahead` is what `apply_ahead` did. Raises `OperatorError`
+    `isolation.unavailable` when a step failed and the policy requires all of them (the process is then half isolated:
+    end it), `isolation.too_late` when threads run."""
+    _check_single()
+    _point_to_scratch(policy.write_paths)
+    report = IsolationReport(
+        (
+            _attempt("limits", lambda: _limit(policy)),
+            *(ahead or apply_ahead()),
+            _attempt("files", lambda: _restrict_files(policy.read_paths, policy.write_paths)),
+        )
+    )
+    if report.missing and policy.required:
+        raise _unavailable(report)
+    return report
+
+
+def apply_ahead() -> tuple[Step, ...]:
+    """What is the same for every product; a worker that waits for one has it behind it. Irrevocable."""
+    return (*_renounce(), _attempt("calls", _restrict_calls))
+
+
+def enclose(read: tuple[str, ...], room: str, *, required: bool) -> tuple[IsolationReport, int | None]:
+    """Encloses a zygote before it imports what is not Hansa's own, irrevocably, with all the workers it will fork. They
+    read their libraries, `read` and `room`, write in the room's `scratch`, and ask for each process at the descriptor
+    that is returned (None where the system has no such thing). Raises as `apply` does."""
+    _check_single()
+    scratch = os.path.join(room, "scratch")
+    os.makedirs(scratch, exist_ok=True)
+    _point_to_scratch((scratch,))
+    listeners: list[int] = []
+
+    def restrict_calls() -> str:
+        listeners.append(seccomp.enclose(scoped=landlock.version() >= landlock.SCOPES_SINCE))
+        return "seccomp, new processes are asked for"
+
+    report = IsolationReport(
+        (
+            _attempt("limits", _forbid_cores),
+            *_renounce(),
+            _attempt("files", lambda: _restrict_files(("/proc", room, *read), (scratch,))),
+            _attempt("calls", restrict_calls),
+        )
+    )
+    if report.missing and required:
+        raise _unavailable(report)
+    return report, next(iter(listeners), None)
+
+
+def _renounce() -> tuple[Step, ...]:
+    return (
+        _attempt("inspection", _forbid_inspection),
+        _attempt("capabilities", _drop_capabilities),
+        _attempt("privileges", _forbid_privileges),
+    )
+
+
+def _check_single() -> None:
     if sys.platform == "linux" and linux.thread_count() > 1:
         raise OperatorError(
             "isolation.too_late",
             f"{linux.thread_count()} threads run already; Landlock would hold only one of them",
             hint="Isolate the worker before anything starts a thread: see `failed` of its zygote.",
         )
-    steps: tuple[tuple[str, Callable[[IsolationPolicy], str]], ...] = (
-        ("limits", _limit),
-        ("inspection", _forbid_inspection),
-        ("capabilities", _drop_capabilities),
-        ("privileges", _forbid_privileges),
-        ("files", _restrict_files),
-        ("calls", _restrict_calls),
-    )
-    _point_to_scratch(policy)
-    report = IsolationReport(tuple(_attempt(name, act, policy) for name, act in steps))
-    if report.missing and policy.required:
-        raise _unavailable(report)
-    return report
 
 
-def _attempt(name: str, act: Callable[[IsolationPolicy], str], policy: IsolationPolicy) -> Step:
+def _attempt(name: str, act: Callable[[], str]) -> Step:
     try:
-        return Step(name, True, act(policy))
+        return Step(name, True, act())
     except OSError as failure:
         return Step(name, False, failure.strerror or str(failure))
 
 
-def _point_to_scratch(policy: IsolationPolicy) -> None:
-    if policy.write_paths:
-        os.environ["TMPDIR"] = os.environ["HOME"] = policy.write_paths[0]
+def _point_to_scratch(write_paths: tuple[str, ...]) -> None:
+    if write_paths:
+        os.environ["TMPDIR"] = os.environ["HOME"] = write_paths[0]
         tempfile.tempdir = None
+
+
+def _forbid_cores() -> str:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    return "no core dump"
 
 
 def _limit(policy: IsolationPolicy) -> str:
@@ -143,32 +190,30 @@ def _limit(policy: IsolationPolicy) -> str:
     return f"memory +{policy.memory_max_bytes} B, file {policy.file_max_bytes} B, {policy.open_files_max} open files"
 
 
-def _forbid_inspection(_: IsolationPolicy) -> str:
+def _forbid_inspection() -> str:
     linux.prctl(linux.PR_SET_DUMPABLE, 0)
     return "no core dump, no debugger, no reading by others of its user"
 
 
-def _drop_capabilities(_: IsolationPolicy) -> str:
+def _drop_capabilities() -> str:
     linux.drop_capabilities()
     return "none left"
 
 
-def _forbid_privileges(_: IsolationPolicy) -> str:
+def _forbid_privileges() -> str:
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     return "no_new_privs"
 
 
-def _restrict_files(policy: IsolationPolicy) -> str:
-    read = (*SYSTEM_READ_PATHS, *interpreter_paths(sys.path), *policy.read_paths)
-    write = (*SYSTEM_WRITE_PATHS, *policy.write_paths)
-    ruleset = landlock.restrict(read, write, allow_network=policy.allow_network)
+def _restrict_files(read_paths: tuple[str, ...], write_paths: tuple[str, ...]) -> str:
+    read = (*SYSTEM_READ_PATHS, *interpreter_paths(sys.path), *read_paths)
+    ruleset = landlock.restrict(read, (*SYSTEM_WRITE_PATHS, *write_paths))
     gaps = f", without {', '.join(ruleset.gaps)}" if ruleset.gaps else ""
     return f"Landlock {ruleset.abi}{gaps}"
 
 
-def _restrict_calls(policy: IsolationPolicy) -> str:
-    length = seccomp.install(allow_fork=policy.allow_fork, allow_network=policy.allow_network)
-    return f"seccomp, {length} instructions"
+def _restrict_calls() -> str:
+    return f"seccomp, {seccomp.install()} instructions"
 
 
 def _unavailable(report: IsolationReport) -> OperatorError:

@@ -32,6 +32,8 @@ REFER, TRUNCATE, IOCTL_DEV = (1 << bit for bit in range(13, 16))
 _ALL_NET: Final = 0b11  # LANDLOCK_ACCESS_NET_BIND_TCP, _CONNECT_TCP
 _ALL_SCOPES: Final = 0b11  # LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, _SIGNAL
 
+SCOPES_SINCE: Final = 6
+"""The version from which signals stay among the restricted."""
 READ: Final = READ_FILE | READ_DIR
 WRITE: Final = (
     READ | WRITE_FILE | TRUNCATE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | MAKE_FIFO | MAKE_SYM | REFER
@@ -56,7 +58,7 @@ class Ruleset:
         return struct.pack(f"={known}Q", *fields[:known])
 
 
-def ruleset(abi: int, *, allow_network: bool = False) -> Ruleset:
+def ruleset(abi: int) -> Ruleset:
     """The strictest set that Landlock version `abi` (1 or later) can hold."""
     last = 15 if abi >= 5 else 14 if abi >= 3 else 13 if abi >= 2 else 12
     gaps = (
@@ -68,7 +70,7 @@ def ruleset(abi: int, *, allow_network: bool = False) -> Ruleset:
     return Ruleset(
         abi=abi,
         files=(1 << (last + 1)) - 1,
-        net=_ALL_NET if abi >= 4 and not allow_network else 0,
+        net=_ALL_NET if abi >= 4 else 0,
         scopes=_ALL_SCOPES if abi >= 6 else 0,
         gaps=tuple(name for since, name in gaps if abi < since),
     )
@@ -82,10 +84,10 @@ def version() -> int:
     return found
 
 
-def restrict(read: Iterable[str], write: Iterable[str], *, allow_network: bool = False) -> Ruleset:
+def restrict(read: Iterable[str], write: Iterable[str]) -> Ruleset:
     """Allows to read beneath `read`, to read and write beneath `write`, and no other file; nothing may be executed.
     A path that does not exist is left out. Needs no_new_privs. Raises `OSError`."""
-    wanted = ruleset(version(), allow_network=allow_network)
+    wanted = ruleset(version())
     attributes = wanted.pack()
     descriptor = linux.syscall(_CREATE_RULESET, attributes, len(attributes), 0)
     try:

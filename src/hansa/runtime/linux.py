@@ -54,6 +54,16 @@ def die_with_parent(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def parent_of(pidfd: int) -> int | None:
+    """The number of the parent of the process that a pidfd stands for; None where that process has ended."""
+    lines = Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines()
+    pid = next(int(line.split()[1]) for line in lines if line.startswith("Pid:"))
+    try:
+        return None if pid < 0 else int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
 def drop_capabilities() -> None:
     """Gives up every capability, those that a later exec could give back too. Root without them is a plain user."""
     if has_capabilities():

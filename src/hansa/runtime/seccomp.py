@@ -3,7 +3,8 @@
 What is refused: the network, new processes and programs, other processes, mounts and namespaces, modes and owners of
 files (which Landlock does not cover), message queues and shared memory of System V and POSIX, the kernel's own doors.
 What stays: threads, files (Landlock decides), the sockets that are open already, a stream pair within the process.
-`program` is pure; `install` is final and concerns the calling thread and those it starts.
+A zygote is refused the same, but that it may ask: what makes a process goes to the server, which decides each call.
+`program` is pure; `install` and `enclose` are final and concern the calling thread and those it starts.
 """
 
 from __future__ import annotations
@@ -24,8 +25,12 @@ ARCHITECTURES: Final = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 # linux/seccomp.h
 _MODE_FILTER: Final = 2
+_SET_MODE_FILTER: Final = 1
+_NEW_LISTENER: Final = 1 << 3
+_SECCOMP: Final = {"x86_64": 317, "aarch64": 277}
 RET_KILL_PROCESS: Final = 0x80000000
 RET_ERRNO: Final = 0x00050000
+RET_USER_NOTIF: Final = 0x7FC00000
 RET_ALLOW: Final = 0x7FFF0000
 _DATA_NUMBER: Final = 0
 _DATA_ARCHITECTURE: Final = 4
@@ -45,9 +50,6 @@ _SOCK_TYPE_MASK: Final = 0xF
 _CLONE_THREAD: Final = 0x00010000  # linux/sched.h
 _PR_SET_PTRACER: Final = 0x59616D61  # linux/prctl.h
 _F_SETOWN, _F_SETSIG, _F_SETOWN_EX = 8, 10, 15  # asm-generic/fcntl.h
-
-NETWORK: Final = frozenset({"socket", "connect", "bind", "listen", "accept", "accept4", "socketpair"})
-PROCESSES: Final = frozenset({"fork", "vfork", "clone", "clone3"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,15 +77,41 @@ class Condition:
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """A call that fails with `error` unless every condition passes; without a condition it always fails."""
+    """A call that is not simply made unless every condition passes; without a condition it never is. It fails with
+    `error`, or with `asked` waits for what the holder of the listener decides."""
 
     call: str
     unless: tuple[Condition, ...] = ()
     error: int = errno.EPERM
+    asked: bool = False
+
+    @property
+    def verdict(self) -> int:
+        return RET_USER_NOTIF if self.asked else RET_ERRNO | self.error
 
 
-def rules(pid: int, *, allow_fork: bool = False, allow_network: bool = False) -> tuple[Rule, ...]:
-    """What the process `pid` may not do. The list of calls is that of `NUMBERS`; the exceptions stand here."""
+def rules(pid: int) -> tuple[Rule, ...]:
+    """What the worker `pid` may not do. The list of calls is that of `NUMBERS`; the exceptions stand here."""
+    return tuple(_rules(pid).values())
+
+
+def zygote_rules(pid: int, *, scoped: bool) -> tuple[Rule, ...]:
+    """What the zygote `pid` may not do, nor its workers before they have rules of their own. It watches its children.
+    A new process, and the tie of its life to another's, is asked for. `scoped`: Landlock keeps signals among its own;
+    where it cannot, there are none."""
+    found = _rules(pid)
+    del found["pidfd_open"]
+    if scoped:
+        del found["kill"], found["tgkill"]
+    else:
+        found |= {"kill": Rule("kill"), "tgkill": Rule("tgkill")}
+    found["clone"] = dataclasses.replace(found["clone"], asked=True)
+    tied = Condition(0, (linux.PR_SET_PDEATHSIG, _PR_SET_PTRACER), negated=True)
+    found["prctl"] = Rule("prctl", (tied,), asked=True)
+    return tuple(found.values())
+
+
+def _rules(pid: int) -> dict[str, Rule]:
     own = (Condition(0, (pid,)),)
     own_or_caller = (Condition(0, (0, pid)),)
     stream_pair = (Condition(0, (_AF_UNIX,)), Condition(1, (_SOCK_STREAM,), _SOCK_TYPE_MASK))
@@ -99,10 +127,7 @@ def rules(pid: int, *, allow_fork: bool = False, allow_network: bool = False) ->
         "fcntl": (Condition(1, (_F_SETOWN, _F_SETSIG, _F_SETOWN_EX), negated=True),),
     }
     errors = {"clone3": errno.ENOSYS}  # libc then takes clone, whose flags a filter can read
-    allowed = (PROCESSES if allow_fork else frozenset()) | (NETWORK if allow_network else frozenset())
-    return tuple(
-        Rule(call, exceptions.get(call, ()), errors.get(call, errno.EPERM)) for call in NUMBERS if call not in allowed
-    )
+    return {call: Rule(call, exceptions.get(call, ()), errors.get(call, errno.EPERM)) for call in NUMBERS}
 
 
 def program(machine: str, refused: tuple[Rule, ...]) -> tuple[Instruction, ...]:
@@ -127,23 +152,39 @@ def program(machine: str, refused: tuple[Rule, ...]) -> tuple[Instruction, ...]:
     return (*found, Instruction(RETURN, RET_ALLOW))
 
 
-def install(*, allow_fork: bool = False, allow_network: bool = False) -> int:
-    """Puts the filter in force for this thread and returns its length. Needs no_new_privs. Raises `OSError`."""
-    refused = rules(os.getpid(), allow_fork=allow_fork, allow_network=allow_network)
-    instructions = program(os.uname().machine, refused)
+def install() -> int:
+    """Puts a worker's filter in force for this thread and returns its length. Needs no_new_privs. Raises `OSError`."""
+    instructions = program(os.uname().machine, rules(os.getpid()))
     load(instructions)
     return len(instructions)
 
 
+def enclose(*, scoped: bool) -> int:
+    """Puts a zygote's filter in force for this thread and returns the descriptor at which whoever holds it decides what
+    is asked (see `warden`). Needs no_new_privs. Raises `OSError`."""
+    machine = os.uname().machine
+    instructions = program(machine, zygote_rules(os.getpid(), scoped=scoped))
+    header, code = _header(instructions)
+    listener = linux.syscall(_SECCOMP[machine], _SET_MODE_FILTER, _NEW_LISTENER, header)
+    del code  # the kernel has its copy
+    return listener
+
+
 def load(instructions: tuple[Instruction, ...]) -> None:
     """Puts any filter in force for this thread. Needs no_new_privs. Raises `OSError`."""
-    code = ctypes.create_string_buffer(b"".join(instruction.pack() for instruction in instructions))
-    header = ctypes.create_string_buffer(struct.pack("@HP", len(instructions), ctypes.addressof(code)))
+    header, code = _header(instructions)
     linux.prctl(linux.PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(header))
+    del code
+
+
+def _header(instructions: tuple[Instruction, ...]) -> tuple[ctypes.Array[ctypes.c_char], ctypes.Array[ctypes.c_char]]:
+    """sock_fprog, and the code that it points to: keep both until the kernel has read them."""
+    code = ctypes.create_string_buffer(b"".join(instruction.pack() for instruction in instructions))
+    return ctypes.create_string_buffer(struct.pack("@HP", len(instructions), ctypes.addressof(code))), code
 
 
 def _body(rule: Rule) -> list[Instruction]:
-    refuse = Instruction(RETURN, RET_ERRNO | rule.error)
+    refuse = Instruction(RETURN, rule.verdict)
     if not rule.unless:
         return [refuse]
     conditions = [instruction for condition in rule.unless for instruction in _condition(condition, refuse)]

@@ -40,6 +40,8 @@ NUMBERS: Final[dict[str, tuple[int | None, int | None]]] = {
     "process_mrelease": (448, 448),
     "kcmp": (312, 272),
     "prctl": (157, 167),
+    "setsid": (112, 157),
+    "setpgid": (109, 154),
     "prlimit64": (302, 261),
     "fcntl": (72, 25),
     "sched_setaffinity": (203, 122),

@@ -86,10 +86,12 @@ class Workshop:
         return link, answer
 
     def _load(self, revision: Revision, pid: int) -> wire.Load:
+        room = revision.libraries.room
+        scratch = self._scratch if room is None else Path(room) / "scratch"
         return wire.Load(
             revision.product, revision.hash, str(revision.folder), msgspec.msgpack.encode(revision.declared),
             self._isolation,
-            str(self._scratch / f"{revision.product}-{pid}"), revision.lookups,
+            str(scratch / f"{revision.product}-{pid}"), revision.lookups,
         )  # fmt: skip
 
     async def _take(self, libraries: LibrarySet) -> WorkerProcess:
@@ -123,7 +125,7 @@ class Workshop:
             zygote = self._zygotes.get(libraries.name)
             if zygote is None or zygote.died.done():
                 self._spares.pop(libraries.name, None)
-                zygote = await Zygote.start(libraries)
+                zygote = await Zygote.start(libraries, isolation=self._isolation)
                 self._zygotes[libraries.name] = zygote
             return zygote
 

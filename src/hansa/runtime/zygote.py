@@ -20,11 +20,15 @@ import msgspec
 
 import hansa
 from hansa.errors import OperatorError, Unavailable
+from hansa.runtime import linux
+from hansa.runtime.warden import Warden
 from hansa.runtime.worker_process import RING_BYTES, OutputTail, WorkerLines, WorkerProcess
 from hansa.runtime.zygote_process import (
     DESCRIPTORS_MAX,
     FRAME_BYTES_MAX,
     Configure,
+    Enclosed,
+    Enclosure,
     Exited,
     Fork,
     Forked,
@@ -56,11 +60,18 @@ _SET_VARIABLES: Final = {
 @dataclasses.dataclass(frozen=True)
 class LibrarySet:
     """What a zygote has imported before it forks. `path` are folders for `sys.path`, ahead of site-packages and behind
-    the standard library; a module of `preload` that cannot be imported is reported in `Zygote.failed`, not fatal."""
+    the standard library; a module of `preload` that cannot be imported is reported in `Zygote.failed`, not fatal.
+
+    `own` are Hansa's modules, imported first. With a `room` the zygote is then enclosed, before it imports `preload`,
+    and its workers with it: they read the room and `read`, and write in the room's `scratch`.
+    """
 
     name: str
     path: tuple[str, ...] = ()
     preload: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+    room: str | None = None
+    read: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +99,9 @@ class Zygote:
         self.loaded: tuple[str, ...] = ()
         self.failed: dict[str, str] = {}
         self.threads = 0
+        self.enclosed: dict[str, str] = {}
+        """What is in force by name, where it is enclosed."""
+        self._warden: Warden | None = None
         self._loop = asyncio.get_running_loop()
         self.died: asyncio.Future[int] = self._loop.create_future()
         self._ready: asyncio.Future[Ready] = self._loop.create_future()
@@ -97,7 +111,7 @@ class Zygote:
         self._tickets = itertools.count(1)
         self._asked: dict[int, _Asked] = {}
         self._workers: dict[int, WorkerProcess] = {}
-        self._decode = msgspec.msgpack.Decoder(Ready | Forked | Refused | Exited).decode
+        self._decode = msgspec.msgpack.Decoder(Enclosed | Ready | Forked | Refused | Exited).decode
         self._output = OutputTail(self._loop)
 
     @classmethod
@@ -108,20 +122,25 @@ class Zygote:
         worker_main: str = "hansa.runtime.worker:main",
         ring_bytes: int = RING_BYTES,
         ready_timeout_s: float = 120.0,
+        isolation: str = "strict",
     ) -> Self:
         """A zygote that is ready to fork. `worker_main` is called in every worker with the descriptors of its socket,
         ring and cells. Modules that start a thread when imported are left to the workers, and named in `failed`.
-        Raises `OperatorError` `zygote.failed` with what the process printed, `zygote.unsupported` off Linux."""
+        `isolation` says what becomes of a library set with a room: `strict` encloses or does not start, `best` encloses
+        as far as the system can, `none` does not. Raises `OperatorError` `zygote.failed` with what the process printed,
+        `zygote.unsupported` off Linux."""
         if sys.platform != "linux":
             raise OperatorError(
                 "zygote.unsupported", f"Workers need Linux, this is {sys.platform}", hint="Run Hansa on Linux."
             )
-        zygote, ready = await cls._start(libraries, libraries.preload, worker_main, ring_bytes, ready_timeout_s)
+        configure = _configuration(libraries, worker_main, isolation)
+        zygote, ready = await cls._start(libraries, configure, ring_bytes, ready_timeout_s)
         refused = dict.fromkeys(ready.threaded, "starts a thread when imported; a fork would lose it")
         if refused:
             await zygote.stop()
             kept = tuple(name for name in libraries.preload if name not in refused)
-            zygote, ready = await cls._start(libraries, kept, worker_main, ring_bytes, ready_timeout_s)
+            configure = msgspec.structs.replace(configure, preload=kept)
+            zygote, ready = await cls._start(libraries, configure, ring_bytes, ready_timeout_s)
         zygote.failed |= refused
         if ready.threads != 1:
             await zygote.stop()
@@ -130,14 +149,14 @@ class Zygote:
 
     @classmethod
     async def _start(
-        cls, libraries: LibrarySet, preload: tuple[str, ...], worker_main: str, ring_bytes: int, ready_timeout_s: float
+        cls, libraries: LibrarySet, configure: Configure, ring_bytes: int, ready_timeout_s: float
     ) -> tuple[Self, Ready]:
         control, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control.setblocking(False)
         zygote = cls(libraries, control, ring_bytes)
         with far_end:
             zygote._spawn(far_end.fileno())
-        control.send(msgspec.msgpack.encode(Configure(os.getpid(), libraries.path, preload, worker_main)))
+        control.send(msgspec.msgpack.encode(configure))
         try:
             async with asyncio.timeout(ready_timeout_s):
                 ready = await zygote._ready
@@ -165,6 +184,8 @@ class Zygote:
             ticket = next(self._tickets)
             self._asked[ticket] = _Asked(reply, lines)
             try:
+                if self._warden is not None:
+                    self._warden.forks_allowed += 1
                 self._send(Fork(ticket), lines.descriptors())
             except OSError as failure:
                 del self._asked[ticket]
@@ -186,8 +207,13 @@ class Zygote:
             self._control.shutdown(socket.SHUT_RDWR)
         done, _ = await asyncio.wait([self.died], timeout=STOP_S)
         if not done:
-            self._process.kill()
+            self._end_group()
             await asyncio.shield(self.died)
+
+    def _end_group(self) -> None:
+        """Kills the zygote and whatever it made. Its number stays its own until it was waited for."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _spawn(self, far_end: int) -> None:
         root = str(Path(hansa.__file__).parents[1])
@@ -224,10 +250,19 @@ class Zygote:
             if not data:
                 self._loop.remove_reader(self._control)
                 return
-            self._on_frame(self._decode(data), descriptors)
+            try:
+                self._on_frame(self._decode(data), descriptors)
+            except (msgspec.MsgspecError, LookupError, OSError):  # no zygote of ours speaks so: its libraries do
+                self._loop.remove_reader(self._control)
+                self._end_group()
+                return
 
-    def _on_frame(self, frame: Ready | Forked | Refused | Exited, descriptors: list[int]) -> None:
+    def _on_frame(self, frame: Enclosed | Ready | Forked | Refused | Exited, descriptors: list[int]) -> None:
         match frame:
+            case Enclosed(steps):
+                self.enclosed = steps
+                if descriptors and self._warden is None:
+                    self._warden = Warden(descriptors[0], self._loop)
             case Ready():
                 if not self._ready.done():
                     self._ready.set_result(frame)
@@ -239,6 +274,10 @@ class Zygote:
                 self._workers.pop(pid).note_exit(status)
 
     def _on_forked(self, asked: _Asked, pid: int, pidfd: int) -> None:
+        if self._warden is not None and linux.parent_of(pidfd) not in (self.pid, None):
+            asked.lines.close()
+            asked.reply.set_exception(_died(self.libraries))
+            raise ProcessLookupError(pid)  # what it would have the server kill is no worker
         worker = self._workers[pid] = WorkerProcess(pid, pidfd, asked.lines, self._loop)
         if asked.reply.cancelled():
             worker.close()
@@ -254,6 +293,9 @@ class Zygote:
         self._on_frames()
         self._loop.remove_reader(self._pidfd)
         self._loop.remove_reader(self._control)
+        self._end_group()
+        if self._warden is not None:
+            self._warden.close()
         os.close(self._pidfd)
         self._control.close()
         self._output.close()
@@ -269,6 +311,13 @@ class Zygote:
         if not self._ready.done():
             self._ready.set_exception(_failed(self.libraries, _ending(status), self._output.text()))
         self.died.set_result(status)
+
+
+def _configuration(libraries: LibrarySet, worker_main: str, isolation: str) -> Configure:
+    enclosure = None
+    if libraries.room is not None and isolation != "none":
+        enclosure = Enclosure(libraries.room, libraries.read, required=isolation == "strict")
+    return Configure(os.getpid(), libraries.path, libraries.own, libraries.preload, worker_main, enclosure)
 
 
 def _ending(status: int) -> str:

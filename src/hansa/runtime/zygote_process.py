@@ -1,8 +1,9 @@
 """The zygote: a process with libraries imported that forks workers in milliseconds. Started by `hansa.runtime.zygote`.
 
-It has one thread, knows nothing of products, and dies with the server; its workers die with it. Frames travel over a
-SOCK_SEQPACKET pair (one message, one frame, msgpack), descriptors beside them by SCM_RIGHTS. Replies keep the order of
-what happened: a worker's `Forked` always precedes its `Exited`.
+What a product requires is imported behind `isolation.enclose`: never with the rights of the server. It has one thread,
+knows nothing of products, and dies with the server; its workers die with it. Frames travel over a SOCK_SEQPACKET pair
+(one message, one frame, msgpack), descriptors beside them by SCM_RIGHTS. Replies keep the order of what happened: a
+worker's `Forked` always precedes its `Exited`.
 """
 
 from __future__ import annotations
@@ -32,13 +33,29 @@ WorkerMain = Callable[[int, int, int], object]
 """What a worker runs, given the descriptors of its socket, ring and cells."""
 
 
+class Enclosure(msgspec.Struct, frozen=True):
+    """What an enclosed zygote and its workers may touch; see `isolation.enclose`."""
+
+    room: str
+    read: tuple[str, ...]
+    required: bool
+
+
 class Configure(msgspec.Struct, tag=True, frozen=True):
     """The first frame from the server: what to import, what a worker runs, whose death ends it all."""
 
     server_pid: int
     path: tuple[str, ...]
+    own: tuple[str, ...]
     preload: tuple[str, ...]
     worker_main: str
+    enclosure: Enclosure | None = None
+
+
+class Enclosed(msgspec.Struct, tag=True, frozen=True):
+    """The zygote is enclosed and imports from now on; descriptor: the listener at which it asks, where there is one."""
+
+    steps: dict[str, str]
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):
@@ -48,6 +65,12 @@ class Ready(msgspec.Struct, tag=True, frozen=True):
     failed: dict[str, str]
     threaded: tuple[str, ...]
     threads: int
+
+    def followed_by(self, other: Ready) -> Ready:
+        """Both together; `other` was imported later."""
+        return Ready(
+            self.loaded + other.loaded, self.failed | other.failed, self.threaded + other.threaded, other.threads
+        )
 
 
 class Fork(msgspec.Struct, tag=True, frozen=True):
@@ -120,13 +143,26 @@ def main() -> None:
     settings = decode(control.recv(FRAME_BYTES_MAX))
     linux.die_with_parent(settings.server_pid)
     site_folders = {*site.getsitepackages(), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    sys.path[:] = extended_path(sys.path, settings.path, site_folders)
     gc.disable()  # a collection before the freeze would leave holes in pages that forks share
+    own = preload(settings.own)
+    sys.path[:] = extended_path(sys.path, settings.path, site_folders)
+    if settings.enclosure is not None:
+        _enclose(control, settings.enclosure)
     worker_main = _resolve(settings.worker_main)
-    ready = preload(settings.preload)
+    ready = own.followed_by(preload(settings.preload))
     gc.freeze()
     control.send(msgspec.msgpack.encode(ready))
     ForkServer(control, worker_main).serve()
+
+
+def _enclose(control: socket.socket, enclosure: Enclosure) -> None:
+    from hansa.runtime import isolation
+
+    report, listener = isolation.enclose(enclosure.read, enclosure.room, required=enclosure.required)
+    listeners = [] if listener is None else [listener]
+    socket.send_fds(control, [msgspec.msgpack.encode(Enclosed(report.as_dict()))], listeners)
+    for descriptor in listeners:
+        os.close(descriptor)
 
 
 def _resolve(reference: str) -> WorkerMain:

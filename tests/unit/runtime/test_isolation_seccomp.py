@@ -16,8 +16,8 @@ REFUSED = seccomp.RET_ERRNO | errno.EPERM
 UNKNOWN = seccomp.RET_ERRNO | errno.ENOSYS
 
 
-def verdict(machine, number, *arguments, architecture=None, **allowed):
-    program = seccomp.program(machine, seccomp.rules(PID, **allowed))
+def verdict(machine, number, *arguments, architecture=None, refused=None):
+    program = seccomp.program(machine, refused or seccomp.rules(PID))
     data = {0: number, 4: architecture or seccomp.ARCHITECTURES[machine][1]}
     data |= {16 + 8 * index: value & 0xFFFFFFFF for index, value in enumerate(arguments)}
     at = accumulator = 0
@@ -37,9 +37,9 @@ def verdict(machine, number, *arguments, architecture=None, **allowed):
             return step.operand
 
 
-def call(machine, name, *arguments, **allowed):
+def call(machine, name, *arguments, refused=None):
     number = NUMBERS[name][seccomp.ARCHITECTURES[machine][0]]
-    return verdict(machine, number, *arguments, **allowed)
+    return verdict(machine, number, *arguments, refused=refused)
 
 
 machines = pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
@@ -99,10 +99,21 @@ def test_calls_of_the_future_and_of_other_interfaces_do_not_exist(machine):
 
 
 @machines
-def test_what_the_policy_allows_is_permitted(machine):
-    assert call(machine, "clone", int(signal.SIGCHLD), allow_fork=True) == PERMITTED
-    assert call(machine, "socket", 2, 1, allow_network=True) == PERMITTED
-    assert call(machine, "execve", allow_fork=True, allow_network=True) == REFUSED
+def test_a_zygote_asks_for_processes_and_signals_only_where_landlock_holds_them(machine):
+    def zygote(name, *arguments, scoped=True):
+        refused = seccomp.zygote_rules(PID, scoped=scoped)
+        return call(machine, name, *arguments, refused=refused)
+
+    assert zygote("clone", int(signal.SIGCHLD)) == seccomp.RET_USER_NOTIF
+    assert zygote("clone", 0x10000) == PERMITTED
+    assert zygote("prctl", 1, int(signal.SIGKILL)) == seccomp.RET_USER_NOTIF
+    assert zygote("prctl", 4, 0) == PERMITTED
+    assert zygote("pidfd_open", PID + 1) == PERMITTED
+    assert zygote("kill", PID + 1) == PERMITTED
+    assert zygote("kill", PID, scoped=False) == REFUSED
+    assert zygote("tgkill", PID, scoped=False) == REFUSED
+    worker = {rule.call for rule in seccomp.rules(PID)}
+    assert worker - {rule.call for rule in seccomp.zygote_rules(PID, scoped=True)} == {"pidfd_open", "kill", "tgkill"}
 
 
 def test_an_unknown_machine_has_no_filter():
