@@ -38,6 +38,8 @@ from hansa.model.run import KEEPING_TOPIC
 from hansa.outputs.lookups import Lookups
 from hansa.registry.sqlite import SqliteRegistry
 from hansa.runtime.engine import Engine
+from hansa.runtime.environment import EnvironmentBuilder
+from hansa.runtime.installer import TIMEOUT_S
 from hansa.runtime.workshop import Workshop
 from hansa.server.services import Services
 from hansa.triggers.scheduler import Scheduler
@@ -59,18 +61,20 @@ class Settings:
     isolation: str = "strict"
     spares: int = 1
     idle_s: float = IDLE_S
+    install_s: float = TIMEOUT_S
     keep: Keep = field(default_factory=Keep)
     keep_every_s: float = RETAIN_S
     """How often retention looks at what is old enough."""
 
     @staticmethod
     def from_environment(data: Path) -> Settings:
-        """`HANSA_ISOLATION`, `HANSA_SPARES`, `HANSA_IDLE_S` and those of retention, where they are set."""
+        """`HANSA_ISOLATION`, `HANSA_SPARES`, `HANSA_IDLE_S`, `HANSA_INSTALL_S` and those of retention, where they are set."""
         return Settings(
             data,
             os.environ.get("HANSA_ISOLATION", "strict"),
             int(os.environ.get("HANSA_SPARES", "1")),
             float(os.environ.get("HANSA_IDLE_S", str(IDLE_S))),
+            float(os.environ.get("HANSA_INSTALL_S", str(TIMEOUT_S))),
             Keep(
                 _days(os.environ.get("HANSA_KEEP_RUNS_DAYS", "90")),
                 _days(os.environ.get("HANSA_KEEP_EVENTS_DAYS", "365")),
@@ -110,7 +114,11 @@ class Hansa:
         workshop = Workshop(data / "scratch", isolation=settings.isolation, spares=settings.spares)
         blobs = FolderBlobs(data / "blobs")
         lookups = Lookups(views.lookups_folder(data), self._followed, partial(self._follow, log), self._log.now)
-        mesh = Mesh(data, log, registry, blobs, workshop, engine, lookups, idle_s=settings.idle_s)
+        environments = EnvironmentBuilder(data / "environments", timeout_s=settings.install_s)
+        mesh = Mesh(
+            data, log, registry, blobs, workshop, environments, engine, lookups,
+            idle_s=settings.idle_s,
+        )  # fmt: skip
         asks.mesh, asks.engine = mesh, engine
         runs = RunHistory(reader, self._log)
         operations = Operations(mesh, engine, registry, runs, self._views)

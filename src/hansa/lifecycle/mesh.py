@@ -76,6 +76,7 @@ class Mesh:
         registry: Registry,
         blobs: Blobs,
         workshop: Workshop,
+        environments: EnvironmentBuilder,
         engine: Engine,
         lookups: Lookups,
         *,
@@ -87,7 +88,7 @@ class Mesh:
         self.blobs = blobs
         self.workshop = workshop
         self.engine = engine
-        self.environments = EnvironmentBuilder(data / "environments")
+        self.environments = environments
         self.products: dict[str, LiveProduct] = {}
         self.routes = Routes(())
         self.failures: dict[str, HansaError] = {}
@@ -104,6 +105,7 @@ class Mesh:
         """Serves the live revision of every product, without starting a worker, and takes up unfinished runs."""
         for topic in (RUNS_TOPIC, EVENTS_TOPIC, AUDIT_TOPIC, KEEPING_TOPIC):
             self.log.log.declare(topic, TopicConfig())
+        await asyncio.to_thread(self.environments.sweep)
         self.spawn(self._watch())
         live = [p for p in self.registry.search(limit=100_000).products if p.state is not ProductState.RETIRED]
         for product in live:
@@ -121,6 +123,7 @@ class Mesh:
         for subscriptions in self._subscriptions.values():
             for subscription in subscriptions:
                 await subscription.close()
+        self.environments.close()
         await self.engine.close(grace_s)
         for task in list(self._tasks):
             task.cancel()

@@ -1,24 +1,20 @@
 """A product's own Python requirements, installed once into a folder of their own that its zygote puts on the path.
 
 An environment is named by what determines it: its requirements and the interpreter. It appears complete, by a rename,
-or not at all. Only built distributions (wheels) are installed unless the builder allows sources: building one runs its
-author's code on the server, outside any worker.
+or not at all. Only built distributions (wheels) are installed, see `installer`.
 """
 
 from __future__ import annotations
 
-import collections
 import compileall
 import contextlib
 import dataclasses
 import fcntl
 import hashlib
 import importlib.metadata
-import importlib.util
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -28,8 +24,9 @@ from typing import Final
 import msgspec
 
 from hansa.errors import AuthorError, OperatorError
+from hansa.runtime.installer import TIMEOUT_S, Installer, install_command
 
-LAST_LINES: Final = 20
+_UNFINISHED: Final = "building-"
 _DESCRIPTION: Final = "hansa-environment.json"
 _NAME: Final = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?=$|[\[(<>=!~;@\s])")
 
@@ -79,16 +76,26 @@ def import_names(files: Iterable[str]) -> tuple[str, ...]:
 class EnvironmentBuilder:
     """Keeps environments in `folder`, one per key. Several threads and processes may ask at once."""
 
-    def __init__(self, folder: Path, *, allow_sources: bool = False, index_arguments: tuple[str, ...] = ()) -> None:
-        """`index_arguments` are the operator's, for the installer: `("--index-url", …)` or `("--find-links", …)`."""
+    def __init__(self, folder: Path, *, timeout_s: float = TIMEOUT_S, index_arguments: tuple[str, ...] = ()) -> None:
+        """`timeout_s` bounds one installation. `index_arguments` are the operator's, for the installer:
+        `("--index-url", …)` or `("--find-links", …)`."""
         self._folder = folder
-        self._allow_sources = allow_sources
         self._index_arguments = index_arguments
+        self._installer = Installer(timeout_s)
+
+    def close(self) -> None:
+        """Ends installations that are under way; whoever waits for one gets `requirements.cancelled`."""
+        self._installer.close()
+
+    def sweep(self) -> None:
+        """Removes what is left of installations that a crash ended. For the one server of the folder, at its start."""
+        for unfinished in self._folder.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
 
     def ensure(self, requirements: tuple[str, ...], progress: Callable[[str], None]) -> Environment:
         """The environment of `requirements`, built if it is not there; blocks, for as long as an installation takes.
-        `progress` gets the installer's lines. Raises `AuthorError` `requirements.invalid` or `requirements.failed`
-        (with the installer's last lines), `OperatorError` `environment.unwritable`."""
+        `progress` gets the installer's lines. Raises `AuthorError` `requirements.invalid` and what `Installer.run`
+        raises, `OperatorError` `environment.unwritable`."""
         wanted = normalized(requirements)
         key = environment_key(wanted, _interpreter())
         try:
@@ -106,27 +113,21 @@ class EnvironmentBuilder:
         return Environment(path, key, modules)
 
     def _build(self, key: str, wanted: tuple[str, ...], progress: Callable[[str], None]) -> Environment:
-        unfinished = Path(tempfile.mkdtemp(prefix="building-", dir=self._folder))
+        unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._folder))
         try:
             if wanted:
-                _install(self._command(unfinished, wanted), wanted, progress)
+                self._installer.run(install_command(unfinished, wanted, self._index_arguments), wanted, progress)
             progress("compiling")
             compileall.compile_dir(unfinished, quiet=2, force=False, stripdir=unfinished, prependdir=self._folder / key)
             modules = _modules_of(wanted, unfinished)
             (unfinished / _DESCRIPTION).write_bytes(msgspec.json.encode(modules))
             unfinished.chmod(0o755)
+            os.sync()  # what the name promises is on the disk before the name is
             unfinished.rename(self._folder / key)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
         return Environment(self._folder / key, key, modules)
-
-    def _command(self, target: Path, wanted: tuple[str, ...]) -> list[str]:
-        sources = [] if self._allow_sources else ["--only-binary", ":all:"]
-        options = ["--target", str(target), *sources, *self._index_arguments, "--", *wanted]
-        if importlib.util.find_spec("uv") is not None:
-            return [sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable, *options]
-        return [sys.executable, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", *options]
 
 
 def _interpreter() -> str:
@@ -139,24 +140,6 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _install(command: list[str], wanted: tuple[str, ...], progress: Callable[[str], None]) -> None:
-    last: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    ) as installer:
-        assert installer.stdout is not None
-        for line in installer.stdout:
-            last.append(line.rstrip())
-            progress(last[-1])
-    if installer.returncode != 0:
-        raise AuthorError(
-            "requirements.failed",
-            f"The requirements {', '.join(wanted)} could not be installed: {last[-1] if last else 'no output'}",
-            hint="Check the names and versions; each needs a wheel for this machine unless sources are allowed.",
-            details={"requirements": list(wanted), "output": list(last)},
-        )
 
 
 def _modules_of(wanted: tuple[str, ...], folder: Path) -> tuple[str, ...]:

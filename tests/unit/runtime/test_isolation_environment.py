@@ -1,14 +1,13 @@
 """Environments from wheels made here: nothing is asked of a package index."""
 
-import base64
-import hashlib
 import os
 import subprocess
 import sys
+import tarfile
 import threading
-import zipfile
 
 import pytest
+from wheels import make_wheel
 
 from hansa.errors import AuthorError
 from hansa.runtime.environment import EnvironmentBuilder, environment_key, import_names, normalized
@@ -21,26 +20,6 @@ def wheels(tmp_path):
     make_wheel(folder, "tide_tables", "1.0", {"tides/__init__.py": "HIGH = 3\n", "_tides_native.py": ""}, "harbour")
     make_wheel(folder, "harbour", "2.0", {"harbour.py": "NAME = 'Lübeck'\n"})
     return folder
-
-
-def make_wheel(folder, name, version, files, requires=""):
-    info = f"{name}-{version}.dist-info"
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-    metadata += f"Requires-Dist: {requires}\n" if requires else ""
-    everything = {
-        **files,
-        f"{info}/METADATA": metadata,
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = "".join(f"{path},{digest(text)},{len(text.encode())}\n" for path, text in everything.items())
-    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
-        for path, text in {**everything, f"{info}/RECORD": f"{record}{info}/RECORD,,\n"}.items():
-            wheel.writestr(path, text)
-
-
-def digest(text):
-    found = hashlib.sha256(text.encode()).digest()
-    return "sha256=" + base64.urlsafe_b64encode(found).rstrip(b"=").decode()
 
 
 def builder(tmp_path, wheels):
@@ -111,3 +90,26 @@ def test_the_key_depends_on_what_is_asked_for_and_by_whom():
 def test_import_names_are_top_level_and_public():
     files = ["a/__init__.py", "a/b/c.py", "d.py", "e.cpython-311-x86_64-linux-gnu.so", "_f.py", "g-1.dist-info/RECORD"]
     assert import_names(files) == ("a", "d", "e")
+
+
+def test_a_source_distribution_is_refused_and_not_run(tmp_path):
+    folder = tmp_path / "wheels"
+    source = folder / "evil-1.0"
+    source.mkdir(parents=True)
+    (source / "setup.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
+    (source / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
+    with tarfile.open(folder / "evil-1.0.tar.gz", "w:gz") as archive:
+        archive.add(source, "evil-1.0")
+    with pytest.raises(AuthorError, match=r"requirements\.failed"):
+        builder(tmp_path, folder).ensure(("evil",), lambda line: None)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_a_crash_left_is_swept_away_and_what_is_whole_stays(tmp_path, wheels):
+    environments = builder(tmp_path, wheels)
+    built = environments.ensure(("harbour",), lambda line: None)
+    left = tmp_path / "environments" / "building-left"
+    left.mkdir()
+    environments.sweep()
+    assert built.path.exists()
+    assert not left.exists()
