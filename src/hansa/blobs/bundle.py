@@ -68,6 +68,14 @@ def unpack(data: bytes, folder: Path, *, size_max_bytes: int = SIZE_MAX_BYTES) -
             raise
 
 
+def hash_of(data: bytes, *, size_max_bytes: int = SIZE_MAX_BYTES) -> str:
+    """The hash of a bundle's files, as `pack` gives it; what `pack` would leave out does not count. Raises as `unpack`
+    does for what cannot be read."""
+    contents = _contents(data, size_max_bytes)
+    kept = [name for name in contents if not any(map(_is_ignored, name.split("/")))]
+    return _content_hash((name, contents[name]) for name in sorted(kept))
+
+
 def _read_all(folder: Path, size_max_bytes: int) -> list[tuple[str, bytes]]:
     """(name, content) of each file, by name."""
     paths = {path.relative_to(folder).as_posix(): path for path in _files(folder)}

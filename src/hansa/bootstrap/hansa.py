@@ -68,7 +68,7 @@ class Settings:
 
     @staticmethod
     def from_environment(data: Path) -> Settings:
-        """`HANSA_ISOLATION`, `HANSA_SPARES`, `HANSA_IDLE_S`, `HANSA_INSTALL_S` and those of retention, where they are set."""
+        """`HANSA_ISOLATION`, `HANSA_SPARES`, `HANSA_IDLE_S`, `HANSA_INSTALL_S` and those of retention, where set."""
         return Settings(
             data,
             os.environ.get("HANSA_ISOLATION", "strict"),

@@ -6,6 +6,7 @@ What ODPS cannot say stands in `customProperties` with `vendor: hansa`: on the p
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +38,33 @@ def read_product(folder: Path) -> ProductSpec:
     if findings:
         raise plan_error(findings)
     return spec
+
+
+class ProductReader:
+    """`read_product` that parses a product's files again only where one of them has changed. Not thread-safe."""
+
+    def __init__(self, kept_max: int = 256) -> None:
+        self._kept_max = kept_max
+        self._known: dict[bytes, ProductSpec] = {}
+
+    def read(self, folder: Path) -> ProductSpec:
+        """What `read_product` gives or raises."""
+        digest = _digest(folder)
+        spec = self._known.pop(digest, None) or read_product(folder)
+        while len(self._known) >= self._kept_max:
+            del self._known[next(iter(self._known))]
+        self._known[digest] = spec
+        return spec
+
+
+def _digest(folder: Path) -> bytes:
+    """Of the names and content of all that `read_product` reads."""
+    found = hashlib.sha256()
+    for path in (folder / PRODUCT_FILE, folder / REQUIREMENTS, *sorted((folder / CONTRACTS).glob("*"))):
+        if path.is_file():
+            content = hashlib.sha256(path.read_bytes()).digest()
+            found.update(hashlib.sha256(path.relative_to(folder).as_posix().encode()).digest() + content)
+    return found.digest()
 
 
 def _product(part: Part, contracts: list[ContractFile], requirements: tuple[str, ...]) -> ProductSpec:

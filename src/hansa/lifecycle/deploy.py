@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 
-from hansa.blobs.bundle import pack, unpack
-from hansa.contracts.odps import read_product
+from hansa.blobs.bundle import hash_of, unpack
+from hansa.contracts.odps import ProductReader
 from hansa.errors import AuthorError, CallerError, HansaError
 from hansa.lifecycle.changes import Change, changes
 from hansa.lifecycle.mesh import REVISION_CHARS, Mesh
@@ -86,15 +86,18 @@ class Deployer:
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
         self._locks: dict[str, asyncio.Lock] = {}
+        self._reader = ProductReader()
+        self._reading = threading.Lock()
 
     async def plan(self, product: str, bundle: bytes, progress: Progress = lambda _: None) -> Planned:
         """Loads the bundle in a worker and compares it with what is live. Raises `PlanError` with all findings."""
-        folder = await asyncio.to_thread(self._unpacked, bundle)
-        return await self._planned(product, bundle, folder, progress)
+        folder, declared = await asyncio.to_thread(self._read, bundle)
+        return await self._planned(product, bundle, folder, declared, progress)
 
-    async def _planned(self, product: str, bundle: bytes, folder: Path, progress: Progress) -> Planned:
+    async def _planned(
+        self, product: str, bundle: bytes, folder: Path, declared: ProductSpec, progress: Progress
+    ) -> Planned:
         mesh = self._mesh
-        declared = await asyncio.to_thread(read_product, folder)
         if declared.id != product:
             raise AuthorError(
                 "product.other_id",
@@ -117,17 +120,14 @@ class Deployer:
             raise
         return Planned(spec, folder.name, bundle, pool, changes(live.spec if live else None, spec))
 
-    def _unpacked(self, bundle: bytes) -> Path:
-        """The folder of a bundle's files, named by the short hash of their content: the revision."""
-        root = self._mesh.data / "revisions"
-        root.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=root, prefix=".plan-") as scratch:
-            folder = Path(scratch) / "files"
-            unpack(bundle, folder)
-            target = root / pack(folder).hash[:REVISION_CHARS]
-            if not target.exists():
-                folder.rename(target)
-        return target
+    def _read(self, bundle: bytes) -> tuple[Path, ProductSpec]:
+        """The folder of a bundle's files, named by the short hash of their content (the revision), and what they
+        declare."""
+        folder = self._mesh.data / "revisions" / hash_of(bundle)[:REVISION_CHARS]
+        with self._reading:
+            if not folder.exists():
+                unpack(bundle, folder)
+            return folder, self._reader.read(folder)
 
     def _check(self, spec: ProductSpec) -> None:
         """What only the mesh as a whole can tell."""
@@ -157,12 +157,14 @@ class Deployer:
         begun = time.monotonic()
         async with self._locks.setdefault(product, asyncio.Lock()):
             mesh = self._mesh
-            folder = await asyncio.to_thread(self._unpacked, bundle)
-            same = await asyncio.to_thread(self._same, product, folder.name)
+            folder, declared, same = await asyncio.to_thread(self._compared, product, bundle)
             if same is not None:
                 return self._told(same, [], time.monotonic() - begun, is_new=False)
-            planned = await self._planned(product, bundle, folder, progress)
-            blob = await asyncio.to_thread(mesh.blobs.put, bundle)
+            stored = mesh.spawn(asyncio.to_thread(mesh.blobs.put, bundle))
+            try:
+                planned = await self._planned(product, bundle, folder, declared, progress)
+            finally:
+                blob = await stored  # a bundle that is refused may stay there: nothing refers to it
             deployed = await asyncio.to_thread(mesh.registry.deploy, actor, planned.spec, planned.hash, blob, note)
             is_new = deployed.previous != planned.hash or product not in mesh.products
             if is_new:
@@ -170,6 +172,10 @@ class Deployer:
             else:
                 await planned.pool.drain()
         return self._told(deployed, planned.changes, time.monotonic() - begun, is_new=is_new)
+
+    def _compared(self, product: str, bundle: bytes) -> tuple[Path, ProductSpec, Deployed | None]:
+        folder, declared = self._read(bundle)
+        return folder, declared, self._same(product, folder.name)
 
     def _same(self, product: str, revision: str) -> Deployed | None:
         """The live revision, where it is that one and served: there is nothing to load, check or change."""

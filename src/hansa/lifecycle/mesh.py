@@ -237,7 +237,9 @@ class Mesh:
         """What workers of a revision need; builds its environment first where it has requirements."""
         libraries, lookups = BASE, self.lookup_paths(declared)
         if declared.requirements:
-            made = await asyncio.to_thread(self.environments.ensure, declared.requirements, progress)
+            made = self.environments.ensured(declared.requirements)
+            if made is None:
+                made = await asyncio.to_thread(self.environments.ensure, declared.requirements, progress)
             libraries = self._enclosed(made, lookups)
             folder = await asyncio.to_thread(_placed, folder, Path(libraries.room or "") / "revisions")
         await self.workshop.prepare(libraries)

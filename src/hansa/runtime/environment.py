@@ -82,6 +82,7 @@ class EnvironmentBuilder:
         self._folder = folder
         self._index_arguments = index_arguments
         self._installer = Installer(timeout_s)
+        self._ensured: dict[tuple[str, ...], Environment] = {}
 
     def close(self) -> None:
         """Ends installations that are under way; whoever waits for one gets `requirements.cancelled`."""
@@ -92,6 +93,11 @@ class EnvironmentBuilder:
         for unfinished in self._folder.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(unfinished, ignore_errors=True)
 
+    def ensured(self, requirements: tuple[str, ...]) -> Environment | None:
+        """The environment of `requirements` where this builder has ensured it and it is still there; does not block."""
+        known = self._ensured.get(requirements)
+        return known if known is not None and known.path.exists() else None
+
     def ensure(self, requirements: tuple[str, ...], progress: Callable[[str], None]) -> Environment:
         """The environment of `requirements`, built if it is not there; blocks, for as long as an installation takes.
         `progress` gets the installer's lines. Raises `AuthorError` `requirements.invalid` and what `Installer.run`
@@ -101,9 +107,11 @@ class EnvironmentBuilder:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with _locked(self._folder / f"{key}.lock"):
-                return self._known(key) or self._build(key, wanted, progress)
+                found = self._known(key) or self._build(key, wanted, progress)
         except OSError as failure:
             raise _unwritable(self._folder, failure) from failure
+        self._ensured[requirements] = found
+        return found
 
     def _known(self, key: str) -> Environment | None:
         path = self._folder / key

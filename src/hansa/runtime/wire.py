@@ -177,6 +177,12 @@ class Load(msgspec.Struct, array_like=True, frozen=True, tag="load"):
     """Lookup port to the path of its read model."""
 
 
+class Rehearse(msgspec.Struct, array_like=True, frozen=True, tag="rehearse"):
+    """To a worker that waits for a revision: get ready, so that the first one is served sooner. Not answered."""
+
+    isolation: str
+
+
 class Loaded(msgspec.Struct, array_like=True, frozen=True, tag="loaded"):
     """The described product (msgpack of ProductSpec), or findings; and what isolation is in force."""
 
@@ -191,7 +197,7 @@ class Malformed(ValueError):
     """What came is no frame: the other side does not speak this protocol."""
 
 
-ToWorker = Load | Task | Answer
+ToWorker = Rehearse | Load | Task | Answer
 ToServer = Loaded | Done | StepDone | Ask
 
 encode: Final = msgspec.msgpack.Encoder().encode

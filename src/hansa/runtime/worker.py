@@ -30,6 +30,9 @@ from hansa.runtime.attempt import Serving
 from hansa.runtime.composed import late
 from hansa.runtime.context import CappedOutput, Lookup
 from hansa.runtime.doors import connection_for
+from hansa.runtime.isolation import IsolationPolicy, Step, apply, apply_ahead
+from hansa.runtime.linux import thread_count
+from hansa.runtime.rehearsal import rehearse
 from hansa.runtime.stops import Place
 from hansa.runtime.traces import PACKAGE
 from hansa.runtime.turns import Rota
@@ -53,7 +56,7 @@ class Channel:
         self._unpacker = wire.Unpacker(from_server)
         self._gathered: list[bytes] = []
         self._gathered_since = 0
-        self.tasks: collections.deque[wire.Task | wire.Load] = collections.deque()
+        self.tasks: collections.deque[wire.Task | wire.Load | wire.Rehearse] = collections.deque()
         self.answers: dict[int, wire.Answer] = {}
         self.chunk_answers: collections.deque[wire.Answer] = collections.deque()
 
@@ -90,7 +93,7 @@ class Channel:
             else:
                 self.tasks.append(message)
 
-    def next_task(self) -> wire.Task | wire.Load:
+    def next_task(self) -> wire.Task | wire.Load | wire.Rehearse:
         while not self.tasks:
             self.hear()
         return self.tasks.popleft()
@@ -205,13 +208,27 @@ def serve(sock_fd: int, ring_fd: int, cells_fd: int, open_lookup: OpenLookup) ->
     channel = Channel(sock, mmap.mmap(ring_fd, 0), mmap.mmap(cells_fd, 0))
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         load = channel.next_task()
+        ahead: tuple[Step, ...] = ()
+        if isinstance(load, wire.Rehearse):
+            ahead = _rehearsed(load.isolation)
+            load = channel.next_task()
         assert isinstance(load, wire.Load)
-        serving = _load(channel, load, open_lookup)
+        serving = _load(channel, load, open_lookup, ahead)
         if serving is not None:
             _work(channel, *serving)
 
 
-def _load(channel: Channel, load: wire.Load, open_lookup: OpenLookup) -> tuple[Serving, ServerDoor, Lookups] | None:
+def _rehearsed(isolation: str) -> tuple[Step, ...]:
+    """Gets ready for whatever product comes; the steps of isolation that are behind it then."""
+    rehearse()
+    if thread_count() > 1:
+        raise SystemExit("the rehearsal left threads behind")  # the next worker is forked when it is needed
+    return () if isolation == "none" else apply_ahead()
+
+
+def _load(
+    channel: Channel, load: wire.Load, open_lookup: OpenLookup, ahead: tuple[Step, ...]
+) -> tuple[Serving, ServerDoor, Lookups] | None:
     declared = msgspec.msgpack.decode(load.declared, type=ProductSpec)
     output = CappedOutput(declared.limits.output_max_bytes)
     sys.stdout = sys.stderr = _Printed(output)
@@ -219,7 +236,7 @@ def _load(channel: Channel, load: wire.Load, open_lookup: OpenLookup) -> tuple[S
     door = ServerDoor(channel)
     lookups = Lookups(load.lookups, open_lookup, door.fill)
     try:
-        guarantees = _isolate(load, declared)
+        guarantees = _isolate(load, declared, ahead)
         product = load_product(Path(load.folder), PACKAGE + load.product.replace(".", "_") + "_" + load.revision)
         spec, findings = compile_product(product, declared)
     except PlanError as refusal:
@@ -240,12 +257,10 @@ def _load(channel: Channel, load: wire.Load, open_lookup: OpenLookup) -> tuple[S
     return serving, door, lookups
 
 
-def _isolate(load: wire.Load, declared: ProductSpec) -> dict[str, str]:
+def _isolate(load: wire.Load, declared: ProductSpec, ahead: tuple[Step, ...]) -> dict[str, str]:
     """Locks the process down before any author code; what is in force by name."""
     if load.isolation == "none":
         return {"isolation": "none"}
-    from hansa.runtime.isolation import IsolationPolicy, apply
-
     os.makedirs(load.scratch, exist_ok=True)
     os.environ["TMPDIR"] = load.scratch
     limits = declared.limits
@@ -258,7 +273,7 @@ def _isolate(load: wire.Load, declared: ProductSpec) -> dict[str, str]:
         open_files_max=limits.open_files_max,
         required=load.isolation == "strict",
     )
-    report = apply(policy)
+    report = apply(policy, ahead)
     return {name: str(state) for name, state in report.as_dict().items()}
 
 

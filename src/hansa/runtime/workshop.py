@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -21,6 +22,9 @@ from hansa.runtime.zygote import LibrarySet, WorkerProcess, Zygote
 from hansa.sdk.finding import Finding, plan_error
 
 LOAD_TIMEOUT_S: Final = 60.0
+REHEARSAL: Final = "hansa.runtime.rehearsal:rehearse"
+REFILL_S: Final = 0.1
+"""So long after a worker was taken is the next one forked: until then the processors are its own."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -107,25 +111,33 @@ class Workshop:
         return process
 
     def _refill(self, libraries: LibrarySet) -> None:
-        task = asyncio.get_running_loop().create_task(self._fork_spares(libraries))
+        task = asyncio.get_running_loop().create_task(self._refilled(libraries))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _refilled(self, libraries: LibrarySet) -> None:
+        await asyncio.sleep(REFILL_S)
+        await self._fork_spares(libraries)
 
     async def _fork_spares(self, libraries: LibrarySet) -> None:
         spares = self._spares.setdefault(libraries.name, collections.deque())
         while len(spares) < self._spares_wanted:
             try:
                 zygote = await self._zygote(libraries)
-                spares.append(await zygote.fork())
+                process = await zygote.fork()
             except HansaError:
                 return
+            spares.append(process)
+            with contextlib.suppress(OSError):  # it is gone already: `_take` sees that
+                to_worker, _ = wire.halves(process.ring, process.cells)
+                process.sock.send(wire.pack(wire.Rehearse(self._isolation), to_worker))
 
     async def _zygote(self, libraries: LibrarySet) -> Zygote:
         async with self._starting.setdefault(libraries.name, asyncio.Lock()):
             zygote = self._zygotes.get(libraries.name)
             if zygote is None or zygote.died.done():
                 self._spares.pop(libraries.name, None)
-                zygote = await Zygote.start(libraries, isolation=self._isolation)
+                zygote = await Zygote.start(libraries, isolation=self._isolation, rehearsal=REHEARSAL)
                 self._zygotes[libraries.name] = zygote
             return zygote
 

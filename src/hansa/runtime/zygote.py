@@ -123,23 +123,28 @@ class Zygote:
         ring_bytes: int = RING_BYTES,
         ready_timeout_s: float = 120.0,
         isolation: str = "strict",
+        rehearsal: str = "",
     ) -> Self:
         """A zygote that is ready to fork. `worker_main` is called in every worker with the descriptors of its socket,
         ring and cells. Modules that start a thread when imported are left to the workers, and named in `failed`.
         `isolation` says what becomes of a library set with a room: `strict` encloses or does not start, `best` encloses
-        as far as the system can, `none` does not. Raises `OperatorError` `zygote.failed` with what the process printed,
-        `zygote.unsupported` off Linux."""
+        as far as the system can, `none` does not. `rehearsal` is called when everything is imported; where it leaves
+        threads behind, the zygote does without it.
+
+        Raises `OperatorError` `zygote.failed` with what the process printed, `zygote.unsupported` off Linux."""
         if sys.platform != "linux":
             raise OperatorError(
                 "zygote.unsupported", f"Workers need Linux, this is {sys.platform}", hint="Run Hansa on Linux."
             )
-        configure = _configuration(libraries, worker_main, isolation)
+        configure = msgspec.structs.replace(_configuration(libraries, worker_main, isolation), rehearsal=rehearsal)
         zygote, ready = await cls._start(libraries, configure, ring_bytes, ready_timeout_s)
         refused = dict.fromkeys(ready.threaded, "starts a thread when imported; a fork would lose it")
-        if refused:
+        if refused or (ready.threads != 1 and rehearsal):
             await zygote.stop()
             kept = tuple(name for name in libraries.preload if name not in refused)
-            configure = msgspec.structs.replace(configure, preload=kept)
+            configure = msgspec.structs.replace(
+                configure, preload=kept, rehearsal=rehearsal if ready.threads == 1 else ""
+            )
             zygote, ready = await cls._start(libraries, configure, ring_bytes, ready_timeout_s)
         zygote.failed |= refused
         if ready.threads != 1:

@@ -42,7 +42,8 @@ class Enclosure(msgspec.Struct, frozen=True):
 
 
 class Configure(msgspec.Struct, tag=True, frozen=True):
-    """The first frame from the server: what to import, what a worker runs, whose death ends it all."""
+    """The first frame from the server: what to import, what a worker runs, whose death ends it all. `rehearsal` is
+    called once everything is imported, so that workers find ready what it made."""
 
     server_pid: int
     path: tuple[str, ...]
@@ -50,6 +51,7 @@ class Configure(msgspec.Struct, tag=True, frozen=True):
     preload: tuple[str, ...]
     worker_main: str
     enclosure: Enclosure | None = None
+    rehearsal: str = ""
 
 
 class Enclosed(msgspec.Struct, tag=True, frozen=True):
@@ -150,6 +152,9 @@ def main() -> None:
         _enclose(control, settings.enclosure)
     worker_main = _resolve(settings.worker_main)
     ready = own.followed_by(preload(settings.preload))
+    if settings.rehearsal:
+        _resolve(settings.rehearsal)()
+        ready = msgspec.structs.replace(ready, threads=linux.thread_count())
     gc.freeze()
     control.send(msgspec.msgpack.encode(ready))
     ForkServer(control, worker_main).serve()
@@ -165,9 +170,9 @@ def _enclose(control: socket.socket, enclosure: Enclosure) -> None:
         os.close(descriptor)
 
 
-def _resolve(reference: str) -> WorkerMain:
+def _resolve(reference: str) -> Callable[..., object]:
     module, _, name = reference.partition(":")
-    found: WorkerMain = getattr(importlib.import_module(module), name)
+    found: Callable[..., object] = getattr(importlib.import_module(module), name)
     return found
 
 
