@@ -167,6 +167,12 @@ PART_GOALS: Mapping[str, tuple[AtLeast | Below, ...]] = {
     "records": (AtLeast("records_per_s", 100_000, "records/s"),),
     "flights": (Below("load_s", 20, "s"), Below("peak_pss_mib", 500, "MiB")),
     "log": (AtLeast("entries_per_s", 100_000, "entries/s"), AtLeast("gain", 8, "times a single writer")),
+    "cold": (
+        Below("warm_ms", 10, "ms"),
+        AtLeast("warm_gain", 30, "times functions-framework"),
+        AtLeast("empty_gain", 20, "times functions-framework"),
+    ),
+    "memory": (AtLeast("gain", 8, "products in the memory of one interpreter"),),
     "start": (
         Below("import_ms", 150, "ms"),
         Below("help_ms", 300, "ms"),

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import flights, log, records, start
-from benchmarks.environment import Say
+from benchmarks import cold, flights, log, memory, records, start
+from benchmarks.environment import Say, Unavailable
 from benchmarks.goals import Figures, Verdict, part_verdicts
 from benchmarks.server import NotReady
 
@@ -19,6 +19,8 @@ PARTS: dict[str, Measure] = {
     "flights": flights.measure,
     "log": log.measure,
     "start": start.measure,
+    "cold": cold.measure,
+    "memory": memory.measure,
 }
 
 
@@ -48,5 +50,5 @@ def measured(part: str, measure: Measure, say: Say) -> Measured:
     """Measures a part. A wrong answer, or a Hansa that does not start or settle, voids it."""
     try:
         return Measured(part, measure(say))
-    except (NotReady, OSError, ValueError) as failure:
+    except (NotReady, OSError, Unavailable, ValueError) as failure:
         return Measured(part, {}, f"{type(failure).__name__}: {failure}")

@@ -242,6 +242,11 @@ SETTINGS: Final = {
     "HANSA_KEEP_EVENTS_DAYS": ("server", "`365`", "How long events are kept; empty is for good."),
     "HANSA_KEEP_RECORDS_DAYS": ("server", "", "How long records of ports are kept whose contract does not say so."),
     "HANSA_KEEP_EVERY_S": ("server", "`60`", "Seconds between two looks at what is old enough to go."),
+    "HANSA_REST_S": (
+        "server",
+        "`30`",
+        "Seconds after which an idle worker is exchanged for a fresh one, which shares more of its memory.",
+    ),
     "HANSA_INSTALL_S": ("server", "`900`", "Seconds that the installation of a product's requirements may take."),
     "HANSA_URL": ("`hansa`", "", "The Hansa to talk to, before any `.hansa/client.json`."),
     "HANSA_TOKEN": ("`hansa`", "", "The token for `HANSA_URL`."),

@@ -40,6 +40,7 @@ from hansa.registry.sqlite import SqliteRegistry
 from hansa.runtime.engine import Engine
 from hansa.runtime.environment import EnvironmentBuilder
 from hansa.runtime.installer import TIMEOUT_S
+from hansa.runtime.pool import REST_S
 from hansa.runtime.workshop import Workshop
 from hansa.server.services import Services
 from hansa.triggers.scheduler import Scheduler
@@ -62,19 +63,22 @@ class Settings:
     spares: int = 1
     idle_s: float = IDLE_S
     install_s: float = TIMEOUT_S
+    rest_s: float = REST_S
     keep: Keep = field(default_factory=Keep)
     keep_every_s: float = RETAIN_S
     """How often retention looks at what is old enough."""
 
     @staticmethod
     def from_environment(data: Path) -> Settings:
-        """`HANSA_ISOLATION`, `HANSA_SPARES`, `HANSA_IDLE_S`, `HANSA_INSTALL_S` and those of retention, where set."""
+        """`HANSA_ISOLATION`, `HANSA_SPARES`, `HANSA_IDLE_S`, `HANSA_INSTALL_S`, `HANSA_REST_S` and those of
+        retention, where they are set."""
         return Settings(
             data,
             os.environ.get("HANSA_ISOLATION", "strict"),
             int(os.environ.get("HANSA_SPARES", "1")),
             float(os.environ.get("HANSA_IDLE_S", str(IDLE_S))),
             float(os.environ.get("HANSA_INSTALL_S", str(TIMEOUT_S))),
+            float(os.environ.get("HANSA_REST_S", str(REST_S))),
             Keep(
                 _days(os.environ.get("HANSA_KEEP_RUNS_DAYS", "90")),
                 _days(os.environ.get("HANSA_KEEP_EVENTS_DAYS", "365")),
@@ -118,6 +122,7 @@ class Hansa:
         mesh = Mesh(
             data, log, registry, blobs, workshop, environments, engine, lookups,
             idle_s=settings.idle_s,
+            rest_s=settings.rest_s,
         )  # fmt: skip
         asks.mesh, asks.engine = mesh, engine
         runs = RunHistory(reader, self._log)

@@ -35,7 +35,7 @@ from hansa.registry.values import Revision, TriggerKey
 from hansa.runtime.engine import Engine
 from hansa.runtime.environment import Environment, EnvironmentBuilder
 from hansa.runtime.live import LiveProcess, LiveProduct
-from hansa.runtime.pool import WATCH_S, Pool
+from hansa.runtime.pool import REST_S, WATCH_S, Pool
 from hansa.runtime.workshop import Revision as ToServe
 from hansa.runtime.workshop import Workshop, cpu_count
 from hansa.runtime.zygote import LibrarySet
@@ -81,6 +81,7 @@ class Mesh:
         lookups: Lookups,
         *,
         idle_s: float = IDLE_S,
+        rest_s: float = REST_S,
     ) -> None:
         self.data = data
         self.log = log
@@ -94,6 +95,7 @@ class Mesh:
         self.failures: dict[str, HansaError] = {}
         self._lookups = lookups
         self._idle_s = idle_s
+        self._rest_s = rest_s
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._executor = ThreadPoolExecutor(2, "hansa-read")
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -281,11 +283,14 @@ class Mesh:
     def pool(self, serve: ToServe) -> Pool:
         """The pool of a revision, without a worker yet."""
         limit = min(serve.declared.limits.workers_max, max(cpu_count(), 1) * 2)
+
         return Pool(
             lambda on_message, on_lost: self.workshop.worker(serve, on_message, on_lost),
             workers_max=limit,
             idle_s=self._idle_s,
             on_failure=lambda failure: _report.error("no worker for %s: %s", serve.product, failure),
+            fresh=lambda on_message, on_lost: self.workshop.worker(serve, on_message, on_lost, fresh=True),
+            rest_s=self._rest_s,
         )
 
     async def activate(self, revision: Revision, pool: Pool | None = None) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import collections
 import dataclasses
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -30,6 +30,8 @@ MOVES_MAX: Final = 3
 SILENCE_S: Final = 1.0
 """A worker that has said no end of a task for twice its time and this long is ended, whatever its cells say."""
 QUEUE_MAX: Final = 10_000
+REST_S: Final = 30.0
+"""So long after its last run is a worker exchanged for a fresh one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Worker:
     """How many other processes its task waits for; branches may wait for several. While it does, it gets no more tasks
     and does not count as one of the pool's: the other process may need a worker here, and would wait for this one for
     ever."""
+    is_fresh: bool = False
+    """True while it has done nothing but load its product, in a process that was just forked."""
 
     @property
     def takes_tasks(self) -> bool:
@@ -93,12 +97,23 @@ Fork = Callable[[Callable[[Any], None], Callable[[], None]], Awaitable[tuple[Lin
 
 
 class Pool:
-    """Dispatches to at most `workers_max` workers. `idle_s`: after that an idle worker leaves; `keep` of them stay."""
+    """Dispatches to at most `workers_max` workers. `idle_s`: after that an idle worker leaves. `fresh` and `rest_s`:
+    after that an idle worker that is not fresh is exchanged for one that is, as what a process has touched is memory of
+    its own."""
 
     def __init__(
-        self, fork: Fork, *, workers_max: int, idle_s: float, on_failure: Callable[[HansaError], None]
+        self,
+        fork: Fork,
+        *,
+        workers_max: int,
+        idle_s: float,
+        on_failure: Callable[[HansaError], None],
+        fresh: Fork | None = None,
+        rest_s: float = REST_S,
     ) -> None:
         self._fork = fork
+        self._fresh = fresh
+        self._rest_s = rest_s
         self._workers_max = workers_max
         self._idle_s = idle_s
         self._on_failure = on_failure
@@ -186,6 +201,24 @@ class Pool:
             elif not worker.jobs and not self._waiting and now_ns / 1e9 - worker.idle_since > self._idle_s:
                 self._workers.remove(worker)
                 worker.link.close()
+            elif self._fresh is not None and self._rests(worker, now_ns / 1e9):
+                self._begin(self._exchange(worker, self._fresh))
+
+    def _rests(self, worker: Worker, now: float) -> bool:
+        is_idle = not worker.jobs and not worker.is_fresh and now - worker.idle_since > self._rest_s
+        return is_idle and not self._waiting and not self._starting and not self._draining
+
+    async def _exchange(self, worker: Worker, fresh: Fork) -> None:
+        """Another worker takes the place of one that rests, unless that has been given a task meanwhile."""
+        found = await self._started(fresh)
+        if found is None:
+            worker.is_fresh = True  # there is no other now; that is no reason to ask again and again
+            return
+        found.is_fresh = not found.jobs
+        found.idle_since = worker.idle_since
+        if worker in self._workers and not worker.jobs:
+            self._workers.remove(worker)
+            worker.link.close()
 
     def adopt(self, link: Link) -> Worker:
         """Adds a worker that has loaded the revision."""
@@ -215,6 +248,7 @@ class Pool:
         return not worker.jobs or (worker.mean_s < SHORT_S and len(worker.jobs) < PIPELINE_MAX and not _is_long(worker))
 
     def _give(self, worker: Worker, job: Job) -> None:
+        worker.is_fresh = False
         if not worker.jobs:
             worker.heard_at = time.monotonic()
         worker.jobs[job.task.seq] = job
@@ -227,25 +261,35 @@ class Pool:
             return
         if taking and not self._waiting and all(worker.mean_s < SHORT_S for worker in taking):
             return
+        self._begin(self._start())
+
+    def _begin(self, start: Coroutine[Any, Any, None]) -> None:
         self._starting += 1
-        task = asyncio.get_running_loop().create_task(self._start())
+        task = asyncio.get_running_loop().create_task(start)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _start(self) -> None:
+        if await self._started(self._fork) is not None:
+            self._hand_out()
+
+    async def _started(self, fork: Fork) -> Worker | None:
+        """One more worker of the pool; None where there is none, or the pool has ended meanwhile."""
         holder: list[Worker] = []
         try:
-            link, loaded = await self._fork(
+            link, _ = await fork(
                 lambda message: self.heard(holder[0], message) if holder else None, lambda: self.lost(holder)
             )
         except HansaError as failure:
             self._starting -= 1
             self._give_up(failure)
-            return
+            return None
         self._starting -= 1
-        del loaded
+        if self._drained.is_set():
+            link.close()
+            return None
         holder.append(self.adopt(link))
-        self._hand_out()
+        return holder[0]
 
     def _give_up(self, failure: HansaError) -> None:
         """No worker can be started: whoever waits with none alive is told."""

@@ -22,7 +22,7 @@ from hansa.runtime.attempt import Serving
 from hansa.runtime.context import CappedOutput
 from hansa.runtime.doors import connection_for
 from hansa.runtime.stops import Place
-from hansa.sdk.load import load_product, unload_product
+from hansa.sdk.load import load_product
 from hansa.sdk.plan import compile_product
 
 _FOLDER: Final = Path(__file__).parent / "rehearsal_product"
@@ -32,9 +32,17 @@ _BODY: Final = b'{"name": "a", "amounts": [1.5, 2]}'
 _RUN: Final = "01900000-0000-7000-8000-000000000000"
 
 
+def rehearse_all() -> None:
+    """For a zygote: what it touches is touched for all its workers and costs none of them memory."""
+    rehearse()
+    _do(_WIDELY)
+    gc.freeze()
+
+
 def rehearse() -> bytes:
     """Loads and compiles a small product, works one task of it, and does a little with each library that is imported
-    and known here. Returns the task's result. What a library raises is its own matter."""
+    and known here. Returns the task's result. For a worker that waits: a page that is touched here is the worker's
+    own from now on, which its first call would have made it too."""
     encoded = msgspec.msgpack.encode(_SPEC)
     declared = msgspec.msgpack.decode(encoded, type=ProductSpec)
     product = load_product(_FOLDER, _PACKAGE)
@@ -52,13 +60,19 @@ def rehearse() -> bytes:
         (done,) = serving.work(task, on_step=lambda _: None)
         wire.encode(done)
     finally:
-        unload_product(_PACKAGE)
-    for name, act in _LIBRARIES.items():
+        for name in (_PACKAGE, f"{_PACKAGE}.product"):
+            sys.modules.pop(name, None)
+    _do(_BRIEFLY)
+    gc.freeze()
+    return done.result
+
+
+def _do(acts: dict[str, Callable[[Any], None]]) -> None:
+    """What a library raises is its own matter: the product will see it, if it does the same."""
+    for name, act in acts.items():
         if name in sys.modules:
             with contextlib.suppress(Exception):
                 act(sys.modules[name])
-    gc.freeze()
-    return done.result
 
 
 class _NoDoor:
@@ -73,6 +87,12 @@ class _NoDoor:
 
 def _no_lookup(port: str) -> Any:
     raise LookupError(port)
+
+
+def _frame(pandas: Any) -> None:
+    """A frame from plain values, gaps, groups: what is slow at first, and common."""
+    whole = pandas.DataFrame({"key": ["a", "b", "a"], "value": [1.0, None, 3.0]}).dropna()
+    dict(whole.groupby("key")["value"].mean().items())
 
 
 def _pandas(pandas: Any) -> None:
@@ -93,7 +113,10 @@ def _numpy(numpy: Any) -> None:
 def _pyarrow(pyarrow: Any) -> None:
     table = pyarrow.table({"key": ["a", "b"], "value": [1.0, None]})
     table.to_pylist()
+    if "pandas" in sys.modules:
+        pyarrow.Table.from_pandas(table.to_pandas(use_threads=False))
 
 
-_LIBRARIES: Final[dict[str, Callable[[Any], None]]] = {"numpy": _numpy, "pyarrow": _pyarrow, "pandas": _pandas}
+_WIDELY: Final[dict[str, Callable[[Any], None]]] = {"numpy": _numpy, "pyarrow": _pyarrow, "pandas": _pandas}
 """Libraries that are slow at first. None that starts threads when it is used may stand here: a fork would lose them."""
+_BRIEFLY: Final[dict[str, Callable[[Any], None]]] = {"pandas": _frame}

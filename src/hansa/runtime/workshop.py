@@ -22,7 +22,7 @@ from hansa.runtime.zygote import LibrarySet, WorkerProcess, Zygote
 from hansa.sdk.finding import Finding, plan_error
 
 LOAD_TIMEOUT_S: Final = 60.0
-REHEARSAL: Final = "hansa.runtime.rehearsal:rehearse"
+REHEARSAL: Final = "hansa.runtime.rehearsal:rehearse_all"
 REFILL_S: Final = 0.1
 """So long after a worker was taken is the next one forked: until then the processors are its own."""
 
@@ -54,10 +54,17 @@ class Workshop:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def worker(
-        self, revision: Revision, on_message: Callable[[Any], None], on_lost: Callable[[], None]
+        self,
+        revision: Revision,
+        on_message: Callable[[Any], None],
+        on_lost: Callable[[], None],
+        *,
+        fresh: bool = False,
     ) -> tuple[Link, wire.Loaded]:
-        """A worker that has loaded the revision. Raises `PlanError` with what is wrong with the product."""
-        process = await self._take(revision.libraries)
+        """A worker that has loaded the revision: soon, or `fresh`, with as little memory of its own as can be. Raises
+        `PlanError` with what is wrong with the product."""
+        libraries = revision.libraries
+        process = await (await self._zygote(libraries)).fork() if fresh else await self._take(libraries)
         loop = asyncio.get_running_loop()
         loaded: asyncio.Future[wire.Loaded] = loop.create_future()
 

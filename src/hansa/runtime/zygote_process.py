@@ -262,7 +262,7 @@ def _make_unlike_siblings() -> None:
     """Seeds what copies its random state over a fork; the standard library's `random` sees to itself."""
     numpy_random: Any = sys.modules.get("numpy.random")
     if numpy_random is not None:
-        numpy_random.seed()
+        numpy_random.seed(int.from_bytes(os.urandom(4), "little"))  # a seed of its own finding touches more memory
 
 
 def _exit_status(code: object) -> int:

@@ -44,7 +44,10 @@ def load_product(folder: Path, package: str) -> DataProduct:
 
 
 def unload_product(package: str) -> None:
-    """Forgets the package and all its modules."""
+    """Forgets the package and all its modules. Where there is none, no module's memory is touched: a worker shares it
+    with its zygote."""
+    if package not in sys.modules:
+        return
     for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
         del sys.modules[name]
     importlib.invalidate_caches()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.blobs.bundle import pack, unpack
+from hansa.blobs.bundle import hash_of, pack, unpack
 from hansa.errors import AuthorError, CallerError, Unavailable
 
 FILES = {
@@ -227,3 +227,19 @@ def test_whatever_is_sent_is_unpacked_or_refused_as_such(
         refused = error
     assert refused is None or refused.code.startswith("bundle.")
     assert list(folder.iterdir()) == ([] if refused else [folder / "made"])
+
+
+def test_the_hash_of_a_bundle_is_that_of_its_files(tmp_path):
+    (tmp_path / "contracts").mkdir()
+    (tmp_path / "product.py").write_text("one")
+    (tmp_path / "contracts" / "a.yaml").write_text("two")
+    bundle = pack(tmp_path)
+    assert hash_of(bundle.data) == bundle.hash
+    data = io.BytesIO(bundle.data)
+    with tarfile.open(fileobj=data, mode="a") as tar:
+        for name in (".hidden", "__pycache__/product.pyc", "contracts/.swp"):
+            tar.addfile(tarfile.TarInfo(name))
+    assert hash_of(data.getvalue()) == bundle.hash
+    with tarfile.open(fileobj=data, mode="a") as tar:
+        tar.addfile(tarfile.TarInfo("more.py"))
+    assert hash_of(data.getvalue()) != bundle.hash

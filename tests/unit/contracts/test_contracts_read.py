@@ -6,7 +6,7 @@ import pytest
 
 from hansa.contracts.document import parse_document, read_document
 from hansa.contracts.odcs import read_contract, read_contract_file
-from hansa.contracts.odps import read_product
+from hansa.contracts.odps import ProductReader, read_product
 from hansa.errors import PlanError
 from hansa.model.product import LimitSpec, Person, PortKind
 
@@ -250,3 +250,22 @@ def test_retention_of_hansa_goes_before_that_of_the_sla(folder: Path) -> None:
     file = folder / "contracts" / "departures@1.odcs.yaml"
     file.write_text(CONTRACT.replace("property: partitions\n    value: 3", "property: retention\n    value: 12h"))
     assert read_contract_file(file).retention_s == 12 * 3600
+
+
+def test_a_product_is_parsed_again_only_where_its_files_changed(tmp_path):
+    folder = tmp_path / "orders"
+    (folder / "contracts").mkdir(parents=True)
+    text = "apiVersion: v1.1.0\nkind: DataProduct\nid: shop.orders\nname: {}\nversion: 1.0.0\nstatus: active\ndomain: shop\n"
+    (folder / "product.yaml").write_text(text.format("Orders"))
+    reader = ProductReader(kept_max=2)
+    first = reader.read(folder)
+    (folder / "product.py").write_text("changed = True")
+    assert reader.read(folder) is first
+    (folder / "requirements.txt").write_text("polars\n")
+    assert reader.read(folder).requirements == ("polars",)
+    (folder / "product.yaml").write_text(text.format("More orders"))
+    assert reader.read(folder).name == "More orders"
+    (folder / "product.yaml").write_text("kind: [")
+    for _ in range(2):
+        with pytest.raises(PlanError):
+            reader.read(folder)

@@ -42,7 +42,15 @@ class Process:
 class Hall:
     """A pool, the workers that it started, and the answers that its tasks got."""
 
-    def __init__(self, workers_max: int = 2, idle_s: float = 60.0, failure: HansaError | None = None) -> None:
+    def __init__(
+        self,
+        workers_max: int = 2,
+        idle_s: float = 60.0,
+        failure: HansaError | None = None,
+        *,
+        fresh: bool = False,
+        rest_s: float = pools.REST_S,
+    ) -> None:
         self.processes: list[Process] = []
         self.lost: list[Callable[[], None]] = []
         self.answers: dict[int, list[Any]] = {}
@@ -50,7 +58,10 @@ class Hall:
         self.failures: list[HansaError] = []
         self.failure = failure
         self.wrong: str | None = None
-        self.pool = Pool(self.fork, workers_max=workers_max, idle_s=idle_s, on_failure=self.failures.append)
+        self.pool = Pool(
+            self.fork, workers_max=workers_max, idle_s=idle_s, on_failure=self.failures.append,
+            fresh=self.fork if fresh else None, rest_s=rest_s,
+        )  # fmt: skip
 
     async def fork(self, on_message: Callable[[Any], None], on_lost: Callable[[], None]) -> tuple[Link, wire.Loaded]:
         if self.failure is not None:
@@ -449,5 +460,61 @@ def test_a_worker_that_was_lost_before_it_was_adopted_gets_nothing() -> None:
         link.is_lost = True
         hall.pool.adopt(link)
         assert hall.held() == []
+
+    work(body)
+
+
+def test_a_worker_that_rests_is_exchanged_for_a_fresh_one_once() -> None:
+    async def body() -> None:
+        hall = Hall(workers_max=1, fresh=True, rest_s=2.0)
+        seq = hall.dispatch()
+        await turn()
+        hall.finish(hall.pool.workers[0], seq)
+        now_ns = time.monotonic_ns()
+        hall.pool.watch(now_ns + int(1e9))
+        await turn()
+        assert len(hall.processes) == 1
+        hall.pool.watch(now_ns + int(3e9))
+        await turn()
+        assert (len(hall.processes), len(hall.held())) == (2, 1)
+        assert hall.pool.workers[0].link.process is cast("WorkerProcess", hall.processes[1])
+        hall.pool.watch(now_ns + int(9e9))
+        await turn()
+        assert len(hall.processes) == 2
+        later = hall.dispatch()
+        assert hall.held() == [[later]]
+        hall.finish(hall.pool.workers[0], later)
+        hall.pool.watch(time.monotonic_ns() + int(3e9))
+        await turn()
+        assert (len(hall.processes), len(hall.held())) == (3, 1)
+
+    work(body)
+
+
+def test_a_worker_that_gets_a_task_while_its_successor_starts_stays() -> None:
+    async def body() -> None:
+        hall = Hall(workers_max=1, fresh=True, rest_s=2.0)
+        seq = hall.dispatch()
+        await turn()
+        hall.finish(hall.pool.workers[0], seq)
+        hall.pool.watch(time.monotonic_ns() + int(3e9))
+        later = hall.dispatch()
+        await turn()
+        assert [later] in hall.held()
+        assert len(hall.held()) == 2
+
+    work(body)
+
+
+def test_a_worker_that_comes_when_the_pool_has_ended_is_let_go() -> None:
+    async def body() -> None:
+        hall = Hall(workers_max=1, fresh=True, rest_s=2.0)
+        seq = hall.dispatch()
+        await turn()
+        hall.finish(hall.pool.workers[0], seq)
+        hall.pool.watch(time.monotonic_ns() + int(3e9))
+        await hall.pool.drain()
+        await turn()
+        assert len(hall.held()) == 1
 
     work(body)
