@@ -250,6 +250,7 @@ SETTINGS: Final = {
     "HANSA_INSTALL_S": ("server", "`900`", "Seconds that the installation of a product's requirements may take."),
     "HANSA_URL": ("`hansa`", "", "The Hansa to talk to, before any `.hansa/client.json`."),
     "HANSA_TOKEN": ("`hansa`", "", "The token for `HANSA_URL`."),
+    "XDG_CACHE_HOME": ("server", "`~/.cache`", "Where pip and uv keep what they downloaded for requirements."),
     "XDG_CONFIG_HOME": ("`hansa`", "`~/.config`", "`environments.yaml` stands in its folder `hansa`."),
 }
 """Variable: who reads it, its default, what it says."""

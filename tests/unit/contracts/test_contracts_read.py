@@ -255,7 +255,7 @@ def test_retention_of_hansa_goes_before_that_of_the_sla(folder: Path) -> None:
 def test_a_product_is_parsed_again_only_where_its_files_changed(tmp_path):
     folder = tmp_path / "orders"
     (folder / "contracts").mkdir(parents=True)
-    text = "apiVersion: v1.1.0\nkind: DataProduct\nid: shop.orders\nname: {}\nversion: 1.0.0\nstatus: active\ndomain: shop\n"
+    text = "apiVersion: v1.1.0\nkind: DataProduct\nid: shop.orders\nname: {}\nversion: 1.0.0\ndomain: shop\n"
     (folder / "product.yaml").write_text(text.format("Orders"))
     reader = ProductReader(kept_max=2)
     first = reader.read(folder)
