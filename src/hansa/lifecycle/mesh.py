@@ -283,7 +283,6 @@ class Mesh:
     def pool(self, serve: ToServe) -> Pool:
         """The pool of a revision, without a worker yet."""
         limit = min(serve.declared.limits.workers_max, max(cpu_count(), 1) * 2)
-
         return Pool(
             lambda on_message, on_lost: self.workshop.worker(serve, on_message, on_lost),
             workers_max=limit,

@@ -17,7 +17,7 @@ from hansa.model.product import ProcessSpec, ProductSpec
 from hansa.model.run import EVENTS_TOPIC
 from hansa.runtime import wire
 
-ASKS: Final = frozenset({"state", "call", "connection", "secret"})
+ASKS: Final = frozenset({"state", "call", "connection", "secret", "lookup"})
 STATE_KEY_CHARS_MAX: Final = 1024
 EVENT_NAME_CHARS_MAX: Final = 1024
 OUTPUT_SLACK_CHARS: Final = 256

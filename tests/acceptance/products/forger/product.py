@@ -1,7 +1,7 @@
 """Finds the socket to the server in its own process and writes frames of its own making on it."""
 
-import gc
 import os
+import sys
 import time
 from typing import Any
 
@@ -57,7 +57,11 @@ RAW = {
 
 
 def channel() -> Channel:
-    return next(found for found in gc.get_objects() if isinstance(found, Channel))
+    frame = sys._getframe()
+    while not isinstance(found := frame.f_locals.get("channel"), Channel):
+        assert frame.f_back is not None
+        frame = frame.f_back
+    return found
 
 
 @product.logic
