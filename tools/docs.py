@@ -1,4 +1,4 @@
-"""Writes the reference pages that come from the source: `docs/reference/{errors,api,settings,cli}.md`.
+"""Writes the reference pages that come from the source: errors, api, settings, cli and custom properties.
 
 `--check` writes nothing: it fails where a page says something else than the source, and names the command that mends
 it.
@@ -42,6 +42,7 @@ FAMILIES: Final = {
     "_report_at": "author",
     "_refusal": "author",
     "choice": "author",
+    "duration": "author",
 }
 """What is called with a code, and whom the code concerns."""
 CONNECTION: Final = {"refused": ("author", 0, "too_large"), "unavailable": ("unavailable", 2, "failed")}
@@ -287,11 +288,59 @@ def cli_page() -> str:
     return markdown()
 
 
+_CUSTOM_HEAD: Final = """\
+# Custom properties
+
+Generated from `hansa.contracts.custom`, where they are declared. What ODPS and ODCS cannot say stands in
+`customProperties` with `vendor: hansa`; those of other vendors are kept as they are. A name that is not here, or a
+value of another kind, is refused with its file and line. `vendor` came with ODPS 1.1 and ODCS 3.2, so a document with
+one of these says `apiVersion: v1.1.0` or `v3.2.0`. What is declared and not acted on yet is listed in
+[ARCHITECTURE.md](../../ARCHITECTURE.md).
+
+```yaml
+customProperties:
+  - property: partitions
+    value: 4
+    vendor: hansa
+```
+"""
+_ON: Final = {
+    "product": "On a product",
+    "input": "On an input port",
+    "output": "On an output port",
+    "contract": "On a contract",
+    "property": "On a property of a schema",
+}
+
+
+def custom_page() -> str:
+    from hansa.contracts.custom import CUSTOM, SHAPES
+
+    lines = [_CUSTOM_HEAD.rstrip()]
+    for on, title in _ON.items():
+        lines += ["", f"## {title}", "", "| property | value | meaning | example |", "|---|---|---|---|"]
+        for c in (c for c in CUSTOM if c.on == on):
+            meaning = f"{c.meaning} Written by Hansa into what it tells, not read." if c.told else c.meaning
+            lines.append(f"| `{c.name}` | {_kind(c.kind, SHAPES)} | {_cell(meaning)} | `{c.example}` |")
+    return "\n".join(lines) + "\n"
+
+
+def _kind(kind: str, shapes: Any) -> str:
+    """A kind of the grammar in words."""
+    if kind.startswith("="):
+        return " · ".join(f"`{word}`" for word in kind[1:].split(","))
+    if kind in shapes:
+        return "a mapping"
+    words = {"[text]": "a list of text", "flag": "true or false", "integer": "a whole number", "any": "any value"}
+    return " or ".join(words.get(part, part) for part in kind.split("|"))
+
+
 PAGE_OF: Final[dict[str, Callable[[], str]]] = {
     "errors.md": errors_page,
     "api.md": api_page,
     "settings.md": settings_page,
     "cli.md": cli_page,
+    "custom-properties.md": custom_page,
 }
 
 

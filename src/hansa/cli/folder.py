@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from hansa.cli.environments import find_upwards
 from hansa.errors import CallerError
 from hansa.model.ids import MemberId, PortId, ProductId, did_you_mean
+
+if TYPE_CHECKING:
+    from hansa.contracts.part import Part
 
 PRODUCT_FILE: Final = "product.yaml"
 
@@ -33,10 +36,11 @@ def find_folder(start: Path) -> ProductFolder | None:
 def read_folder(path: Path) -> ProductFolder:
     """The product in the folder `path`; reads product.yaml only, and no more of it than ids and ports."""
     from hansa.contracts.document import read_document
+    from hansa.contracts.part import Part
 
-    data = read_document(path / PRODUCT_FILE).data
-    product = str(ProductId.parse(str(data.get("id", ""))))
-    return ProductFolder(path, product, dict(_inputs(data)) | dict(_outputs(data, product)))
+    part = Part.of(read_document(path / PRODUCT_FILE), [])
+    product = str(ProductId.parse(part.text("id")))
+    return ProductFolder(path, product, dict(_inputs(part)) | dict(_outputs(part, product)))
 
 
 def product_id(text: str | None, folder: ProductFolder | None) -> str:
@@ -82,26 +86,21 @@ def _newest(text: str, known: list[str]) -> str:
     return str(max(majors, key=lambda port: port.major))
 
 
-def _outputs(data: Mapping[str, Any], product: str) -> Iterator[tuple[str, str]]:
+def _outputs(product_file: Part, product: str) -> Iterator[tuple[str, str]]:
     from hansa.contracts.odcs import major_of
+    from hansa.contracts.odps import port_version
 
     majors: dict[str, int] = {}
-    for port in _mappings(data.get("outputPorts")):
-        name, major = str(port.get("name", "")), major_of(str(port.get("version", "1.0.0")))
+    for port in product_file.parts("outputPorts"):
+        name, major = port.text("name"), major_of(port_version(port.value))
         majors[name] = max(majors.get(name, 0), major or 0)
     return ((name, f"{product}/{name}@{major}") for name, major in majors.items() if major)
 
 
-def _inputs(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for port in _mappings(data.get("inputPorts")):
-        custom = {item.get("property"): item.get("value") for item in _mappings(port.get("customProperties"))}
-        read = custom.get("port") or port.get("contractId")
-        if read:
-            yield str(port.get("name", "")), str(read)
-
-
-def _mappings(value: object) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+def _inputs(product_file: Part) -> Iterator[tuple[str, str]]:
+    for port in product_file.parts("inputPorts"):
+        if read := port.custom().text("port") or port.text("contractId"):
+            yield port.text("name"), read
 
 
 def _outside(noun: str, example: str) -> CallerError:

@@ -1,7 +1,7 @@
-"""ODCS 3.x in: the part of a data contract that decides at run time. What Hansa does not know is left out, not refused.
+"""ODCS 3.x in: the part of a data contract that decides at run time. The rest stays in the document.
 
-What ODCS cannot say stands in `customProperties` with `vendor: hansa`: on the contract `orderingKey`, `subject`,
-`partitions` and `retention`, on a property `personal`.
+What ODCS cannot say stands in `customProperties` with `vendor: hansa` (`hansa.contracts.custom`). What it does not
+allow is a finding, too (`hansa.contracts.standards`).
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from hansa.contracts.document import read_document
+from hansa.contracts.custom import Terms, read_terms
+from hansa.contracts.dates import Dates, read_dates
+from hansa.contracts.document import Document, read_document
 from hansa.contracts.part import Part
+from hansa.contracts.standards.check import check_document, merged
+from hansa.contracts.standards.odcs import ODCS
 from hansa.contracts.types import python_name
-from hansa.errors import AuthorError
 from hansa.model.ids import did_you_mean
 from hansa.model.product import ContractSpec, FieldSpec
 from hansa.sdk.finding import Finding, plan_error
-from hansa.sdk.triggers import seconds
 
 LOGICAL_TYPES: Final = frozenset(
-    ["string", "date", "timestamp", "time", "number", "integer", "object", "array", "boolean", "map", "vector", "any"]
+    ["string", "date", "timestamp", "time", "number", "integer", "object", "array", "boolean", "map", "vector"]
 )
-PARTITIONS_MAX: Final = 256
 _PHYSICAL: Final = (
     (r"(big|small|tiny)?int(eger|\d+)?|long|short|u?int\d+|serial", "integer"),
     (r"double( precision)?|float\d*|real|number|numeric|decimal|money", "number"),
@@ -44,12 +45,19 @@ _LONG_UNITS: Final = {"w": 7 * 86400, "week": 7 * 86400, "month": 30 * 86400, "y
 
 @dataclass(frozen=True, slots=True)
 class ContractFile:
-    """A contract, and what its file says about the port that keeps it. `retention_s` None keeps everything."""
+    """A contract, the document that says it, and what that says about the port that keeps it. `retention_s` None keeps
+    everything."""
 
     spec: ContractSpec
-    partitions: int = 1
-    retention_s: float | None = None
-    file: str = ""
+    document: Document
+    terms: Terms
+    retention_s: float | None
+    dates: Dates
+
+    @property
+    def file(self) -> str:
+        """What findings call it: its path in the product's folder."""
+        return self.document.file
 
 
 def read_contract(path: Path) -> ContractSpec:
@@ -59,32 +67,39 @@ def read_contract(path: Path) -> ContractSpec:
 
 def read_contract_file(path: Path, file: str | None = None) -> ContractFile:
     """As `read_contract`, with what the file says about its port. `file` is what findings call it."""
-    findings: list[Finding] = []
-    part = Part.of(read_document(path, file), findings)
-    found = _contract(part)
+    found, findings = examine_contract(path, file)
     if findings:
         raise plan_error(findings)
     return found
 
 
+def examine_contract(path: Path, file: str | None = None) -> tuple[ContractFile, list[Finding]]:
+    """The contract as far as it can be read, and all that is wrong with it. Raises `PlanError` where the file is no
+    YAML that is read at all."""
+    findings: list[Finding] = []
+    document = read_document(path, file)
+    found = _contract(Part.of(document, findings))
+    return found, merged(check_document(document, ODCS), findings)
+
+
 def _contract(part: Part) -> ContractFile:
     part.choice("kind", ["DataContract"], "DataContract", "contract.kind")
-    standard = part.required("apiVersion", "For example 'apiVersion: v3.1.0'.")
+    standard = part.required("apiVersion", "For example 'apiVersion: v3.2.0'.")
     if standard and major_of(standard) != 3:
-        part.report("contract.standard", f"apiVersion {standard} is not ODCS 3", "Use 'v3.1.0'.", "apiVersion")
+        part.report("contract.standard", f"apiVersion {standard} is not ODCS 3", "Use 'v3.2.0'.", "apiVersion")
     objects = part.parts("schema")
     fields = _fields(objects[0]) if objects else ()
-    custom = part.custom()
+    custom, terms = part.custom(), read_terms(part)
     spec = ContractSpec(
         id=part.required("id", "Any text that is unique, for example 'departures'."),
         version=_version(part),
         fields=fields,
-        key=_known("orderingKey", custom, fields) or _primary_key(fields),
+        key=_known("orderingKey", terms.ordering_key, custom, fields) or _primary_key(fields),
         description=_description(part) or (objects[0].text("description") if objects else ""),
         status=part.text("status", "active"),
-        subject=next(iter(_known("subject", custom, fields)), None),
+        subject=next(iter(_known("subject", (terms.subject,) if terms.subject else (), custom, fields)), None),
     )
-    return ContractFile(spec, _partitions(custom), _retention(part, custom), part.document.file)
+    return ContractFile(spec, part.document, terms, terms.retention_s or _retention(part), read_dates(part))
 
 
 def _version(part: Part) -> str:
@@ -202,33 +217,17 @@ def _primary_key(fields: tuple[FieldSpec, ...]) -> tuple[str, ...]:
     return tuple(name for _, name in sorted(keyed, key=lambda pair: pair[0]))
 
 
-def _known(name: str, custom: Part, fields: tuple[FieldSpec, ...]) -> tuple[str, ...]:
+def _known(name: str, names: tuple[str, ...], custom: Part, fields: tuple[FieldSpec, ...]) -> tuple[str, ...]:
     """The fields that a custom property names; those that do not exist are reported."""
-    names, known = custom.texts(name), [field.name for field in fields]
+    known = [field.name for field in fields]
     for wrong in (wanted for wanted in names if wanted not in known):
         hint = did_you_mean(wrong, known) or f"The schema has {', '.join(known) or 'no properties'}."
         custom.report("contract.field_unknown", f"{name} names {wrong!r}, which the schema does not have", hint, name)
     return tuple(wanted for wanted in names if wanted in known)
 
 
-def _partitions(custom: Part) -> int:
-    count = custom.number("partitions")
-    if count is None:
-        return 1
-    if not 1 <= count <= PARTITIONS_MAX:
-        custom.report("contract.partitions", f"partitions is {count}", f"Use 1 to {PARTITIONS_MAX}.", "partitions")
-        return 1
-    return count
-
-
-def _retention(part: Part, custom: Part) -> float | None:
-    """Seconds: Hansa's own property, else the SLA's `retention` (ODCS section slaProperties)."""
-    if "retention" in custom.value:
-        try:
-            return seconds(custom.value["retention"])
-        except (AuthorError, TypeError, ValueError):
-            message = f"retention is {custom.value['retention']!r}"
-            custom.report("contract.retention", message, "Give seconds, or text such as '30d'.", "retention")
+def _retention(part: Part) -> float | None:
+    """Seconds that the SLA's `retention` says (ODCS section slaProperties)."""
     for item in part.parts("slaProperties"):
         value, unit = item.value.get("value"), item.text("unit", "d").lower()
         size = {**_UNITS, **_LONG_UNITS}.get(unit) or {**_UNITS, **_LONG_UNITS}.get(unit.removesuffix("s"))

@@ -1,19 +1,22 @@
 """Bitol ODPS 1.x in: a product's folder as its files describe it, before any of its code is looked at.
 
-What ODPS cannot say stands in `customProperties` with `vendor: hansa`: on the product `owner`, `connections` and
-`limits`, on an input port `port`, the id of the output port that it reads.
+What ODPS cannot say stands in `customProperties` with `vendor: hansa` (`hansa.contracts.custom`). What it does not
+allow is a finding, too (`hansa.contracts.standards`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from hansa.contracts.document import read_document
-from hansa.contracts.odcs import ContractFile, major_of, normal_version, read_contract_file
+from hansa.contracts.document import Document, read_document
+from hansa.contracts.odcs import ContractFile, examine_contract, major_of, normal_version
 from hansa.contracts.part import Part
+from hansa.contracts.standards.check import check_document, merged
+from hansa.contracts.standards.odps import ODPS
 from hansa.errors import CallerError, PlanError
 from hansa.model.ids import PortId, ProductId, check_name, did_you_mean
 from hansa.model.product import InputPortSpec, LimitSpec, OutputPortSpec, Person, PortKind, ProductSpec
@@ -26,18 +29,37 @@ _ID_HINT: Final = "It is the domain and the product, for example 'operations.fli
 _PORT_HINT: Final = "Add a customProperty 'port' (vendor: hansa), for example 'operations.flights/departures@1'."
 
 
+@dataclass(frozen=True, slots=True)
+class ProductFiles:
+    """A product's folder: what its files say, and the documents themselves, whole. `contracts` are those of the output
+    ports, by the port's id."""
+
+    spec: ProductSpec
+    document: Document
+    contracts: Mapping[str, ContractFile]
+
+
 def read_product(folder: Path) -> ProductSpec:
     """What product.yaml, the contracts and requirements.txt say; logic and processes are left empty.
 
     Raises `PlanError` with every finding, each with file and line.
     """
+    return read_files(folder).spec
+
+
+def read_files(folder: Path) -> ProductFiles:
+    """As `read_product`, with the documents."""
     findings: list[Finding] = []
-    part = Part.of(read_document(folder / PRODUCT_FILE), findings)
-    contracts = _contracts(folder, findings)
-    spec = _product(part, contracts, _requirements(folder))
-    if findings:
-        raise plan_error(findings)
-    return spec
+    broken: list[Finding] = []
+    document = read_document(folder / PRODUCT_FILE)
+    contracts = _contracts(folder, broken)
+    part = Part.of(document, findings)
+    identity = _identity(part)
+    outputs = _outputs(part, identity, contracts)
+    spec = _product(part, identity, tuple(port for port, _ in outputs), _requirements(folder))
+    if found := [*merged(check_document(document, ODPS), findings), *broken]:
+        raise plan_error(found)
+    return ProductFiles(spec, document, {port.id: contract for port, contract in outputs})
 
 
 class ProductReader:
@@ -67,12 +89,12 @@ def _digest(folder: Path) -> bytes:
     return found.digest()
 
 
-def _product(part: Part, contracts: list[ContractFile], requirements: tuple[str, ...]) -> ProductSpec:
+def _product(
+    part: Part, identity: ProductId, outputs: tuple[OutputPortSpec, ...], requirements: tuple[str, ...]
+) -> ProductSpec:
     part.choice("kind", ["DataProduct"], "DataProduct", "product.kind")
-    part.required("apiVersion", "For example 'apiVersion: v1.0.0'.")
-    identity = _identity(part)
+    part.required("apiVersion", "For example 'apiVersion: v1.1.0'.")
     custom, team = part.custom(), part.value.get("team")
-    outputs = _outputs(part, identity, contracts)
     return ProductSpec(
         id=str(identity),
         name=part.text("name", identity.name),
@@ -124,47 +146,57 @@ def _texts_of(part: Part) -> dict[str, str]:
     return {key: value for key, value in part.value.items() if isinstance(value, str)}
 
 
-def _outputs(part: Part, product: ProductId, contracts: list[ContractFile]) -> tuple[OutputPortSpec, ...]:
-    found: dict[str, OutputPortSpec] = {}
+def _outputs(
+    part: Part, product: ProductId, contracts: list[ContractFile]
+) -> list[tuple[OutputPortSpec, ContractFile]]:
+    found: dict[str, tuple[OutputPortSpec, ContractFile]] = {}
     for item in part.parts("outputPorts"):
-        port = _output(item, product, contracts)
-        if port is None:
+        identity = _output_id(item, product)
+        kind = PortKind(item.choice("type", list(PortKind), PortKind.STREAM, "port.kind"))
+        contract = _contract_of(item, identity, contracts) if identity else None
+        if identity is None or contract is None:
             continue
+        port = _output(item, identity, kind, contract)
         if port.id in found:
             item.report("port.duplicate", f"There are two output ports {port.id}", "Remove one of them.", "name")
-        found[port.id] = port
-    return tuple(found.values())
+        found[port.id] = port, contract
+    return list(found.values())
 
 
-def _output(part: Part, product: ProductId, contracts: list[ContractFile]) -> OutputPortSpec | None:
-    name, version = _port_name(part), part.text("version", "1.0.0")
+def _output_id(part: Part, product: ProductId) -> PortId | None:
+    name, version = _port_name(part), port_version(part.value)
     major = major_of(version)
     if not major:
         part.report(
             "port.version", f"{version!r} has no major version of 1 or more", "It reads like '1.0.0'.", "version"
         )
-    kind = part.choice("type", list(PortKind), PortKind.STREAM, "port.kind")
-    if not name or not major:
-        return None
-    contract = _contract_of(part, f"{name}@{major}", contracts)
-    if contract is None:
-        return None
+    return product.port(name, major) if name and major else None
+
+
+def port_version(value: Mapping[str, Any]) -> str:
+    """The version of a port in a document; 1.0.0 where it says none."""
+    return str(value.get("version") or "1.0.0").strip()
+
+
+def _output(part: Part, identity: PortId, kind: PortKind, contract: ContractFile) -> OutputPortSpec:
+    version = port_version(part.value)
     return OutputPortSpec(
-        id=str(product.port(name, major)),
-        name=name,
+        id=str(identity),
+        name=identity.name,
         version=normal_version(version) or version,
-        kind=PortKind(kind),
+        kind=kind,
         contract=contract.spec,
         description=part.text("description") or contract.spec.description,
-        partitions=contract.partitions,
+        partitions=contract.terms.partitions,
         retention_s=contract.retention_s,
     )
 
 
-def _contract_of(part: Part, port: str, contracts: list[ContractFile]) -> ContractFile | None:
+def _contract_of(part: Part, identity: PortId, contracts: list[ContractFile]) -> ContractFile | None:
     """The contract that the port names by `contractId`, or whose file has the port's name."""
+    port = f"{identity.name}@{identity.major}"
     wanted, own_file = part.text("contractId"), f"{CONTRACTS}/{port}.odcs.yaml"
-    by_id = [c for c in contracts if c.spec.id == wanted and major_of(c.spec.version) == int(port.partition("@")[2])]
+    by_id = [c for c in contracts if c.spec.id == wanted and major_of(c.spec.version) == identity.major]
     found = next((c for c in (by_id if wanted else contracts) if c.file == own_file), None)
     found = found or next(iter(by_id), None)
     if found is None:
@@ -235,13 +267,16 @@ def _limits(custom: Part) -> LimitSpec:
 
 
 def _contracts(folder: Path, findings: list[Finding]) -> list[ContractFile]:
-    """Every contract of the folder that can be read; the findings of the others are added."""
+    """Every contract of the folder, as far as it can be read; what is wrong with them is added to `findings`."""
     found = []
     for path in sorted((folder / CONTRACTS).glob("*.odcs.yaml")):
         try:
-            found.append(read_contract_file(path, f"{CONTRACTS}/{path.name}"))
+            contract, wrong = examine_contract(path, f"{CONTRACTS}/{path.name}")
         except PlanError as refused:
             findings += [Finding(**finding) for finding in refused.details["findings"]]
+        else:
+            findings += wrong
+            found.append(contract)
     return found
 
 

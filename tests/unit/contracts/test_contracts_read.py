@@ -11,7 +11,7 @@ from hansa.errors import PlanError
 from hansa.model.product import LimitSpec, Person, PortKind
 
 CONTRACT = """\
-apiVersion: v3.1.0
+apiVersion: v3.2.0
 kind: DataContract
 id: departures
 version: 1.2.0
@@ -54,7 +54,7 @@ slaProperties:
 """
 
 PRODUCT = """\
-apiVersion: v1.0.0
+apiVersion: v1.1.0
 kind: DataProduct
 id: operations.flights
 name: Flights
@@ -63,7 +63,7 @@ status: active
 domain: operations
 description:
   purpose: What flew.
-tags: [flights, 2013]
+tags: [flights, "2013"]
 team:
   name: Flight operations
   members:
@@ -176,7 +176,7 @@ def test_a_product_without_ports_is_legal(tmp_path: Path) -> None:
         ("value: weather.hours/hourly@1", "value: weather.hours", "port.id", "value: weather.hours"),
         ("        vendor: hansa\n", "        vendor: other\n", "port.input_unnamed", "name: hours"),
         ("{workers_max: 4}", "{worker_max: 4}", "limit.unknown", "worker_max"),
-        ("tags: [flights, 2013]", "tags: {a: 1}", "file.wrong_type", "tags"),
+        ('tags: [flights, "2013"]', "tags: {a: 1}", "file.wrong_type", "tags"),
         ("  - channel: chat", "  - chat", "yaml.syntax", "url"),
         ("tags: [", "tags: &all [", "yaml.anchor", "tags"),
         ("version: v1.4.0", "id: again", "yaml.duplicate_key", "id: again"),
@@ -193,7 +193,7 @@ def test_a_mistake_in_the_product_is_named_with_its_line(folder: Path, old: str,
     [
         ("logicalType: string", "logicalType: sting", "contract.type_unknown", "sting"),
         ("version: 1.2.0", "version: first", "contract.version", "version: first"),
-        ("apiVersion: v3.1.0", "apiVersion: v2.2.2", "contract.standard", "apiVersion"),
+        ("apiVersion: v3.2.0", "apiVersion: v2.2.2", "contract.standard", "apiVersion"),
         ("value: carrier", "value: carier", "contract.field_unknown", "carier"),
         ("value: 3", "value: 0", "contract.partitions", "value: 0"),
         ("pattern: ^[A-Z0-9]{2}$", "pattern: '[A-Z'", "contract.option", "pattern"),
