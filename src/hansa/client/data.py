@@ -27,6 +27,10 @@ class Ports:
         """The port's contract, the bounds of its positions and its subscriptions."""
         return self._transport.get(f"/ports/{port}")
 
+    def contract(self, port: str, form: str = "yaml") -> str:
+        """The port's contract as an ODCS document; `form` is yaml or json."""
+        return self._transport.send("GET", f"/ports/{port}/contract", {"format": form}).body.decode()
+
     def page(self, port: str, **query: Any) -> dict[str, Any]:
         """`{items: [{position, partition, time, key, run, record}], next, more}`. `query`: position, time, limit,
         where."""

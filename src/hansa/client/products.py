@@ -38,6 +38,11 @@ class Products:
         """The product with its spec, its lineage in short and its health."""
         return self._transport.get(f"/products/{product}")
 
+    def document(self, product: str, form: str = "yaml") -> str:
+        """The live product as an ODPS document; `form` is yaml or json."""
+        answer = self._transport.send("GET", f"/products/{product}/document", {"format": form})
+        return answer.body.decode()
+
     def revisions(self, product: str) -> list[dict[str, Any]]:
         """The product's revisions."""
         return self._transport.items(f"/products/{product}/revisions")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import typer
@@ -15,6 +16,14 @@ from hansa.cli.screen import Column, facts, moment, text
 from hansa.cli.session import Session, open_session
 from hansa.errors import CallerError
 from hansa.model.ids import NAME, did_you_mean
+
+
+class Standard(StrEnum):
+    """Standards that what is live can be shown in."""
+
+    ODPS = "odps"
+    ODCS = "odcs"
+
 
 _RUN: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 _PRODUCTS: Final = (
@@ -101,12 +110,18 @@ def show(
             autocompletion=complete.products, show_default=False,
         ),
     ] = None,
+    form: Annotated[
+        Standard | None,
+        typer.Option("--format", help="As a document of a standard: odps of a product, odcs of a port."),
+    ] = None,
     to: To = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Show one product, port, process or run."""
     with open_session(to, as_json) as session:
-        if what and _RUN.fullmatch(what):
+        if form is not None:
+            typer.echo(_document(session, what, form, "json" if as_json else "yaml"), nl=False)
+        elif what and _RUN.fullmatch(what):
             show_run(session, what)
         elif what and (process := _process_named(session, what)):
             session.screen.answer(process, process_lines(process))
@@ -116,6 +131,15 @@ def show(
         else:
             found = session.client.products.get(session.product(what))
             session.screen.answer(found, facts(found, _PRODUCT_FACTS))
+
+
+def _document(session: Session, what: str | None, standard: Standard, form: str) -> str:
+    """The document of what is live: a product's in ODPS, a port's contract in ODCS."""
+    if standard is Standard.ODPS:
+        return session.client.products.document(session.product(what), form)
+    if what is None:
+        raise CallerError("port.unnamed", "Which port?", hint="Name it: 'hansa show departures --format odcs'.")
+    return session.client.ports.contract(session.port(what), form)
 
 
 def port_lines(found: Mapping[str, Any]) -> Iterator[str]:
