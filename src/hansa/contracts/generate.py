@@ -11,11 +11,23 @@ import textwrap
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, time
+from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from uuid import UUID
 
 import msgspec
 
-from hansa.contracts.types import annotation_of, class_name, nested, ordered, python_name, singular
+from hansa.contracts.types import (
+    annotation_of,
+    class_name,
+    default_of,
+    must_be_given,
+    nested,
+    ordered,
+    python_name,
+    singular,
+)
 from hansa.model.ids import PortId, did_you_mean
 from hansa.model.product import FieldSpec, OutputPortSpec, ProductSpec
 from hansa.sdk.finding import Finding, plan_error
@@ -104,14 +116,23 @@ def _member(owner: str, field: FieldSpec) -> tuple[str, str]:
     """The field's line, and where its type does not fit into it, the alias that the line uses instead."""
     name = python_name(field.name)
     inner, optional = _optional(annotation_of(owner, field))
-    default = "" if field.required else " = None"
-    if name != field.name:
-        default = f" = field({'' if field.required else 'default=None, '}name={_quoted(field.name)})"
-    line = f"{name}: {_flat(inner)}{optional}{default}"
-    if len(line) + len(_INDENT) <= WIDTH or isinstance(inner, str):
-        return line, ""
+    default = _default(owner, field, name)
+    line = f"{name}: {_flat(inner)}{optional}"
+    if len(line) + len(_flat(default)) + len(_INDENT) <= WIDTH or isinstance(inner, str):
+        return line + _laid(default, len(_INDENT) + len(line), _INDENT), ""
     alias = f"_{owner}{class_name(field.name)}"
-    return f"{name}: {alias}{optional}{default}", f"{alias} = {_laid(inner, len(alias) + 3)}\n"
+    line = f"{name}: {alias}{optional}"
+    laid = _laid(default, len(_INDENT) + len(line), _INDENT)
+    return line + laid, f"{alias} = {_laid(inner, len(alias) + 3)}\n"
+
+
+def _default(owner: str, field: FieldSpec, name: str) -> _Expression:
+    """What stands behind the type: the default, and the contract's name where Python needs another."""
+    value = "" if must_be_given(field) else _literal(default_of(owner, field))
+    if name == field.name:
+        return f" = {value}" if value else ""
+    items = (f"default={value}", f"name={_quoted(field.name)}") if value else (f"name={_quoted(field.name)}",)
+    return _Group(" = field(", items, ")")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +198,15 @@ def _quoted(value: object) -> str:
     return '"' + body.replace('"', '\\"') + '"'
 
 
+def _literal(value: object) -> str:
+    """A default as an expression."""
+    if isinstance(value, Decimal | UUID):
+        return f"{type(value).__name__}({_quoted(str(value))})"
+    if isinstance(value, date | time):
+        return repr(value).replace("datetime.timezone.utc", "dt.UTC").replace("datetime.", "dt.")
+    return _quoted(value)
+
+
 def _handle(name: str, kind: str, record: str, port: OutputPortSpec) -> str:
     items: list[_Expression] = [_quoted(port.id), record]
     if port.contract.key:
@@ -207,5 +237,6 @@ def _imports(text: str) -> str:
     standard += ["from decimal import Decimal"] if "Decimal" in used else []
     typing = [name for name in ("Annotated", "Any", "Literal") if name in used]
     standard += [f"from typing import {', '.join(typing)}"] if typing else []
+    standard += ["from uuid import UUID"] if "UUID" in used else []
     ours = [name for name in ("InputPort", "Meta", "OutputPort", "Record", "field") if name in used]
     return "\n".join([*standard, *([""] if standard else []), f"from hansa import {', '.join(ours)}", ""])

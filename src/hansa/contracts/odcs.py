@@ -143,7 +143,6 @@ def _fields(part: Part) -> tuple[FieldSpec, ...]:
 
 def _field(part: Part, name: str) -> FieldSpec:
     kind = _logical_type(part)
-    items = part.mapping("items")
     return FieldSpec(
         name=name,
         type=kind,
@@ -152,9 +151,19 @@ def _field(part: Part, name: str) -> FieldSpec:
         personal=part.text("classification").lower() == "personal" or part.custom().flag("personal"),
         primary_key_position=_key_position(part),
         fields=_fields(part) if kind == "object" else (),
-        items=_field(items, items.text("name", name)) if kind == "array" and items.value else None,
+        items=_inner(part.mapping("items"), name) if kind == "array" else _inner(_map(part, kind, "value"), name),
+        keys=_inner(_map(part, kind, "key"), name),
         options=_options(part, kind),
     )
+
+
+def _map(part: Part, kind: str, side: str) -> Part:
+    """What ODCS 3.2 says of a map's keys or values (RFC 0030); empty for other types."""
+    return part.mapping("map").mapping(side) if kind == "map" else Part(part.document, part.findings, {}, part.place)
+
+
+def _inner(part: Part, name: str) -> FieldSpec | None:
+    return _field(part, part.text("name", name)) if part.value else None
 
 
 def _logical_type(part: Part) -> str:
@@ -173,12 +182,15 @@ def _key_position(part: Part) -> int | None:
 
 
 def _options(part: Part, kind: str) -> dict[str, Any]:
-    """`logicalTypeOptions`, and beside them what else decides the type: `physicalType` and the values of `enum`."""
+    """`logicalTypeOptions`, and beside them what else decides the type: `physicalType`, the values of `enum`, and
+    Hansa's own `default`."""
     options = _checked_options(part.mapping("logicalTypeOptions"), kind)
     if physical := part.text("physicalType"):
         options["physicalType"] = physical
     if isinstance(listed := part.value.get("enum"), list):
         options["enum"] = [item.get("value") if isinstance(item, dict) else item for item in listed]
+    if (default := part.custom().value.get("default")) is not None:
+        options["default"] = default
     return options
 
 

@@ -2,6 +2,7 @@
 
     string str · integer int · number float (Decimal where decimal is asked for) · boolean bool · date date
     timestamp datetime · time time · object a nested record · array list · map dict · vector list[float]
+    string with format uuid UUID
 
 What ODCS limits (lengths, patterns, ranges, enumerations, time zones) stands in the annotations, so that msgspec
 checks it. Limits of dates and times, and `uniqueItems`, are not checked. Required fields come first, then the
@@ -18,6 +19,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, cast
+from uuid import UUID
 
 import msgspec
 
@@ -32,7 +34,6 @@ _SIMPLE: Final[dict[str, Any]] = {
     "date": date,
     "timestamp": datetime,
     "time": time,
-    "map": dict[str, Any],
     "vector": list[float],
 }
 _RANGE: Final = {
@@ -54,7 +55,10 @@ _ROUND: Final[dict[str, Callable[[float], int]]] = {
 }
 _WIDTHS: Final = re.compile(r"([iu])(8|16|32)")
 _TAKEN: Final = frozenset(
-    ["str", "int", "float", "bool", "list", "dict", "dt", "Decimal", "Any", "Annotated", "Literal", "Meta", "field"]
+    [
+        *("str", "int", "float", "bool", "list", "dict", "dt", "Decimal", "UUID"),
+        *("Any", "Annotated", "Literal", "Meta", "field"),
+    ]
 )
 _UNCHANGED: Final = frozenset({"news", "series", "species", "analytics"})
 
@@ -77,15 +81,28 @@ def struct_type(name: str, fields: Sequence[FieldSpec], description: str = "") -
 
 
 def _member(owner: str, field: FieldSpec) -> tuple[str, Any, Any]:
-    options: dict[str, Any] = {} if field.required else {"default": None}
+    options: dict[str, Any] = {} if must_be_given(field) else {"default": default_of(owner, field)}
     if python_name(field.name) != field.name:
         options["name"] = field.name
     return python_name(field.name), annotation_of(owner, field), msgspec.field(**options)
 
 
 def ordered(fields: Sequence[FieldSpec]) -> list[FieldSpec]:
-    """Required fields first, then optional ones, each in the contract's order."""
-    return sorted(fields, key=lambda field: not field.required)
+    """Fields that must be given first, then the others, each in the contract's order."""
+    return sorted(fields, key=lambda field: not must_be_given(field))
+
+
+def must_be_given(field: FieldSpec) -> bool:
+    """Whether a record cannot leave the field out: it is required, and the contract has no default for it."""
+    return field.required and "default" not in field.options
+
+
+def default_of(owner: str, field: FieldSpec) -> Any:
+    """The value of a record that leaves the field out. Raises `msgspec.ValidationError` where it is none of the
+    field's."""
+    if "default" not in field.options:
+        return None
+    return msgspec.convert(field.options["default"], annotation_of(owner, field))
 
 
 def annotation_of(owner: str, field: FieldSpec) -> Any:
@@ -100,14 +117,14 @@ def value_type(owner: str, field: FieldSpec) -> Any:
     if values and all(isinstance(value, str | int) and not isinstance(value, bool) for value in values):
         return Literal[tuple(values)]
     annotation, limits = _plain_type(owner, field), _limits(field)
-    return Annotated[annotation, msgspec.Meta(**limits)] if limits and annotation is not Decimal else annotation
+    return Annotated[annotation, msgspec.Meta(**limits)] if limits and annotation not in (Decimal, UUID) else annotation
 
 
 def nested(owner: str, field: FieldSpec) -> tuple[str, FieldSpec] | None:
     """The object within a field of the class `owner` (the field itself or its elements) and the name of its class."""
     if field.type == "object" and field.fields:
         return owner + class_name(field.name), field
-    if field.type != "array" or field.items is None:
+    if field.type not in ("array", "map") or field.items is None:
         return None
     if field.items.type == "object" and field.items.fields:
         return owner + class_name(singular(field.name)), field.items
@@ -116,15 +133,22 @@ def nested(owner: str, field: FieldSpec) -> tuple[str, FieldSpec] | None:
 
 def _plain_type(owner: str, field: FieldSpec) -> Any:
     if field.type == "array":
-        inner = Any if field.items is None else _element_type(owner, field, field.items)
-        return list[inner]  # type: ignore[valid-type]
-    if field.type == "number" and _is_decimal(field):
+        return list[_inner_type(owner, field)]  # type: ignore[misc]
+    if field.type == "map":
+        key = int if field.keys is not None and field.keys.type == "integer" else str
+        return dict[key, _inner_type(owner, field)]  # type: ignore[misc,valid-type]
+    if field.type == "number" and is_decimal(field):
         return Decimal
+    if is_uuid(field):
+        return UUID
     return _object_type(owner, field) if field.type == "object" else _SIMPLE.get(field.type, Any)
 
 
-def _element_type(owner: str, field: FieldSpec, items: FieldSpec) -> Any:
-    return _object_type(owner, field) if items.type == "object" else value_type(owner, items)
+def _inner_type(owner: str, field: FieldSpec) -> Any:
+    """The type of an array's elements, or of a map's values."""
+    if field.items is None:
+        return Any
+    return _object_type(owner, field) if field.items.type == "object" else value_type(owner, field.items)
 
 
 def _object_type(owner: str, field: FieldSpec) -> Any:
@@ -132,7 +156,12 @@ def _object_type(owner: str, field: FieldSpec) -> Any:
     return struct_type(found[0], found[1].fields, found[1].description) if found else dict[str, Any]
 
 
-def _is_decimal(field: FieldSpec) -> bool:
+def is_uuid(field: FieldSpec) -> bool:
+    return field.type == "string" and str(field.options.get("format", "")).lower() == "uuid"
+
+
+def is_decimal(field: FieldSpec) -> bool:
+    """Whether exact numbers are asked for."""
     asked = f"{field.options.get('format', '')} {field.options.get('physicalType', '')}".lower()
     return "decimal" in asked or "numeric" in asked
 
@@ -145,6 +174,8 @@ def _limits(field: FieldSpec) -> dict[str, Any]:
         found = {name: _ROUND[name](value) for name, value in found.items()}
         for name, value in _width(str(options.get("format", ""))).items():
             found.setdefault(name, value)
+    if field.type == "vector" and isinstance(size := options.get("dimensions"), int):
+        found = {"min_length": size, "max_length": size}
     if field.type in ("timestamp", "time") and isinstance(options.get("timezone"), bool):
         found["tz"] = options["timezone"]
     return _narrowest(found)

@@ -30,8 +30,8 @@ class PortKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """One field of a contract's schema. `type` is the ODCS logicalType; `fields` those of an object, `items` of an
-    array."""
+    """One field of a contract's schema. `type` is the ODCS logicalType; `fields` those of an object, `items` the
+    elements of an array or the values of a map, `keys` the keys of a map."""
 
     name: str
     type: str
@@ -41,6 +41,7 @@ class FieldSpec:
     primary_key_position: int | None = None
     fields: tuple[FieldSpec, ...] = ()
     items: FieldSpec | None = None
+    keys: FieldSpec | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
 

@@ -343,7 +343,7 @@ class RunContext(Context):
 
 
 def key_text(values: list[Any]) -> str:
-    """A record's key as the log has it: a single text as it stands, else the values as JSON."""
-    if len(values) == 1 and type(values[0]) is str:
-        return values[0]
+    """A record's key as the log has it: a single text or uuid as it stands, else the values as JSON."""
+    if len(values) == 1 and isinstance(values[0], str | UUID):
+        return str(values[0])
     return msgspec.json.encode(tuple(values)).decode()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import Any, Final
+from uuid import UUID
 from zlib import crc32
 
 import msgspec
@@ -171,7 +172,7 @@ class RecordEncoder:
 
 
 def _key_of(attributes: list[str]) -> Callable[[object], str | None]:
-    """A record's key: the value of a single text field as it stands, else the values as JSON."""
+    """A record's key: the value of a single field of text or uuids as it stands, else the values as JSON."""
     if not attributes:
         return lambda record: None  # noqa: ARG005
     if len(attributes) > 1:
@@ -181,7 +182,9 @@ def _key_of(attributes: list[str]) -> Callable[[object], str | None]:
 
     def single(record: object) -> str:
         value = value_of(record)
-        return value if type(value) is str else _encode_json((value,)).decode()
+        if type(value) is str:
+            return value
+        return str(value) if isinstance(value, UUID) else _encode_json((value,)).decode()
 
     return single
 

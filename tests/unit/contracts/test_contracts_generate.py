@@ -5,6 +5,7 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ from hansa.contracts.generate import generate_ports
 from hansa.contracts.types import class_name, python_name, record_type, singular
 from hansa.errors import PlanError
 from hansa.model.product import ContractSpec, FieldSpec, InputPortSpec, OutputPortSpec, PortKind, ProductSpec
+from hansa.runtime.context import key_text
 
 LONG_PATTERN = '^(?:[A-Z]{2}[0-9]{1,4}|[A-Z]{3}-"quoted"-[0-9]{2})\\.(?:JFK|LGA|EWR|a rather long tail of it)$'
 
@@ -47,6 +49,16 @@ ORDER = ContractSpec(
             ),
         ),
         FieldSpec("matrix", "array", items=FieldSpec("row", "array", items=FieldSpec("cell", "number"))),
+        FieldSpec("cart_id", "string", options={"format": "uuid"}),
+        FieldSpec("currency", "string", required=True, options={"default": 'E"U"R'}),
+        FieldSpec("tax", "number", options={"physicalType": "decimal(4, 2)", "default": "0.19"}),
+        FieldSpec("due-at", "timestamp", options={"timezone": True, "default": "2013-01-01T00:00:00Z"}),
+        FieldSpec(
+            "shops",
+            "map",
+            keys=FieldSpec("key", "integer"),
+            items=FieldSpec("shop", "object", fields=(FieldSpec("city", "string", required=True),)),
+        ),
         FieldSpec("anything", "any"),
         FieldSpec("extra", "object"),
     ),
@@ -125,6 +137,12 @@ def test_required_fields_come_first_and_can_be_given_by_position() -> None:
     assert fields[:5] == ["order_id", "customer-id", "paid_at", "total", "note"]
 
 
+def test_what_is_left_out_has_the_default_of_the_contract() -> None:
+    made = order(generated())
+    assert (made.currency, made.tax, made.cart_id) == ('E"U"R', Decimal("0.19"), None)  # type: ignore[attr-defined]
+    assert made.due_at == dt.datetime(2013, 1, 1, tzinfo=dt.UTC)  # type: ignore[attr-defined]
+
+
 def test_a_good_record_is_encoded_under_the_names_of_the_contract() -> None:
     names = generated()
     [encoded] = names["orders"].encode([order(names, class_="a", date=dt.date(2013, 1, 1))])  # type: ignore[attr-defined]
@@ -146,6 +164,8 @@ def test_a_good_record_is_encoded_under_the_names_of_the_contract() -> None:
         ({"lines": []}, "lines", "field.length"),
         ({"lines": [{"n": 1}]}, "lines[0]", "field.missing"),
         ({"lines": [{"sku": 1}]}, "lines[0].sku", "field.type"),
+        ({"shops": {1: {"town": "Ulm"}}}, "shops[...]", "field.missing"),
+        ({"cart_id": "one"}, "cart_id", "field.type"),
         ({"paid_at": dt.datetime(2013, 1, 1)}, "paid_at", "field.type"),  # noqa: DTZ001
         ({"count": 2**70}, "count", "field.range"),
         ({"anything": object()}, "anything", "field.type"),
@@ -204,3 +224,12 @@ def test_classes_are_named_in_the_singular(name: str, expected: str) -> None:
 )
 def test_names_become_identifiers(name: str, expected: str) -> None:
     assert python_name(name) == expected
+
+
+def test_a_uuid_is_a_key_as_its_text_is() -> None:
+    contract = ContractSpec("ids", "1.0.0", (FieldSpec("id", "string", True, options={"format": "uuid"}),), key=("id",))
+    port = OutputPortSpec("shop.web/ids@1", "ids", "1.0.0", PortKind.LOOKUP, contract)
+    text = "018f3f2e-0000-7000-8000-000000000001"
+    [encoded] = Validator(port).encode([{"id": text}])
+    assert msgspec.msgpack.decode(encoded.entries) == [text, {"id": text}]
+    assert key_text([UUID(text)]) == key_text([text]) == text

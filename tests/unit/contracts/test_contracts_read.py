@@ -53,6 +53,27 @@ slaProperties:
     unit: days
 """
 
+MAPS_AND_DEFAULTS = """\
+apiVersion: v3.2.0
+kind: DataContract
+id: fees
+version: 1.0.0
+schema:
+  - name: fees
+    properties:
+      - name: by_class
+        logicalType: map
+        map:
+          key: {logicalType: integer}
+          value: {logicalType: number, physicalType: "decimal(6, 2)"}
+      - name: currency
+        logicalType: string
+        required: true
+        customProperties:
+          - {property: default, value: EUR, vendor: hansa}
+          - {property: default, value: USD, vendor: somebody}
+"""
+
 PRODUCT = """\
 apiVersion: v1.1.0
 kind: DataProduct
@@ -269,3 +290,12 @@ def test_a_product_is_parsed_again_only_where_its_files_changed(tmp_path):
     for _ in range(2):
         with pytest.raises(PlanError):
             reader.read(folder)
+
+
+def test_maps_have_keys_and_values_and_properties_defaults(tmp_path: Path) -> None:
+    (tmp_path / "fees.yaml").write_text(MAPS_AND_DEFAULTS)
+    by_class, currency = read_contract(tmp_path / "fees.yaml").fields
+    assert by_class.keys is not None
+    assert by_class.items is not None
+    assert (by_class.keys.type, by_class.items.options) == ("integer", {"physicalType": "decimal(6, 2)"})
+    assert currency.options == {"default": "EUR"}
