@@ -30,8 +30,8 @@ _PHYSICAL: Final = (
     (r"double( precision)?|float\d*|real|number|numeric|decimal|money", "number"),
     (r"bool(ean)?|bit", "boolean"),
     (r"date", "date"),
-    (r"timestamp\w*|datetime\w*", "timestamp"),
-    (r"time", "time"),
+    (r"(timestamp|datetime)\w*( with(out)? time zone)?", "timestamp"),
+    (r"time(tz)?( with(out)? time zone)?", "time"),
     (r"(n?var)?char\d*|text|string|uuid|clob|character varying", "string"),
     (r"json|struct|record|object|variant", "object"),
     (r"array|list", "array"),
@@ -169,9 +169,14 @@ def _inner(part: Part, name: str) -> FieldSpec | None:
 def _logical_type(part: Part) -> str:
     if "logicalType" in part.value:
         return part.choice("logicalType", LOGICAL_TYPES, "any", "contract.type_unknown")
-    physical = re.sub(r"\(.*\)|<.*>", "", part.text("physicalType")).strip().lower()
-    found = next((logical for pattern, logical in _PHYSICAL if re.fullmatch(pattern, physical)), "any")
+    found = type_of_physical(part.text("physicalType"))
     return "object" if found == "any" and "properties" in part.value else found
+
+
+def type_of_physical(text: str) -> str:
+    """The logicalType of a database's or language's type such as `varchar(10)`; `any` where it tells none."""
+    physical = " ".join(re.sub(r"\(.*\)|<.*>", "", text).lower().split())
+    return next((logical for pattern, logical in _PHYSICAL if re.fullmatch(pattern, physical)), "any")
 
 
 def _key_position(part: Part) -> int | None:
