@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
-from ruamel.yaml import YAML
 from tests.support.contracts import EVERY_TYPE, contracts
 
 from hansa.contracts.odcs import read_contract
@@ -22,7 +21,7 @@ from hansa.contracts.scaffold import avro as from_avro
 from hansa.contracts.scaffold import json_schema as from_json_schema
 from hansa.contracts.scaffold import protobuf as from_protobuf
 from hansa.contracts.scaffold import python_type as from_python
-from hansa.contracts.scaffold.draft import Draft, document_of
+from hansa.contracts.scaffold.draft import Draft, document_of, yaml_text
 from hansa.contracts.schemas import arrow, avro, json_schema, logical, protobuf
 from hansa.contracts.schemas.contract import record_of
 from hansa.contracts.schemas.logical import Struct
@@ -41,8 +40,7 @@ def read_back(draft: Draft) -> Struct:
     """The record of the draft's document, as it is read from its file."""
     with TemporaryDirectory() as folder:
         file = Path(folder, "made.odcs.yaml")
-        with file.open("w") as stream:
-            YAML(typ="safe", pure=True).dump(document_of(draft, "operations.flights.departures"), stream)
+        file.write_text(yaml_text(document_of(draft, "operations.flights.departures")), "utf-8")
         return record_of(read_contract(file))
 
 

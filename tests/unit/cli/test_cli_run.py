@@ -41,6 +41,7 @@ VERBS = [
     "backup",
     "restore",
     "doctor",
+    "contract",
     "tokens",
     "domains",
     "people",

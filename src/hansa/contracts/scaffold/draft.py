@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -72,14 +73,27 @@ def time_options(kind: str, unit: str, *, has_zone: bool | None) -> dict[str, An
     return found if has_zone is None else {**found, "timezone": has_zone}
 
 
-def document_of(draft: Draft, contract_id: str) -> dict[str, Any]:
-    """The ODCS document, in the order in which people read one; a draft of version 1.0.0."""
+def yaml_text(document: dict[str, Any]) -> str:
+    """The document as YAML, its keys in their order."""
+    from ruamel.yaml import YAML
+
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    writer.indent(mapping=2, sequence=4, offset=2)
+    stream = io.StringIO()
+    writer.dump(document, stream)
+    return stream.getvalue()
+
+
+def document_of(draft: Draft, contract_id: str, *, major: int = 1) -> dict[str, Any]:
+    """The ODCS document, in the order in which people read one; the first draft of that major version."""
     described = {"description": {"purpose": draft.description}} if draft.description else {}
     return {
         "apiVersion": API_VERSION,
         "kind": "DataContract",
         "id": contract_id,
-        "version": "1.0.0",
+        "version": f"{major}.0.0",
         "status": "draft",
         **described,
         "schema": [{"name": draft.name, "properties": _properties(draft.fields)}],

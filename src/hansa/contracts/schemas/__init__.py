@@ -12,3 +12,8 @@ What a format cannot carry is refused when its schema is derived (`schema.unrepr
 value that its type does not hold when a record is encoded (`value.unrepresentable`): nothing is changed silently.
 Libraries of formats are loaded by what needs them; `hansa[formats]` brings them.
 """
+
+from typing import Literal
+
+Format = Literal["avro", "json-schema", "json-schema-open", "protobuf", "postgresql", "duckdb"]
+"""What `written.schema_text` can write."""
