@@ -219,13 +219,19 @@ def test_protobuf_says_in_comments_what_it_has_no_types_for() -> None:
         ((FieldSpec("flight-id", "string"),), "names like"),
         ((FieldSpec("flight_id", "string"), FieldSpec("flightId", "string")), "for one"),
         ((FieldSpec("e", "string", options={"enum": ["on time"]}),), "on time"),
-        ((FieldSpec("e", "string", options={"enum": ["a_b", "AB"]}),), "for one"),
+        ((FieldSpec("e", "string", options={"enum": ["a_b", "A_B"]}),), "for one"),
         ((FieldSpec("e", "string", options={"enum": ["unspecified"]}),), "for one"),
         ((FieldSpec("a", "any"),), "type any"),
     ],
 )
 def test_protobuf_refuses_what_it_does_not_have(fields: tuple[FieldSpec, ...], words: str) -> None:
     assert words in refused(protobuf.derive, *fields).message
+
+
+def test_protoc_takes_the_names_that_we_take() -> None:
+    fields = [FieldSpec(name, "string") for name in ("a", "A", "ab", "a_b")]
+    values = FieldSpec("state", "string", options={"enum": ["a_b", "AB", "1st", "a1"]})
+    assert compiled(protobuf.derive(record_of(contract(*fields, values)))).message_type[0].field[3].name == "a_b"
 
 
 def test_protobuf_gives_the_default_for_what_is_not_there() -> None:

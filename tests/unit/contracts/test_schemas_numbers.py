@@ -38,6 +38,11 @@ def test_what_went_is_reserved_and_never_given_again() -> None:
     assert numbers_of(third)["Departure"] == Known({"a": 1, "c": 5}, frozenset({2, 3, 4}), frozenset({"b", "d"}))
 
 
+def test_the_highest_number_is_not_given_again_either() -> None:
+    without = text(text(None, field("a"), field("b")), field("a"))
+    assert numbers_of(text(without, field("a"), field("c")))["Departure"].numbers == {"a": 1, "c": 3}
+
+
 def test_numbers_within_objects_and_enums_stay_too() -> None:
     def schema(previous: str | None, members: list[str], values: list[str]) -> str:
         inner = FieldSpec("gate", "object", True, fields=tuple(map(field, members)))

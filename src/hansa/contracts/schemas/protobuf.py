@@ -256,11 +256,12 @@ def _is_said(kind: Logical) -> bool:
 
 
 def _check_values(values: tuple[str, ...], path: str) -> None:
-    seen = {_UNSPECIFIED.lower(): _UNSPECIFIED}
+    """protoc takes two values for one that read alike as words in capitals, whatever their case was."""
+    seen = {_UNSPECIFIED.capitalize(): _UNSPECIFIED}
     for value in values:
         if not _VALUE.fullmatch(value):
             raise _refused(path, f"has no enum values like {value!r}", "Use letters, digits and underscores.")
-        alike = value.replace("_", "").lower()
+        alike = "".join(map(str.capitalize, value.split("_")))
         if alike in seen:
             raise _refused(path, f"takes the enum values {seen[alike]!r} and {value!r} for one", "Rename one of them.")
         seen[alike] = value
@@ -269,7 +270,7 @@ def _check_values(values: tuple[str, ...], path: str) -> None:
 def _check_json_names(fields: tuple[str, ...], path: str) -> None:
     seen: dict[str, str] = {}
     for field in fields:
-        other = seen.setdefault(json_name(field).lower(), field)
+        other = seen.setdefault(json_name(field), field)
         if other != field:
             raise _refused(path, f"takes the names {other!r} and {field!r} for one", "Rename one of them.")
 
