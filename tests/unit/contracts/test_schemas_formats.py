@@ -24,7 +24,7 @@ from hansa.contracts.schemas import arrow, json_schema, protobuf, sql
 from hansa.contracts.schemas import avro as avro_format
 from hansa.contracts.schemas.contract import record_of
 from hansa.contracts.schemas.protobuf import file_of
-from hansa.errors import AuthorError
+from hansa.errors import AuthorError, OperatorError
 from hansa.model.product import ContractSpec, FieldSpec
 
 RECORD = record_of(EVERY_TYPE)
@@ -387,3 +387,20 @@ def test_schemas_load_no_library_before_it_is_needed() -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pyarrow", "fastavro", "google", "proto_schema_parser", "antlr4", "duckdb"} & set(loaded)
+
+
+@pytest.mark.parametrize(
+    ("library", "use"),
+    [
+        ("fastavro", lambda: avro_format.Codec(RECORD)),
+        ("pyarrow", lambda: arrow.derive(RECORD)),
+        ("google.type", lambda: protobuf.Codec(RECORD)),
+        ("proto_schema_parser.parser", lambda: protobuf.derive(RECORD, previous="")),
+    ],
+)
+def test_a_library_that_is_not_installed_is_named(library: str, use: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(OperatorError) as raised:
+        use()
+    assert raised.value.code == "library.missing"
+    assert "hansa[formats]" in str(raised.value.hint)

@@ -58,9 +58,9 @@ def read(text: str, name: str | None = None) -> Draft:
 
     Raises `AuthorError`: `schema.unreadable`, `source.unreadable`, `schema.recursive`.
     """
+    file = parse(text)
     from proto_schema_parser import ast
 
-    file = parse(text)
     messages = {one.name: one for one in file.file_elements if isinstance(one, ast.Message)}
     if name is None and len(messages) == 1:
         name = next(iter(messages))

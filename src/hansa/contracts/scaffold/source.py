@@ -15,6 +15,7 @@ import msgspec
 from hansa.contracts.document import parse_document
 from hansa.contracts.scaffold import arrow, avro, dbt, json_schema, protobuf, python_type, sample
 from hansa.contracts.scaffold.draft import Draft, unreadable
+from hansa.contracts.schemas.library import needed
 
 ROWS_MAX: Final = 10_000
 """How many records of a sample are looked at."""
@@ -120,8 +121,9 @@ def _proto(path: Path, name: str | None) -> Draft:
 
 
 def _parquet(path: Path, _: str | None) -> Draft:
-    import pyarrow as pa
-    import pyarrow.parquet
+    with needed():
+        import pyarrow as pa
+        import pyarrow.parquet
 
     try:
         return arrow.read(path.stem, pa.parquet.read_schema(path))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 import msgspec
 
+from hansa.contracts.schemas.library import needed
 from hansa.contracts.schemas.logical import (
     Anything,
     Boolean,
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
 
 def derive(record: Struct) -> pa.Schema:
     """The schema. Raises `AuthorError("schema.unrepresentable")` with the path of what Arrow does not have."""
-    import pyarrow as pa
+    with needed():
+        import pyarrow as pa
 
     metadata = {"description": record.description} if record.description else None
     return pa.schema([_field(field, field.name, is_stored=False) for field in record.fields], metadata=metadata)
@@ -53,9 +55,9 @@ class Codec:
     """Records to and from batches, and to and from the bytes of an Arrow stream."""
 
     def __init__(self, record: Struct) -> None:
+        self.schema = derive(record)
         import pyarrow as pa
 
-        self.schema = derive(record)
         self._stored = pa.schema([_field(field, field.name, is_stored=True) for field in record.fields])
         self._check = checker(record)
         self._to = converter(record, _to_arrow)

@@ -12,6 +12,7 @@ import io
 import re
 from typing import Any, Final, assert_never
 
+from hansa.contracts.schemas.library import needed
 from hansa.contracts.schemas.logical import (
     Anything,
     Boolean,
@@ -54,7 +55,8 @@ class Codec:
     """Records to and from Avro's binary encoding, without a container or framing. Needs `fastavro`."""
 
     def __init__(self, record: Struct, *, namespace: str = "") -> None:
-        import fastavro
+        with needed():
+            import fastavro
 
         self.schema = derive(record, namespace=namespace)
         self._parsed = fastavro.parse_schema(self.schema)

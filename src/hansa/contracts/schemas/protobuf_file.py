@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from hansa.contracts.schemas.library import needed
+
 if TYPE_CHECKING:
     from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
 
@@ -89,7 +91,8 @@ class File:
     @property
     def descriptor(self) -> FileDescriptorProto:
         """What protoc makes of the text, without its comments."""
-        from google.protobuf.descriptor_pb2 import FileDescriptorProto
+        with needed():
+            from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
         found = FileDescriptorProto(name=f"{self.message.name}.proto", package=self.package, syntax="proto3")
         found.dependency.extend(self.imports)

@@ -53,10 +53,11 @@ def numbers_of(text: str) -> Numbers:
 
     Needs `proto-schema-parser`.
     """
+    elements = parse(text).file_elements
     from proto_schema_parser import ast
 
     found: dict[str, Known] = {}
-    for element in parse(text).file_elements:
+    for element in elements:
         if isinstance(element, ast.Message | ast.Enum):
             _collect(element, "", found)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hansa.contracts.schemas.library import needed
 from hansa.errors import AuthorError
 
 if TYPE_CHECKING:
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 def parse(text: str) -> ast.File:
     """The file as the library's tree; raises `AuthorError("schema.unreadable")` with line and column of what is no
     Protobuf."""
-    from proto_schema_parser.parser import Parser
+    with needed():
+        from proto_schema_parser.parser import Parser
 
     try:
         file: ast.File = Parser(setup_lexer=_strict, setup_parser=_strict).parse(text)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
+from hansa.contracts.schemas.library import needed
 from hansa.contracts.schemas.logical import (
     Date,
     Decimal,
@@ -36,8 +37,9 @@ _MICROSECOND: Final = dt.timedelta(microseconds=1)
 
 def loaded(file: File) -> Any:
     """The class of the file's message, from a pool of its own."""
-    from google.protobuf import descriptor_pool, message_factory, timestamp_pb2
-    from google.type import date_pb2, datetime_pb2, decimal_pb2, timeofday_pb2
+    with needed():
+        from google.protobuf import descriptor_pool, message_factory, timestamp_pb2
+        from google.type import date_pb2, datetime_pb2, decimal_pb2, timeofday_pb2
 
     pool = descriptor_pool.DescriptorPool()
     for module in (timestamp_pb2, date_pb2, decimal_pb2, timeofday_pb2, datetime_pb2):
