@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from hansa.contracts.part import VENDOR, Part
 from hansa.errors import AuthorError
+from hansa.model.product import CompatibilityMode
 from hansa.sdk.triggers import seconds
 
 PARTITIONS_MAX: Final = 256
@@ -45,8 +46,8 @@ CUSTOM: Final = (
            "What a consumer outside of Hansa may count on; `exactlyOnce` without it.", "atLeastOnce"),
     Custom("contract", "compatibility",
            "=BACKWARD,BACKWARD_TRANSITIVE,FORWARD,FORWARD_TRANSITIVE,FULL,FULL_TRANSITIVE,NONE",
-           "Which changes a new version may make within its major, in Confluent's words; `BACKWARD` without it.",
-           "FULL"),
+           "Which changes a new version may make within its major, in Confluent's words; `FULL_TRANSITIVE` without it.",
+           "BACKWARD"),
     Custom("contract", "shield", "shield",
            "For how long the last good data may be served where an input is late (`staleAfter`) or gone (`limit`).",
            "{staleAfter: 1h, limit: 1d}"),
@@ -105,7 +106,7 @@ class Terms:
     retention_s: float | None = None
     replay_s: float | None = None
     delivery: str = "exactlyOnce"
-    compatibility: str = "BACKWARD"
+    compatibility: CompatibilityMode = CompatibilityMode.FULL_TRANSITIVE
     shield: Shield | None = None
     window: Window | None = None
 
@@ -121,10 +122,14 @@ def read_terms(contract: Part) -> Terms:
         retention_s=duration(custom, "retention", "contract.retention"),
         replay_s=duration(custom, "replay", "contract.replay"),
         delivery=custom.text("delivery", "exactlyOnce"),
-        compatibility=custom.text("compatibility", "BACKWARD"),
+        compatibility=_mode(custom.text("compatibility")),
         shield=_shield(custom.mapping("shield")),
         window=_window(custom.mapping("window")),
     )
+
+
+def _mode(word: str) -> CompatibilityMode:
+    return CompatibilityMode(word) if word in frozenset(CompatibilityMode) else CompatibilityMode.FULL_TRANSITIVE
 
 
 def _partitions(custom: Part) -> int:

@@ -98,6 +98,7 @@ def _contract(part: Part) -> ContractFile:
         description=_description(part) or (objects[0].text("description") if objects else ""),
         status=part.text("status", "active"),
         subject=next(iter(_known("subject", (terms.subject,) if terms.subject else (), custom, fields)), None),
+        compatibility=terms.compatibility,
     )
     return ContractFile(spec, part.document, terms, terms.retention_s or _retention(part), read_dates(part))
 

@@ -116,8 +116,10 @@ def value_type(owner: str, field: FieldSpec) -> Any:
     values = field.options.get("enum")
     if values and all(isinstance(value, str | int) and not isinstance(value, bool) for value in values):
         return Literal[tuple(values)]
-    annotation, limits = _plain_type(owner, field), _limits(field)
-    return Annotated[annotation, msgspec.Meta(**limits)] if limits and annotation not in (Decimal, UUID) else annotation
+    annotation, limited = _plain_type(owner, field), limits(field)
+    return (
+        Annotated[annotation, msgspec.Meta(**limited)] if limited and annotation not in (Decimal, UUID) else annotation
+    )
 
 
 def nested(owner: str, field: FieldSpec) -> tuple[str, FieldSpec] | None:
@@ -166,7 +168,7 @@ def is_decimal(field: FieldSpec) -> bool:
     return "decimal" in asked or "numeric" in asked
 
 
-def _limits(field: FieldSpec) -> dict[str, Any]:
+def limits(field: FieldSpec) -> dict[str, Any]:
     """What msgspec can check of `logicalTypeOptions`, in its words."""
     options = field.options
     found = {ours: options[theirs] for theirs, ours in _LIMITS.get(field.type, {}).items() if theirs in options}

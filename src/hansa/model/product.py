@@ -28,6 +28,24 @@ class PortKind(StrEnum):
     PREDICTION = "prediction"
 
 
+class CompatibilityMode(StrEnum):
+    """Confluent's modes: whom the next version of a schema may not break. BACKWARD protects readers of data that is
+    there, FORWARD readers that keep the old schema, FULL both; a transitive one looks at every earlier version, a plain
+    one at the last."""
+
+    NONE = "NONE"
+    BACKWARD = "BACKWARD"
+    BACKWARD_TRANSITIVE = "BACKWARD_TRANSITIVE"
+    FORWARD = "FORWARD"
+    FORWARD_TRANSITIVE = "FORWARD_TRANSITIVE"
+    FULL = "FULL"
+    FULL_TRANSITIVE = "FULL_TRANSITIVE"
+
+    @property
+    def is_transitive(self) -> bool:
+        return self.endswith("_TRANSITIVE")
+
+
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
     """One field of a contract's schema. `type` is the ODCS logicalType; `fields` those of an object, `items` the
@@ -58,6 +76,8 @@ class ContractSpec:
     status: str = "active"
     subject: str | None = None
     """The field that names the person whose data a record is; its bodies are encrypted per subject."""
+    compatibility: CompatibilityMode = CompatibilityMode.FULL_TRANSITIVE
+    """Whom a later version of the same major may not break."""
 
 
 @dataclass(frozen=True, slots=True)

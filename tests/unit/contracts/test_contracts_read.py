@@ -8,7 +8,7 @@ from hansa.contracts.document import parse_document, read_document
 from hansa.contracts.odcs import read_contract, read_contract_file
 from hansa.contracts.odps import ProductReader, read_product
 from hansa.errors import PlanError
-from hansa.model.product import LimitSpec, Person, PortKind
+from hansa.model.product import CompatibilityMode, LimitSpec, Person, PortKind
 
 CONTRACT = """\
 apiVersion: v3.2.0
@@ -172,6 +172,16 @@ def test_a_port_takes_from_its_contract(folder: Path) -> None:
         False,
     )
     assert fields["carrier"].options == {"pattern": "^[A-Z0-9]{2}$"}
+
+
+def test_a_contract_may_state_its_compatibility_mode(folder: Path) -> None:
+    file = "contracts/departures@1.odcs.yaml"
+    assert read_product(folder).outputs[0].contract.compatibility is CompatibilityMode.FULL_TRANSITIVE
+    mode = "customProperties:\n  - property: compatibility\n    value: FORWARD\n    vendor: hansa"
+    change(folder, "customProperties:", mode, file)
+    assert read_product(folder).outputs[0].contract.compatibility is CompatibilityMode.FORWARD
+    change(folder, "FORWARD", "FORWARDS", file)
+    assert refusals(folder)[0] == ("contract.compatibility", file, line_of(folder, "FORWARDS", file))
 
 
 def test_a_contract_is_found_by_its_id_where_the_file_is_called_otherwise(folder: Path) -> None:
