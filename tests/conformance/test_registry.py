@@ -26,7 +26,7 @@ from hansa.model.product import (
 )
 from hansa.registry.interface import Registry
 from hansa.registry.sqlite import SqliteRegistry
-from hansa.registry.values import Account, AuditFilter, Domain, Member, Role, Token, TriggerKey
+from hansa.registry.values import Account, AuditFilter, Consent, Domain, Member, Role, Token, TriggerKey
 
 FLIGHTS = ProductSpec(
     "operations.flights",
@@ -207,6 +207,15 @@ def test_an_update_tells_before_and_after(registry: Registry) -> None:
     assert (entry.operation, entry.target, entry.detail) == ("product.updated", "operations.flights", "shorter")
     assert entry.before == {"state": "active", "revision": "r1", "number": 1, "bundle": "b1"}
     assert entry.after == {"state": "active", "revision": "r2", "number": 2, "bundle": "b2"}
+
+
+def test_a_consent_to_breaking_changes_stands_in_the_audit(registry: Registry) -> None:
+    registry.deploy("ada", FLIGHTS, "r1", "b1", "why", Consent("nobody reads it", ("a is gone",)))
+    entry = registry.audit_after(0)[-1]
+    assert entry.after == {
+        "state": "active", "revision": "r1", "number": 1, "bundle": "b1",
+        "consent": {"reason": "nobody reads it", "changes": ["a is gone"]},
+    }  # fmt: skip
 
 
 def test_a_product_needs_its_domain(registry: Registry) -> None:

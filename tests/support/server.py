@@ -90,10 +90,10 @@ class Server:
 
     # What tests do
 
-    def deploy(self, folder: Path, product: str) -> dict[str, Any]:
+    def deploy(self, folder: Path, product: str, **query: str) -> dict[str, Any]:
         """Deploys a folder and returns the result; raises `Refused` with the problem."""
         self.http.post("/domains", json={"name": product.partition(".")[0]}).raise_for_status()
-        answer = self.http.post(f"/products/{product}/deploy", content=pack(folder).data)
+        answer = self.http.post(f"/products/{product}/deploy", params=query, content=pack(folder).data)
         if answer.is_error:
             raise Refused(answer.json())
         last = json.loads(answer.text.strip().splitlines()[-1])

@@ -20,6 +20,15 @@ Folder = Annotated[
     Path | None,
     typer.Argument(help="The product's folder; the one around the current folder unless given.", show_default=False),
 ]
+AcceptBreaking = Annotated[
+    str,
+    typer.Option(
+        "--accept-breaking",
+        metavar="REASON",
+        help="Deploy what breaks readers of a port; the audit keeps the reason.",
+        show_default=False,
+    ),
+]
 ProductOption = Annotated[
     str | None, typer.Option("--product", help="Of this product only.", autocompletion=complete.products)
 ]

@@ -48,21 +48,29 @@ class Products:
         return self._transport.items(f"/products/{product}/revisions")
 
     def plan(self, product: str, bundle: bytes) -> dict[str, Any]:
-        """`{changes, findings, revision}`: what a deploy of the bundle would do. Nothing is done."""
+        """`{changes, findings, revision}`: what a deploy of the bundle would do, and why it would be refused without a
+        consent. Nothing is done."""
         path = f"/products/{product}/plan"
         return self._transport.post(path, bundle, headers=_TAR, timeout_s=DEPLOY_SILENCE_S)
 
     def deploy(
-        self, product: str, bundle: bytes, *, note: str = "", on_progress: Callable[[str], None] = lambda _: None
+        self,
+        product: str,
+        bundle: bytes,
+        *,
+        note: str = "",
+        accept_breaking: str = "",
+        on_progress: Callable[[str], None] = lambda _: None,
     ) -> dict[str, Any]:
         """Makes the bundle live and answers `{product, revision, created, previous, routes, ports, processes,
         seconds}`.
 
+        `accept_breaking` says why changes that break readers of a port are meant; without it they are refused.
         `on_progress` gets each line of progress as it comes. Where the deploy fails, the revision before serves on;
         raises `PlanError` with every finding, or `OperatorError("deploy.interrupted")` where the answer ended early.
         """
         path = f"/products/{product}/deploy"
-        query = {"note": note or None}
+        query = {"note": note or None, "accept_breaking": accept_breaking or None}
         with self._transport.lines("POST", path, query, body=bundle, headers=_TAR, timeout_s=DEPLOY_SILENCE_S) as lines:
             return _deployed(product, lines, on_progress)
 

@@ -8,9 +8,11 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from hansa.contracts.compatibility.contract import compatibility
+from hansa.contracts.compatibility.verdict import Verdict
 from hansa.model.product import (
+    ContractSpec,
     EventTrigger,
-    FieldSpec,
     HttpTrigger,
     LimitSpec,
     OnceTrigger,
@@ -25,6 +27,8 @@ from hansa.model.product import (
 )
 
 Kind = Literal["added", "changed", "removed", "metadata", "breaking"]
+LIVE: Final = "live"
+"""What the contract in force is called among the earlier ones."""
 
 
 _OF_PROCESS: Final = ("timeout_s", "durability", "concurrency")
@@ -41,14 +45,26 @@ class Change(msgspec.Struct, frozen=True):
     text: str
 
 
-def changes(old: ProductSpec | None, new: ProductSpec) -> list[Change]:
-    """Everything that a deployment of `new` in place of `old` changes; breaking changes come first."""
+def changes(
+    old: ProductSpec | None, new: ProductSpec, earlier: Mapping[str, Mapping[str, ContractSpec]] | None = None
+) -> list[Change]:
+    """Everything that a deployment of `new` in place of `old` changes; breaking changes come first.
+
+    `earlier` has by port the contracts that were in force before that of `old`, oldest first, by their revision:
+    records by them are still read.
+    """
     if old is None:
         found = [Change("added", "product", new.id, f"{new.id} is new")]
         found += [Change("added", "port", port.id, f"{port.id} is new, a {port.kind.value}") for port in new.outputs]
         found += [Change("added", "process", p.name, f"{p.name}: {triggers_in_words(p)}") for p in new.processes]
         return found
-    found = [*_ports(old, new), *_processes(old, new), *_logic(old, new), *_inputs(old, new), *_limits(old, new)]
+    found = [
+        *_ports(old, new, earlier or {}),
+        *_processes(old, new),
+        *_logic(old, new),
+        *_inputs(old, new),
+        *_limits(old, new),
+    ]
     found += _metadata(old, new)
     return sorted(found, key=lambda change: change.kind != "breaking")
 
@@ -76,7 +92,7 @@ def _in_words(trigger: Trigger) -> str:
             return "by hand"
 
 
-def _ports(old: ProductSpec, new: ProductSpec) -> Iterator[Change]:
+def _ports(old: ProductSpec, new: ProductSpec, earlier: Mapping[str, Mapping[str, ContractSpec]]) -> Iterator[Change]:
     before = {port.id: port for port in old.outputs}
     after = {port.id: port for port in new.outputs}
     for port_id in before.keys() - after.keys():
@@ -84,21 +100,26 @@ def _ports(old: ProductSpec, new: ProductSpec) -> Iterator[Change]:
     for port_id in after.keys() - before.keys():
         yield Change("added", "port", port_id, f"{port_id} is new, a {after[port_id].kind.value}")
     for port_id in before.keys() & after.keys():
-        yield from _port(before[port_id], after[port_id])
+        yield from _port(before[port_id], after[port_id], earlier.get(port_id, {}))
 
 
-def _port(old: OutputPortSpec, new: OutputPortSpec) -> Iterator[Change]:
+def _port(old: OutputPortSpec, new: OutputPortSpec, earlier: Mapping[str, ContractSpec]) -> Iterator[Change]:
     if old.kind is not new.kind:
         yield Change("breaking", "port", new.id, f"{new.id} was a {old.kind.value} and would be a {new.kind.value}")
-    if old.contract.key != new.contract.key:
-        yield Change(
-            "breaking", "port", new.id, f"the key of {new.id} changes from {old.contract.key} to {new.contract.key}"
-        )
-    yield from _fields(new.id, "", old.contract.fields, new.contract.fields)
+    yield from _contract(new.id, compatibility({**earlier, LIVE: old.contract}, new.contract))
     yield from _settings("port", new.id, old, new, ("partitions", "retention_s"))
-    yield from _settings("port", new.id, old.contract, new.contract, ("subject",))
+    yield from _settings("port", new.id, old.contract, new.contract, ("subject", "compatibility"))
     if (old.description, old.contract.version) != (new.description, new.contract.version):
         yield Change("metadata", "port", new.id, f"{new.id} is described differently, as {new.contract.version}")
+
+
+def _contract(port: str, verdict: Verdict) -> Iterator[Change]:
+    """What differs in a contract; what hits someone whom its mode leaves unprotected is told, and breaks nothing."""
+    breaking = verdict.breaking
+    for one in verdict.differences:
+        kind: Kind = "breaking" if one in breaking else "metadata" if one.kind == "description.changed" else "changed"
+        before = f" (as in revision {one.against})" if one.against != LIVE else ""
+        yield Change(kind, "port", port, f"in {port}, {one.sentence}{before}")
 
 
 def _settings(what: str, place: str, old: Any, new: Any, names: Iterable[str]) -> Iterator[Change]:
@@ -114,36 +135,6 @@ def _said(value: Any) -> str:
     if value is None or value == ():
         return "none"
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _fields(port: str, within: str, old: tuple[FieldSpec, ...], new: tuple[FieldSpec, ...]) -> Iterator[Change]:
-    """Differences of the fields of a contract, or of those within an object."""
-    before, after = {f.name: f for f in old}, {f.name: f for f in new}
-    for name, field in before.items():
-        if name not in after:
-            yield Change("breaking", "port", port, f"{port} loses the field {within}{name}")
-        else:
-            yield from _field(f"{port}.{within}".rstrip("."), field, after[name], port)
-    for name, field in after.items():
-        if name not in before:
-            kind: Kind = "breaking" if field.required else "changed"
-            why = "a required field: records written before do not have it" if field.required else "an optional field"
-            yield Change(kind, "port", port, f"{port} gets {within}{name}, {why}")
-
-
-def _field(place: str, old: FieldSpec, new: FieldSpec, port: str) -> Iterator[Change]:
-    within = f"{place}.{new.name}".removeprefix(f"{port}.") + "."
-    yield from _fields(port, within, old.fields, new.fields)
-    if old.items is not None and new.items is not None:
-        yield from _field(f"{place}.{new.name}", old.items, new.items, port)
-    if old.type != new.type:
-        yield Change("breaking", "port", port, f"{place}.{new.name} changes from {old.type} to {new.type}")
-    if old.required and not new.required:
-        yield Change("breaking", "port", port, f"{place}.{new.name} may be missing from now on")
-    elif new.required and not old.required:
-        yield Change("changed", "port", port, f"{place}.{new.name} is required from now on")
-    if (old.description, old.options) != (new.description, new.options):
-        yield Change("metadata", "port", port, f"{place}.{new.name} is described differently")
 
 
 def _processes(old: ProductSpec, new: ProductSpec) -> Iterator[Change]:

@@ -15,9 +15,11 @@ import msgspec
 from hansa.blobs.bundle import hash_of, unpack
 from hansa.contracts.odps import ProductReader
 from hansa.errors import AuthorError, CallerError, HansaError
+from hansa.lifecycle.breaking import earlier_contracts, readers, refusals
 from hansa.lifecycle.changes import Change, changes
 from hansa.lifecycle.mesh import REVISION_CHARS, Mesh
 from hansa.model.product import (
+    ContractSpec,
     HttpTrigger,
     OnceTrigger,
     PortTrigger,
@@ -27,7 +29,7 @@ from hansa.model.product import (
     ScheduleTrigger,
     Trigger,
 )
-from hansa.registry.values import Deployed
+from hansa.registry.values import Consent, Deployed
 from hansa.runtime.pool import Pool, Worker
 from hansa.sdk.describe import absolute_path
 from hansa.sdk.finding import Finding, plan_error
@@ -46,6 +48,8 @@ class Planned:
     bundle: bytes
     pool: Pool
     changes: list[Change]
+    refusals: list[Finding]
+    """Why it is not deployed without a consent: a finding for each breaking change."""
 
 
 def _timed(process: ProcessSpec, trigger: Trigger) -> Finding | None:
@@ -78,6 +82,10 @@ def described(declared: ProductSpec, found: bytes) -> ProductSpec:
     if strange:
         raise plan_error(strange)
     return spec
+
+
+def _contracts(spec: ProductSpec) -> dict[str, ContractSpec]:
+    return {port.id: port.contract for port in spec.outputs}
 
 
 class Deployer:
@@ -118,7 +126,15 @@ class Deployer:
         except HansaError:
             await pool.drain()
             raise
-        return Planned(spec, folder.name, bundle, pool, changes(live.spec if live else None, spec))
+        is_same = live is not None and _contracts(live.spec) == _contracts(spec)
+        earlier = {} if live is None or is_same else await asyncio.to_thread(self._earlier, product)
+        made = changes(live.spec if live else None, spec, earlier)
+        others = (other for other in mesh.specs() if other.id != product)
+        return Planned(spec, folder.name, bundle, pool, made, refusals(made, readers(others)))
+
+    def _earlier(self, product: str) -> dict[str, dict[str, ContractSpec]]:
+        """The contracts of the product's ports so far; records by them are in the log."""
+        return earlier_contracts(self._mesh.registry.revisions(product))
 
     def _read(self, bundle: bytes) -> tuple[Path, ProductSpec]:
         """The folder of a bundle's files, named by the short hash of their content (the revision), and what they
@@ -151,9 +167,20 @@ class Deployer:
             raise plan_error(findings)
 
     async def deploy(
-        self, actor: str, product: str, bundle: bytes, *, note: str = "", progress: Progress = lambda _: None
+        self,
+        actor: str,
+        product: str,
+        bundle: bytes,
+        *,
+        note: str = "",
+        accept_breaking: str = "",
+        progress: Progress = lambda _: None,
     ) -> dict[str, Any]:
-        """Makes the bundle live. What is the same as the live revision makes no new one."""
+        """Makes the bundle live. What is the same as the live revision makes no new one.
+
+        Raises `PlanError("contract.incompatible")` where a change breaks readers of a port, unless `accept_breaking`
+        says why that is meant; the audit keeps the reason with each change.
+        """
         begun = time.monotonic()
         async with self._locks.setdefault(product, asyncio.Lock()):
             mesh = self._mesh
@@ -163,9 +190,12 @@ class Deployer:
             stored = mesh.spawn(asyncio.to_thread(mesh.blobs.put, bundle))
             try:
                 planned = await self._planned(product, bundle, folder, declared, progress)
+                consent = await self._consent(planned, accept_breaking)
             finally:
                 blob = await stored  # a bundle that is refused may stay there: nothing refers to it
-            deployed = await asyncio.to_thread(mesh.registry.deploy, actor, planned.spec, planned.hash, blob, note)
+            deployed = await asyncio.to_thread(
+                mesh.registry.deploy, actor, planned.spec, planned.hash, blob, note, consent
+            )
             is_new = deployed.previous != planned.hash or product not in mesh.products
             if is_new:
                 await mesh.activate(deployed.revision, planned.pool)
@@ -176,6 +206,15 @@ class Deployer:
     def _compared(self, product: str, bundle: bytes) -> tuple[Path, ProductSpec, Deployed | None]:
         folder, declared = self._read(bundle)
         return folder, declared, self._same(product, folder.name)
+
+    async def _consent(self, planned: Planned, reason: str) -> Consent | None:
+        """The consent to what breaks, None where nothing does. Raises `PlanError` where it is missing."""
+        if not planned.refusals:
+            return None
+        if not reason.strip():
+            await planned.pool.drain()
+            raise plan_error(planned.refusals)
+        return Consent(reason.strip(), tuple(c.text for c in planned.changes if c.kind == "breaking"))
 
     def _same(self, product: str, revision: str) -> Deployed | None:
         """The live revision, where it is that one and served: there is nothing to load, check or change."""
@@ -224,15 +263,13 @@ class Deployer:
         async with self._locks.setdefault(product, asyncio.Lock()):
             known = self._mesh.registry.product(product)
             ports = {port.id for port in known.live.spec.outputs}
-            readers = sorted(
-                spec.id for spec in self._mesh.specs() if spec.id != product and ports & {i.port for i in spec.inputs}
-            )
-            if readers:
+            read_by = readers(spec for spec in self._mesh.specs() if spec.id != product)
+            if products := sorted({reader for port in ports & read_by.keys() for reader in read_by[port]}):
                 raise CallerError(
                     "product.in_use",
-                    f"{product} is read by {', '.join(readers)}",
+                    f"{product} is read by {', '.join(products)}",
                     hint="They must stop reading its ports first.",
-                    details={"readers": readers, "status": 409},
+                    details={"readers": products, "status": 409},
                 )
             await asyncio.to_thread(self._mesh.registry.retire, actor, product)
             await self._mesh.deactivate(product)

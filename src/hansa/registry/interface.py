@@ -18,6 +18,7 @@ from hansa.registry.values import (
     Account,
     AuditEntry,
     AuditFilter,
+    Consent,
     Deployed,
     Domain,
     Found,
@@ -86,9 +87,18 @@ class Products(ABC):
     """Products and their revisions. A revision never changes, and the same hash is never kept twice."""
 
     @abstractmethod
-    def deploy(self, actor: str, spec: ProductSpec, revision_hash: str, bundle_hash: str, note: str = "") -> Deployed:
+    def deploy(
+        self,
+        actor: str,
+        spec: ProductSpec,
+        revision_hash: str,
+        bundle_hash: str,
+        note: str = "",
+        consent: Consent | None = None,
+    ) -> Deployed:
         """Makes a revision live; the domain must exist. Where that hash is live already, nothing happens. A retired
-        product becomes active again. Raises `CallerError("revision.conflict")` where the hash has another bundle."""
+        product becomes active again. A consent to breaking changes stands in the audit entry, under `consent`. Raises
+        `CallerError("revision.conflict")` where the hash has another bundle."""
 
     @abstractmethod
     def rollback(self, actor: str, product: str, to: str | None = None) -> Deployed:

@@ -67,6 +67,13 @@ class Product:
     live: Revision
 
 
+class Consent(NamedTuple):
+    """Why changes that break readers of a port are meant, and which ones; the audit keeps it."""
+
+    reason: str
+    changes: tuple[str, ...]
+
+
 class Deployed(NamedTuple):
     """`revision` is live now. `created` is False where it was known before; `previous` is the hash that was live."""
 

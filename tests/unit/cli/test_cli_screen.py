@@ -119,7 +119,13 @@ def test_a_deployment_ends_with_how_to_undo_it() -> None:
 
 def test_a_plan_marks_what_breaks() -> None:
     changes = [{"kind": "breaking", "what": "port", "id": "a.b/c@1", "text": "c loses d"}]
-    assert next(plan_lines("a.b", {"changes": changes, "revision": "r"})) == "! port: c loses d"
+    found = {"changes": changes, "findings": [{"message": "c loses d; read by e.f"}], "revision": "r"}
+    assert list(plan_lines("a.b", found)) == [
+        "! port: c loses d",
+        "hansa deploy refuses what breaks readers; it takes a new major, or --accept-breaking REASON:",
+        "  c loses d; read by e.f",
+    ]
+    assert list(plan_lines("a.b", {**found, "findings": []}))[1] == "hansa deploy makes it live as revision r"
     assert list(plan_lines("a.b", {"changes": [], "revision": "r"})) == ["a.b is live as it is here: revision r"]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from hansa.lifecycle.changes import Change, changes, triggers_in_words
 from hansa.model.product import (
+    CompatibilityMode,
     ContractSpec,
     EventTrigger,
     FieldSpec,
@@ -35,8 +36,19 @@ NOTE = FieldSpec("note", "string")
 PLACE = ProcessSpec("place", (StepSpec("add", "add", {"limit": 1}),), (HttpTrigger("POST", "/orders"),))
 
 
-def port(*fields: FieldSpec, kind: PortKind = PortKind.STREAM, key: tuple[str, ...] = ("number",)) -> OutputPortSpec:
-    return OutputPortSpec(PORT, "orders", "1.0.0", kind, ContractSpec("c", "1.0.0", fields, key))
+RECORDS = "what was written before no longer fits"
+READERS = "readers that have the old schema break"
+BOTH = f"{RECORDS}, and {READERS}"
+
+
+def port(
+    *fields: FieldSpec,
+    kind: PortKind = PortKind.STREAM,
+    key: tuple[str, ...] = ("number",),
+    mode: CompatibilityMode = CompatibilityMode.FULL_TRANSITIVE,
+) -> OutputPortSpec:
+    contract = ContractSpec("c", "1.0.0", fields, key, compatibility=mode)
+    return OutputPortSpec(PORT, "orders", "1.0.0", kind, contract)
 
 
 OLD = ProductSpec(
@@ -79,23 +91,62 @@ def test_a_port_that_goes_breaks_and_one_that_comes_does_not() -> None:
     ("new", "kind", "text"),
     [
         (port(NUMBER, NOTE, kind=PortKind.TABLE), "breaking", f"{PORT} was a stream and would be a table"),
-        (port(NUMBER, NOTE, key=()), "breaking", f"the key of {PORT} changes from ('number',) to ()"),
-        (port(NUMBER), "breaking", f"{PORT} loses the field note"),
-        (port(NUMBER, FieldSpec("note", "integer")), "breaking", f"{PORT}.note changes from string to integer"),
-        (port(FieldSpec("number", "integer"), NOTE), "breaking", f"{PORT}.number may be missing from now on"),
-        (port(NUMBER, FieldSpec("note", "string", True)), "changed", f"{PORT}.note is required from now on"),
-        (port(NUMBER, NOTE, FieldSpec("more", "string")), "changed", f"{PORT} gets more, an optional field"),
+        (port(NUMBER, NOTE, key=()), "breaking", f"in {PORT}, the key changes from number to nothing: {BOTH}"),
+        (port(NUMBER), "breaking", f"in {PORT}, note is gone: {READERS}"),
+        (
+            port(NUMBER, FieldSpec("note", "integer")),
+            "breaking",
+            f"in {PORT}, note changes from string to integer: {BOTH}",
+        ),
+        (
+            port(FieldSpec("number", "integer"), NOTE),
+            "breaking",
+            f"in {PORT}, number may be missing from now on: {READERS}",
+        ),
+        (
+            port(NUMBER, FieldSpec("note", "string", True)),
+            "breaking",
+            f"in {PORT}, note is required from now on: {RECORDS}",
+        ),
+        (port(NUMBER, NOTE, FieldSpec("more", "string")), "changed", f"in {PORT}, more is new and may be missing"),
         (
             port(NUMBER, NOTE, FieldSpec("more", "string", True)),
             "breaking",
-            f"{PORT} gets more, a required field: records written before do not have it",
+            f"in {PORT}, more is new and has no default: {RECORDS}",
         ),
-        (port(NUMBER, replace(NOTE, description="new")), "metadata", f"{PORT}.note is described differently"),
-        (port(NUMBER, replace(NOTE, options={"a": 1})), "metadata", f"{PORT}.note is described differently"),
+        (port(NUMBER, replace(NOTE, description="new")), "metadata", f"in {PORT}, note is described differently"),
+        (port(NUMBER, replace(NOTE, options={"a": 1})), "metadata", f"in {PORT}, note is described differently"),
+        (
+            port(NUMBER, NOTE, mode=CompatibilityMode.NONE),
+            "changed",
+            f"compatibility of {PORT} changes from FULL_TRANSITIVE to NONE",
+        ),
     ],
 )
 def test_each_difference_of_a_port_is_told(new: OutputPortSpec, kind: str, text: str) -> None:
     assert ports_told(new) == [(kind, "port", text)]
+
+
+def test_the_mode_says_which_differences_break() -> None:
+    new = port(NUMBER, FieldSpec("note", "string", True), mode=CompatibilityMode.FORWARD)
+    assert ("changed", "port", f"in {PORT}, note is required from now on: {RECORDS}") in ports_told(new)
+
+
+def test_a_transitive_mode_looks_at_contracts_before_the_live_one() -> None:
+    more, other = FieldSpec("more", "string"), FieldSpec("more", "integer")
+    earlier = {PORT: {"r1": port(NUMBER, NOTE, more).contract}}
+    made = changes(OLD, replace(OLD, outputs=(port(NUMBER, NOTE, other),)), earlier)
+    assert [(change.kind, change.text) for change in made] == [
+        ("breaking", f"in {PORT}, more changes from string to integer: {BOTH} (as in revision r1)"),
+        ("changed", f"in {PORT}, more is new and may be missing"),
+    ]
+    plain = port(NUMBER, NOTE, other, mode=CompatibilityMode.FULL)
+    assert "breaking" not in [change.kind for change in changes(OLD, replace(OLD, outputs=(plain,)), earlier)]
+
+
+def test_what_the_live_contract_broke_of_an_earlier_one_is_not_told_again() -> None:
+    earlier = {PORT: {"r1": port(NUMBER, NOTE, FieldSpec("more", "string", True)).contract}}
+    assert changes(OLD, replace(OLD), earlier) == []
 
 
 def test_breaking_changes_come_first() -> None:

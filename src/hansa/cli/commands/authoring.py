@@ -13,7 +13,7 @@ import typer
 from hansa.cli.commands.running import output_lines
 from hansa.cli.failure import error_lines
 from hansa.cli.folder import ProductFolder
-from hansa.cli.options import AsJson, Folder, To
+from hansa.cli.options import AcceptBreaking, AsJson, Folder, To
 from hansa.cli.screen import Screen
 from hansa.cli.session import Session, open_session, product_folder, screen
 from hansa.errors import HansaError
@@ -73,6 +73,7 @@ def dev(
     inline: Annotated[
         bool, typer.Option("--inline", help="Run calls from standard input in this process, for a debugger.")
     ] = False,
+    accept_breaking: AcceptBreaking = "",
     to: To = None,
 ) -> None:
     """Deploy at each save, and show what runs print."""
@@ -85,10 +86,10 @@ def dev(
     with open_session(to) as session:
         session.screen.note(f"Watching {own.path}; Ctrl-C ends it.")
         threading.Thread(target=_follow, args=(to, own.id, session.screen), daemon=True).start()
-        _redeploy(session, own, to)
+        _redeploy(session, own, to, accept_breaking)
 
 
-def _redeploy(session: Session, own: ProductFolder, to: str | None) -> None:
+def _redeploy(session: Session, own: ProductFolder, to: str | None, accept_breaking: str) -> None:
     """Deploys now and at each save, until interrupted. What is wrong is said, and the next save waited for."""
     from hansa.blobs.bundle import pack
     from hansa.cli.watch import saves
@@ -97,7 +98,9 @@ def _redeploy(session: Session, own: ProductFolder, to: str | None) -> None:
         try:
             if any(name.endswith(".yaml") for name in changed):
                 _synced(own, to)
-            done = session.client.products.deploy(own.id, pack(own.path).data, note="hansa dev")
+            done = session.client.products.deploy(
+                own.id, pack(own.path).data, note="hansa dev", accept_breaking=accept_breaking
+            )
         except HansaError as error:
             for line in error_lines(error):
                 session.screen.note(line)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from hansa.cli.options import AsJson, Folder, ProductArgument, To
+from hansa.cli.options import AcceptBreaking, AsJson, Folder, ProductArgument, To
 from hansa.cli.session import Session, open_session, product_folder
 
 _MARKS: Final = {"added": "+", "changed": "~", "removed": "-", "metadata": "·", "breaking": "!"}
@@ -34,17 +34,23 @@ def plan(folder: Folder = None, to: To = None, as_json: AsJson = False) -> None:
 def deploy(
     folder: Folder = None,
     note: Annotated[str, typer.Option(help="Why; kept with the revision.")] = "",
+    accept_breaking: AcceptBreaking = "",
     to: To = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make the folder's state live. Old or new is served, never a mix; what is live already makes no new revision."""
+    """Make the folder's state live. Old or new is served, never a mix; what is live already makes no new revision.
+
+    A change that breaks readers of a port is refused, unless it is a new major or --accept-breaking says why.
+    """
     from hansa.blobs.bundle import pack
 
     own = product_folder(folder)
     with open_session(to, as_json) as session:
         bundle = pack(own.path)
         session.screen.note(f"{own.id}: {len(bundle.files)} files, {len(bundle.data) / 1024:.0f} KiB")
-        done = session.client.products.deploy(own.id, bundle.data, note=note, on_progress=session.screen.note)
+        done = session.client.products.deploy(
+            own.id, bundle.data, note=note, accept_breaking=accept_breaking, on_progress=session.screen.note
+        )
         done |= _next_steps(session, done, to)
         session.screen.answer(done, deploy_lines(done))
 
@@ -79,7 +85,11 @@ def plan_lines(product: str, found: Mapping[str, Any]) -> Iterator[str]:
         return
     for change in found["changes"]:
         yield f"{_MARKS[change['kind']]} {change['what']}: {change['text']}"
-    yield f"hansa deploy makes it live as revision {found['revision']}"
+    if found["findings"]:
+        yield "hansa deploy refuses what breaks readers; it takes a new major, or --accept-breaking REASON:"
+        yield from (f"  {finding['message']}" for finding in found["findings"])
+    else:
+        yield f"hansa deploy makes it live as revision {found['revision']}"
 
 
 def deploy_lines(done: Mapping[str, Any]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from hansa.registry.interface import Products
 from hansa.registry.spec import decode_spec, encode_spec
 from hansa.registry.sqlite.search import Wanted, conditions, set_terms, suggest
 from hansa.registry.sqlite.tables import DOMAIN, PRODUCT, Change, Tables, known
-from hansa.registry.values import Deployed, Found, Product, Revision
+from hansa.registry.values import Consent, Deployed, Found, Product, Revision
 
 _REVISION: Final = "r.product, r.hash, r.number, r.spec, r.bundle, r.actor, r.time_us, r.note"
 _PRODUCTS: Final = f"""
@@ -21,7 +21,15 @@ _PRODUCTS: Final = f"""
 
 
 class ProductTables(Tables, Products):
-    def deploy(self, actor: str, spec: ProductSpec, revision_hash: str, bundle_hash: str, note: str = "") -> Deployed:
+    def deploy(
+        self,
+        actor: str,
+        spec: ProductSpec,
+        revision_hash: str,
+        bundle_hash: str,
+        note: str = "",
+        consent: Consent | None = None,
+    ) -> Deployed:
         product = ProductId.parse(spec.id)
         with self._changing(actor) as change:
             known(change.connection, DOMAIN, product.domain)
@@ -32,7 +40,9 @@ class ProductTables(Tables, Products):
             revision = kept or _keep(change, spec, revision_hash, bundle_hash, note)
             _deploy(change, before, revision)
             operation = "product.updated" if before else "product.deployed"
-            change.audit(operation, spec.id, _state(before), _state(_find(change.connection, spec.id)), note)
+            after = {**(_state(_find(change.connection, spec.id)) or {})}
+            after |= {"consent": consent._asdict()} if consent else {}
+            change.audit(operation, spec.id, _state(before), after, note)
         return Deployed(revision, kept is None, before.live.hash if before else None)
 
     def rollback(self, actor: str, product: str, to: str | None = None) -> Deployed:

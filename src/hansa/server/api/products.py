@@ -33,9 +33,10 @@ class ProductQuery(msgspec.Struct):
 
 
 class DeployQuery(msgspec.Struct):
-    """`note` says why; it is kept with the revision."""
+    """`note` says why; it is kept with the revision. `accept_breaking` says why what breaks readers is meant."""
 
     note: str = ""
+    accept_breaking: str = ""
 
 
 class Rollback(msgspec.Struct, forbid_unknown_fields=True):
@@ -124,20 +125,22 @@ def _revision(revision: Revision, live: str) -> dict[str, Any]:
 
 
 async def plan(asked: Asked) -> Any:
-    """What a deployment of the bundle would change; nothing is changed."""
+    """What a deployment of the bundle would change, and in `findings` why it is refused without a consent. Nothing is
+    changed."""
     product = asked.path("product")
     asked.allow(asked.of(product))
     planned = await asked.services.deployer.plan(product, await asked.body())
     await planned.pool.drain()
-    return {"product": product, "revision": planned.hash, "changes": planned.changes, "findings": []}
+    return {"product": product, "revision": planned.hash, "changes": planned.changes, "findings": planned.refusals}
 
 
 async def deploy(asked: Asked, query: DeployQuery) -> Any:
     """Deploys the bundle; the answer is a stream of progress lines and, last, the result or a problem.
-    What is refused before there is any progress is refused as it is anywhere."""
+    What is refused before there is any progress is refused as it is anywhere. A change that breaks readers of a port is
+    refused (`contract.incompatible`), unless `accept_breaking` says why it is meant."""
     product = asked.path("product")
     asked.allow(asked.of(product))
-    lines = _deploying(asked, product, await asked.body(), query.note)
+    lines = _deploying(asked, product, await asked.body(), query)
     first = await anext(lines)
     if isinstance(first, HansaError):
         raise first
@@ -148,7 +151,7 @@ Line = dict[str, Any] | HansaError
 """Progress or the result; or why there is none."""
 
 
-async def _deploying(asked: Asked, product: str, bundle: bytes, note: str) -> AsyncGenerator[Line, None]:
+async def _deploying(asked: Asked, product: str, bundle: bytes, query: DeployQuery) -> AsyncGenerator[Line, None]:
     """What a deployment tells. It goes on where its caller goes away."""
     lines: asyncio.Queue[Line | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
@@ -159,7 +162,14 @@ async def _deploying(asked: Asked, product: str, bundle: bytes, note: str) -> As
     async def work() -> None:
         try:
             deployer = asked.services.deployer
-            found = await deployer.deploy(asked.principal.id, product, bundle, note=note, progress=progress)
+            found = await deployer.deploy(
+                asked.principal.id,
+                product,
+                bundle,
+                note=query.note,
+                accept_breaking=query.accept_breaking,
+                progress=progress,
+            )
             lines.put_nowait({"result": found})
         except HansaError as refusal:
             lines.put_nowait(refusal)
