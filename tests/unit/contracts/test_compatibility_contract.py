@@ -155,3 +155,13 @@ def test_records_of_a_compatible_contract_fit_the_class_of_the_other(old: FieldS
     for value in [{"a": value} for value in VALUES] + [{}]:
         assert hit >= B or fits(second, value) or not fits(first, value), value
         assert hit >= F or fits(first, value) or not fits(second, value), value
+
+
+def test_the_keys_of_a_map_are_fields_like_others() -> None:
+    old, new = (
+        contract(FieldSpec("a", "map", True, items=FieldSpec("v", "string", True), keys=FieldSpec("k", kind, True)))
+        for kind in ("string", "integer")
+    )
+    ((path, kind, hits),) = told(old, new)
+    assert (path, hits) == ("a{key}", BOTH)
+    assert kind.startswith("type.")

@@ -47,7 +47,7 @@ def test_all_terms_are_read(tmp_path: Path) -> None:
 def test_nothing_said_is_the_default(tmp_path: Path) -> None:
     found = read_contract_file(written(tmp_path, {}))
     assert (found.terms, found.dates, found.retention_s) == (Terms(), Dates(), None)
-    assert (Terms().compatibility, Terms().delivery, Terms().partitions) == ("BACKWARD", "exactlyOnce", 1)
+    assert (Terms().compatibility, Terms().delivery, Terms().partitions) == ("FULL_TRANSITIVE", "exactlyOnce", 1)
 
 
 @pytest.mark.parametrize(

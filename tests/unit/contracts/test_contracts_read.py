@@ -181,7 +181,7 @@ def test_a_contract_may_state_its_compatibility_mode(folder: Path) -> None:
     change(folder, "customProperties:", mode, file)
     assert read_product(folder).outputs[0].contract.compatibility is CompatibilityMode.FORWARD
     change(folder, "FORWARD", "FORWARDS", file)
-    assert refusals(folder)[0] == ("contract.compatibility", file, line_of(folder, "FORWARDS", file))
+    assert refusals(folder)[0] == ("field.choice", file, line_of(folder, "FORWARDS", file))
 
 
 def test_a_contract_is_found_by_its_id_where_the_file_is_called_otherwise(folder: Path) -> None:

@@ -94,6 +94,8 @@ def _field(old: FieldSpec, new: FieldSpec, path: str) -> Iterator[Difference]:
     if not found and _described(old) != _described(new):
         yield Difference(path, "description.changed", frozenset(), "", "")
     yield from _fields(old.fields, new.fields, f"{path}.")
+    if old.keys is not None and new.keys is not None:
+        yield from _field(old.keys, new.keys, f"{path}{{key}}")
     if old.items is not None and new.items is not None:
         yield from _field(old.items, new.items, f"{path}{'{}' if new.type == 'map' else '[]'}")
 
