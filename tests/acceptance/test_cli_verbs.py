@@ -232,3 +232,15 @@ def test_a_backup_under_load_is_consistent_when_it_is_restored(
         assert "are intact" in hansa("audit", "verify")
         restored.call("PUT", "/lab/bench/numbers", [{"name": "after", "value": 1}]).raise_for_status()
         assert restored.records("lab.bench/numbers@1")[-1]["name"] == "after"
+
+
+def test_nobody_else_may_read_the_data_folder(own: Server) -> None:
+    assert own.data.stat().st_mode & 0o077 == 0
+
+
+def test_a_plan_says_that_the_domain_is_missing(hansa: Cli) -> None:
+    hansa("new", "nowhere.orders")
+    hansa.folder /= "orders"
+    told = hansa("plan", code=1)
+    assert "domain.unknown" in told
+    assert "hansa domains create" in told

@@ -93,7 +93,7 @@ class Hansa:
 
     def __init__(self, settings: Settings, version: str, clock_us: Callable[[], int]) -> None:
         data = settings.data
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)  # payloads stand in it in clear
         self.settings = settings
         self._log = SqliteLog(data)
         self._registry = SqliteRegistry(data / "registry.db", clock_us=clock_us)

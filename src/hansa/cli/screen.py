@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TextIO
+from typing import Any, Final, NamedTuple, TextIO
 
 import msgspec
 
@@ -30,6 +30,10 @@ def moment(value: Any) -> str:
     if isinstance(value, int):
         return datetime.fromtimestamp(value / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
     return str(value)[:19].replace("T", " ")
+
+
+_WHOLE: Final = frozenset(("run", "id", "product", "process", "port", "revision", "state"))
+"""Columns that are copied into the next command: never wrapped, whatever the width."""
 
 
 class Column(NamedTuple):
@@ -94,7 +98,7 @@ class Screen:
 
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for title in titles:
-            table.add_column(title, overflow="fold")
+            table.add_column(title, overflow="fold", no_wrap=title in _WHOLE)
         for row in cells:
             table.add_row(*row)
         Console(file=self._out, markup=False, highlight=False).print(table)

@@ -112,6 +112,7 @@ class Deployer:
                 f"The folder is of {declared.id}, not of {product}",
                 hint="Deploy it under the id that stands in its product.yaml.",
             )
+        await asyncio.to_thread(mesh.registry.domain, declared.domain)  # raises where there is none
         serve = await mesh.to_serve(product, folder.name, folder, declared, progress)
         holder: list[Worker] = []
         pool = mesh.pool(serve)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -64,8 +65,15 @@ def sync(folder: Folder = None, to: To = None, as_json: AsJson = False) -> None:
 def check(context: typer.Context) -> None:
     """Run the tests of the product around the current folder; what follows goes to pytest as it is."""
     own = product_folder(None)
-    done = subprocess.run([sys.executable, "-m", "pytest", *context.args], cwd=own.path, check=False)
+    command = [sys.executable, "-m", "pytest", "--rootdir", str(own.path), *_own_settings(own.path), *context.args]
+    done = subprocess.run(command, cwd=own.path, check=False)
     raise typer.Exit(done.returncode)
+
+
+def _own_settings(folder: Path) -> list[str]:
+    """The product's own pytest settings, or none: those of a folder above were not made for it."""
+    names = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+    return [] if any((folder / name).exists() for name in names) else ["-c", os.devnull]
 
 
 def dev(

@@ -86,12 +86,15 @@ def known(connection: sqlite3.Connection, noun: Noun, value: str) -> None:
     raise CallerError(
         f"{noun.name}.unknown",
         f"There is no {noun.name} {value!r}",
-        hint=did_you_mean(value, names) or _listed(names),
+        hint=f"{did_you_mean(value, names) or _listed(names)}{_MADE_BY.get(noun.name, '')}",
         details={"value": value},
     )
 
 
+_MADE_BY: Final = {"domain": " An admin makes one: `hansa domains create NAME`."}
+
+
 def _listed(names: list[str]) -> str:
     if not names:
-        return "There is none yet; an admin makes one (`hansa domains create NAME`)."
+        return "There is none yet."
     return f"There is {', '.join(names[:5])}" + (f" and {len(names) - 5} more." if len(names) > 5 else ".")
