@@ -86,7 +86,7 @@ def known(connection: sqlite3.Connection, noun: Noun, value: str) -> None:
     raise CallerError(
         f"{noun.name}.unknown",
         f"There is no {noun.name} {value!r}",
-        hint=f"{did_you_mean(value, names) or _listed(names)}{_MADE_BY.get(noun.name, '')}",
+        hint=did_you_mean(value, names) or _listed(names) + _MADE_BY.get(noun.name, ""),
         details={"value": value},
     )
 
