@@ -14,7 +14,7 @@ from server import Server
 from hansa.eventlog.interface import as_array
 from hansa.eventlog.sqlite import SqliteLog
 from hansa.model.run import EVENTS_TOPIC, FINAL, RUNS_TOPIC, RunEntry
-from hansa.runtime.engine import CHUNKS, PENDING, STEPS
+from hansa.runtime.journal import CHUNKS, PENDING, STEPS
 
 SALES, RECEIPTS = "shop.till/sales@1", "shop.books/receipts@1"
 COUNTING = {

@@ -14,7 +14,8 @@ from hansa.errors import CallerError
 from hansa.eventlog.interface import Log
 from hansa.lifecycle.mesh import Mesh
 from hansa.runtime import wire
-from hansa.runtime.engine import DEPTH_MAX, Answer, Engine, Run
+from hansa.runtime.engine import DEPTH_MAX, Engine
+from hansa.runtime.run import Answer, Run
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 

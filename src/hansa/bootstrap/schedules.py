@@ -16,8 +16,9 @@ from hansa.model.product import OnceTrigger, ProductSpec, ScheduleTrigger, Trigg
 from hansa.model.trigger_key import trigger_names
 from hansa.registry.values import Revision, TriggerKey
 from hansa.runtime import wire
-from hansa.runtime.engine import Answer, Engine, Run
+from hansa.runtime.engine import Engine
 from hansa.runtime.live import LiveProcess
+from hansa.runtime.run import Answer, Run
 from hansa.server.merge import rfc3339
 from hansa.triggers.scheduler import Entry, Starter
 

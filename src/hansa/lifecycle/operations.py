@@ -14,8 +14,9 @@ from hansa.model.product import RetryPolicy
 from hansa.model.run import FINAL, RunEntry, RunState
 from hansa.registry.interface import Registry
 from hansa.runtime import wire
-from hansa.runtime.engine import Answer, Engine, Run
+from hansa.runtime.engine import Engine
 from hansa.runtime.live import LiveProcess
+from hansa.runtime.run import Answer, Run
 from hansa.triggers.batches import taken
 from hansa.views.waiting import Awaited
 

@@ -15,7 +15,7 @@ from hansa.lifecycle.mentions import Sought, telling_values
 from hansa.model.ids import subject_name
 from hansa.model.product import OutputPortSpec, ProductSpec
 from hansa.model.run import EVENTS_TOPIC, RUNS_TOPIC, RunEntry
-from hansa.runtime.engine import PENDING, Pending
+from hansa.runtime.journal import PENDING, Pending
 
 _READ_BYTES: Final = 4 << 20
 _record: Final = msgspec.msgpack.Decoder().decode

@@ -1,9 +1,8 @@
 """Takes runs from a trigger to their commit.
 
-Flow: `start` makes a run and gives its task to the revision's pool → the worker's `Done` becomes one commit set
-(records,
-events, state, positions, the run's entry) → the outcome of the commit answers whoever waits. A run that must survive
-before it is done (asynchronous, or waiting for a retry) stands in the state scope `_pending` until its last commit.
+Flow: `start` gives the run's task to the revision's pool → the worker's `Done` becomes one commit set (records, events,
+state, positions, the run's entry) → the outcome of the commit answers whoever waits. A run that must survive before it
+is done (asynchronous, or waiting for a retry) is kept in the journal until its last commit.
 """
 
 from __future__ import annotations
@@ -11,117 +10,41 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from hansa.errors import CallerError, HansaError, Unavailable
 from hansa.eventlog.awaitable import AwaitableLog
-from hansa.eventlog.interface import Advance, Append, Claim, CommitSet, Committed, Outcome, Put, Refused
-from hansa.model.ids import subject_name
-from hansa.model.product import RetryPolicy
-from hansa.model.run import RUNS_TOPIC, LogicRun, RunEntry, RunError, RunState, new_run_id
+from hansa.eventlog.interface import Advance, CommitSet, Committed, Outcome, Refused
+from hansa.model.run import RunEntry, RunError, RunState
 from hansa.runtime import wire
-from hansa.runtime.decide import Ending, after_attempt, before_state
+from hansa.runtime.decide import Ending, after_attempt
+from hansa.runtime.entries import (
+    answer_of,
+    append_of,
+    chunk_entry,
+    claims_of,
+    dead_letters,
+    earlier_run,
+    effects_of,
+    entry_of,
+    lost,
+    refusal,
+    state_puts,
+)
+from hansa.runtime.journal import Journal, ignore
 from hansa.runtime.live import LiveProcess
 from hansa.runtime.pool import Job, Lost, Worker
+from hansa.runtime.run import Answer, Run
 
-PENDING: Final = "_pending"
-STEPS: Final = "_steps"
-CHUNKS: Final = "_chunks"
-IDEMPOTENCY_S: Final = 24 * 3600
 DEPTH_MAX: Final = 16
 STORE_PAUSE_S: Final = 1.0
 """After which a run that was accepted is tried again where the disk was full."""
 
 _report = logging.getLogger("hansa.runtime")
 _encode: Final = msgspec.msgpack.Encoder().encode
-_NOTHING: Final[dict[Any, Any]] = {}
-"""Shared by all that have none; never written to."""
-_STATES: Final = {state.value: state for state in RunState}
-_decode_reached: Final = msgspec.msgpack.Decoder(tuple[int, bytes | None]).decode
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """How a run ended, for whoever waits: the result as it goes over the wire, and the run's id and state."""
-
-    run: str
-    state: RunState
-    status: int
-    result: bytes
-    content_type: str
-    headers: dict[str, str] | None = None
-    error: RunError | None = None
-    token: str = ""
-    accepted_us: int = 0
-    finished_us: int = 0
-
-
-class Pending(msgspec.Struct, array_like=True, frozen=True):
-    """What is needed to start an unfinished run again: its entry so far, and when its next attempt is due."""
-
-    entry: RunEntry
-    due_us: int
-    advances: list[tuple[str, str, int, int, int]] = []
-    claimed: bool = False
-
-
-class Run:
-    """A run that this server is at. What most runs have none of stands in the class."""
-
-    started_us = 0
-    attempt = 1
-    detail: Mapping[str, Any] = _NOTHING
-    records: Sequence[wire.Records] = ()
-    reads: Sequence[tuple[str, int, int, int]] = ()
-    advances: tuple[Advance, ...] = ()
-    fence: tuple[str, int] | None = None
-    idempotency_key: str | None = None
-    parent: str | None = None
-    trace: str | None = None
-    replay_of: str | None = None
-    journalled: Mapping[int, bytes] = _NOTHING
-    position: bytes | None = None
-    at: Mapping[str, int] = _NOTHING
-    uses: tuple[tuple[str, str, str, str], ...] = ()
-    only: str | None = None
-    dry = False
-    noted = False
-    """True once its payload stands in an entry of its history."""
-    job: Job | None = None
-    """What the pool has of it."""
-    pending: bytes | None = None
-    """What stands in `_pending` for it once something of it must survive."""
-    reached: bytes | None = None
-    """What stands in `_chunks` for it: its number of chunks, and the position of the last."""
-    refusal: Outcome | None = None
-    """What became of a chunk or a step that was not committed: the attempt ends with it."""
-    claimed = False
-    """True once its idempotency key was taken for it."""
-    cancelled = False
-    answered = False
-    children = 0
-    depth = 0
-    seq = 0
-
-    def __init__(
-        self, live: LiveProcess, kind: str, source: bytes, principal: str, tell: Callable[[Answer], None]
-    ) -> None:
-        self.id = new_run_id()
-        self.live = live
-        self.kind = kind
-        self.source = source
-        self.principal = principal
-        self.tell = tell
-        self.accepted_us = time.time_ns() // 1000
-        self.retry: RetryPolicy = live.spec.retry
-
-    @property
-    def durable(self) -> bool:
-        """True once the run goes on by itself after a crash."""
-        return self.pending is not None
 
 
 class Engine:
@@ -129,6 +52,7 @@ class Engine:
 
     def __init__(self, log: AwaitableLog, ask: Callable[[Run, wire.Ask], Any]) -> None:
         self.log = log
+        self._journal = Journal(log)
         self._ask = ask
         self.active: dict[str, Run] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -154,17 +78,16 @@ class Engine:
         """Makes the run durable before it is worked: on return it will be done, whatever happens. Where its idempotency
         key was used before, nothing is started and the id of the earlier run is in the answer. `advances` move with the
         acceptance; where one is refused, nothing is started and `CallerError("position.moved")` raised."""
-        entry = self._entry(run, RunState.ACCEPTED)
+        entry = entry_of(run, RunState.ACCEPTED)
         run.noted = True
-        puts, claims = self._kept(run, entry)
-        commit = CommitSet(appends=(self._run_append(entry),), advances=advances, puts=puts, claims=claims)
+        puts, claims = self._journal.keep(run, entry)
+        commit = CommitSet(appends=(append_of(entry),), advances=advances, puts=puts, claims=claims)
         try:
             await self.log.commit(commit)
-        except CallerError as refusal:
-            if refusal.code != "claim.taken":
+        except CallerError as refused:
+            if refused.code != "claim.taken":
                 raise
-            earlier = refusal.details["value"].decode()
-            return Answer(earlier, RunState.ACCEPTED, 202, b"", "", headers={"Idempotent-Replay": "true"})
+            return earlier_run(refused.details["value"])
         self.start(run)
         return None
 
@@ -205,7 +128,7 @@ class Engine:
         if isinstance(message, wire.Ask):
             self._spawn(self._answer(run, worker, message))
         elif isinstance(message, wire.StepDone):
-            self._step(run, message)
+            self._journal.step(run, message)
         elif isinstance(message, wire.Done):
             self._chunk(run, worker, message)
 
@@ -219,11 +142,9 @@ class Engine:
                 await self.log.commit(CommitSet())  # in order: what was journalled before it is on disk now
             value = await self._ask(run, ask)
             answer = wire.Answer(ask.number, _encode(value))
-        except HansaError as refusal:
-            details = refusal.details or None
-            answer = wire.Answer(
-                ask.number, b"", RunError(refusal.code, refusal.message, hint=refusal.hint, details=details)
-            )
+        except HansaError as error:
+            details = error.details or None
+            answer = wire.Answer(ask.number, b"", RunError(error.code, error.message, hint=error.hint, details=details))
         except Exception as failure:
             _report.exception("%s asked for %s", run.id, ask.what)
             answer = wire.Answer(ask.number, b"", RunError("hansa.internal", f"{type(failure).__name__}: {failure}"))
@@ -231,55 +152,18 @@ class Engine:
             pool.block(worker, is_blocked=False)
         worker.link.send(answer)
 
-    def _kept(self, run: Run, entry: RunEntry | None = None) -> tuple[tuple[Put, ...], tuple[Claim, ...]]:
-        """The run's place among the unfinished and its idempotency key, taken with the first thing of it that must
-        survive: from then on it goes on by itself, and another call with its key is answered by it."""
-        if run.durable:
-            return (), ()
-        claims = self._claims(run)
-        run.claimed = True
-        pending = Pending(entry or self._entry(run, RunState.ACCEPTED), 0, _plain(run.advances), claimed=True)
-        run.pending = _encode(pending)
-        return (Put(PENDING, run.id, run.pending),), claims
-
-    def _step(self, run: Run, done: wire.StepDone) -> None:
-        """What a logic did, so that another attempt goes on behind it."""
-        run.journalled = {**run.journalled, done.index: done.result}
-        self._advance(run, steps=run.journalled)
-        puts, claims = self._kept(run)
-        put = Put(STEPS, f"{run.id}/{done.index}", done.result)
-        self.log.submit(CommitSet(puts=(put, *puts), claims=claims), partial(_note_refusal, run))
-
     def _chunk(self, run: Run, worker: Worker, done: wire.Done) -> None:
         """One chunk of a long load: a child run with its own commit; the worker goes on when it is committed."""
-        child = self._entry(run, RunState.SUCCEEDED, done)
-        child = msgspec.structs.replace(child, id=new_run_id(), parent=run.id, payload=b"", trigger="chunk")
-        appends = (*self._effects(run, done, child.id), self._run_append(child))
-        commit = CommitSet(appends[-1:]) if run.dry else self._chunk_set(run, done, appends)
+        child = chunk_entry(run, done)
+        appends = (*effects_of(run, done, child.id), append_of(child))
+        commit = CommitSet(appends[-1:]) if run.dry else self._journal.chunk(run, done, appends)
 
         def tell(outcome: Outcome) -> None:
-            _note_refusal(run, outcome)
-            error = None if isinstance(outcome, Committed) else _refusal(outcome)
+            run.note_refusal(outcome)
+            error = None if isinstance(outcome, Committed) else refusal(outcome)
             worker.link.send(wire.Answer(-1, b"", error))
 
         self.log.submit(commit, tell)
-
-    def _chunk_set(self, run: Run, done: wire.Done, appends: tuple[Append, ...]) -> CommitSet:
-        """What a chunk commits; refused unless the one before it is committed."""
-        puts, claims = self._kept(run)
-        before, run.children = run.reached, run.children + 1
-        run.position = done.position or run.position
-        run.reached = _encode((run.children, run.position))
-        self._advance(run, position=run.position)
-        behind_the_last = Put(CHUNKS, run.id, run.reached, expected=before)
-        return CommitSet(
-            appends, puts=(*puts, behind_the_last, *self._state_puts(run, done)), claims=claims, fence=run.fence
-        )
-
-    def _advance(self, run: Run, **reached: Any) -> None:
-        """Where another worker is to go on, should this one be lost before it is told that the run is done."""
-        assert run.job is not None
-        run.job.task = msgspec.structs.replace(run.job.task, **reached)
 
     # Ending
 
@@ -287,12 +171,12 @@ class Engine:
         try:
             self._leave(run)
             if run.refusal is not None:
-                self._end(run, self._entry(run, RunState.FAILED), run.refusal)
+                self._end(run, entry_of(run, RunState.FAILED), run.refusal)
                 return
             ending: Ending
             if isinstance(done, Lost):
                 ending = "cancelled" if run.cancelled else done.reason  # type: ignore[assignment]
-                done = _lost(run, done)
+                done = lost(run, done)
             else:
                 ending = "succeeded" if done.state == "succeeded" else "failed"
             following = after_attempt(ending, run.attempt, run.retry, can_retry=done.retry and not run.dry)
@@ -305,122 +189,61 @@ class Engine:
 
     def _retry(self, run: Run, done: wire.Done, delay_s: float) -> None:
         """Another attempt after `delay_s`, which survives a restart; the attempt that failed stays in the history."""
-        entry = self._entry(run, RunState.ACCEPTED, done)
+        entry = entry_of(run, RunState.ACCEPTED, done)
         run.attempt += 1
         due_us = time.time_ns() // 1000 + int(delay_s * 1e6)
-        waiting = msgspec.structs.replace(entry, attempt=run.attempt, payload=run.source)
-        claims = self._claims(run)
-        run.pending = _encode(Pending(waiting, due_us, _plain(run.advances), claimed=True))
-        run.noted = run.claimed = True
-        put = Put(PENDING, run.id, run.pending)
-        loop = asyncio.get_running_loop()
 
         def tell(outcome: Outcome) -> None:
             if isinstance(outcome, Committed):
-                self._timers[run.id] = loop.call_later(delay_s, self._again, run)
+                self._later(run, delay_s)
             else:
                 self._end(run, entry, outcome)
 
-        appends = (self._run_append(entry),)
-        self.log.submit(CommitSet(appends=appends, puts=(put,), claims=claims, fence=run.fence), tell)
+        self.log.submit(self._journal.wait(run, entry, due_us), tell)
+
+    def _later(self, run: Run, delay_s: float) -> None:
+        self._timers[run.id] = asyncio.get_running_loop().call_later(delay_s, self._again, run)
 
     def _again(self, run: Run) -> None:
         self._timers.pop(run.id, None)
         try:
             self.start(run)
-        except HansaError as refusal:
-            _report.warning("run %s waits on: %s", run.id, refusal)
+        except HansaError as refused:
+            _report.warning("run %s waits on: %s", run.id, refused)
 
     def _finish(self, run: Run, done: wire.Done, state: RunState, dead: bool) -> None:
-        entry = self._entry(run, state, done, dead=dead)
-        ok = state is RunState.SUCCEEDED
-        appends = (
-            (*self._effects(run, done, run.id), self._run_append(entry))
-            if ok and not run.dry
-            else (self._run_append(entry),)
-        )
-        puts = self._state_puts(run, done) if ok and not run.dry else ()
-        puts += self._cleared(run)
-        claims = self._claims(run) if state is RunState.SUCCEEDED else ()
+        entry = entry_of(run, state, done, dead=dead)
+        succeeded = state is RunState.SUCCEEDED
+        takes_effect = succeeded and not run.dry
+        appends = (*effects_of(run, done, run.id), append_of(entry)) if takes_effect else (append_of(entry),)
+        puts = state_puts(run, done) if takes_effect else ()
+        puts += self._journal.cleared(run)
+        claims = claims_of(run) if succeeded else ()
         commit = CommitSet(appends=appends, advances=run.advances, puts=puts, claims=claims, fence=run.fence)
         if run.live.spec.durability == "none" and not run.durable:
-            self.log.submit(commit, _ignore)
+            self.log.submit(commit, ignore)
             self._end(run, entry, Committed((), ""))
             return
         self.log.submit(commit, lambda outcome: self._end(run, entry, outcome))
-        if done.refused and ok:
-            self._refuse_records(run, done)
-
-    def _cleared(self, run: Run) -> tuple[Put, ...]:
-        """Takes a run that is over from among the unfinished, with what was journalled of it. Refused where it does not
-        stand there: then another run has its idempotency key."""
-        if not run.durable:
-            return ()
-        chunks = () if run.reached is None else (Put(CHUNKS, run.id, None),)
-        stands = Put(PENDING, run.id, None, expected=run.pending)
-        return (stands, *(Put(STEPS, f"{run.id}/{i}", None) for i in run.journalled), *chunks)
+        if done.refused and succeeded:
+            self.log.submit(CommitSet(appends=tuple(map(append_of, dead_letters(run, done)))), ignore)
 
     def _end(self, run: Run, entry: RunEntry, outcome: Outcome) -> None:
-        """The commit came back: the run is over and who waits is told."""
+        """The commit came back: the run is over and who waits is told, or it is tried again."""
         self.active.pop(run.id, None)
         if run.refusal is not None and not isinstance(outcome, Committed):
             outcome, run.refusal = run.refusal, None
-        if isinstance(outcome, Committed):
-            answer = Answer(
-                run.id, _STATES[entry.state], entry.status, entry.result, _content_type(entry), entry.headers,
-                entry.error,
-                outcome.token, entry.accepted_us, entry.finished_us,
-            )  # fmt: skip
-        elif isinstance(outcome, Refused) and outcome.code == "claim.taken" and isinstance(outcome.value, bytes):
-            answer = Answer(
-                outcome.value.decode(), RunState.ACCEPTED, 202, b"", "", headers={"Idempotent-Replay": "true"}
-            )
-        elif isinstance(outcome, Refused) and outcome.code == "state.moved":
-            self._rewind(run)
+        if isinstance(outcome, Refused) and outcome.code == "state.moved":
+            self._journal.rewind(run)
             self._again(run)
             return
-        elif isinstance(outcome, Unavailable) and outcome.code != "log.stopped" and self._rewind(run):
+        if isinstance(outcome, Unavailable) and outcome.code != "log.stopped" and self._journal.rewind(run):
             self.active[run.id] = run
-            self._timers[run.id] = asyncio.get_running_loop().call_later(STORE_PAUSE_S, self._again, run)
+            self._later(run, STORE_PAUSE_S)
             return
-        else:
-            error = _refusal(outcome)
-            answer = Answer(run.id, RunState.FAILED, 503, b"", "", error=error)
         if not run.answered:
             run.answered = True
-            run.tell(answer)
-
-    def _rewind(self, run: Run) -> bool:
-        """Back to what stands in the log, less the steps that knew a state that may have moved; False where nothing
-        does."""
-        run.pending = self.log.log.get(PENDING, run.id)
-        if not run.durable:
-            run.claimed = run.noted = False
-        sound = before_state(run.journalled)
-        gone = [Put(STEPS, f"{run.id}/{index}", None) for index in run.journalled.keys() - sound.keys()]
-        if gone:
-            self.log.submit(CommitSet(puts=tuple(gone)), _ignore)
-        run.journalled = sound
-        self._behind_chunks(run)
-        return run.durable
-
-    def _behind_chunks(self, run: Run) -> None:
-        """The run goes on behind the last chunk that was committed."""
-        run.reached = self.log.log.get(CHUNKS, run.id)
-        run.children, run.position = (0, None) if run.reached is None else _decode_reached(run.reached)
-
-    def _refuse_records(self, run: Run, done: wire.Done) -> None:
-        """Each record of a batch that failed alone becomes a dead letter of its own, a child of the run."""
-        appends = []
-        for _, entry_bytes, error in done.refused:
-            source = _encode(wire.Source("record", entry_bytes, detail={"port": run.detail.get("port", "")}))
-            entry = msgspec.structs.replace(
-                self._entry(run, RunState.FAILED, done, dead=True),
-                id=new_run_id(), parent=run.id, payload=source, error=error, trigger="record", result=b"", status=500,
-                logic=[LogicRun(error.origin or "", "failed", 0, error.message)], writes=[], events=0,
-            )  # fmt: skip
-            appends.append(self._run_append(entry))
-        self.log.submit(CommitSet(appends=tuple(appends)), _ignore)
+            run.tell(answer_of(run, entry, outcome))
 
     def used(self, run_id: str, logic: str, connection: str, operation: str, target: str) -> None:
         """A run's logic called the outside; it stands in the run's history, whether the call failed or not."""
@@ -451,51 +274,12 @@ class Engine:
         return True
 
     def recover(self, find: Callable[[str, str], LiveProcess | None]) -> int:
-        """Starts what stood unfinished in the log; returns how many. Runs of subscriptions begin anew from their
-        position; what was journalled of those, and of runs that were refused, is taken away."""
-        count = 0
-        left: list[Put] = []
-        ends: list[Append] = []
-        unfinished = dict(self.log.log.scan(PENDING))
-        for run_id, value in [*unfinished.items()]:
-            pending = msgspec.msgpack.decode(value, type=Pending)
-            live = find(pending.entry.product, pending.entry.process)
-            if pending.advances:
-                del unfinished[run_id]
-                left.append(Put(PENDING, run_id, None))
-                ends.append(self._run_append(_begun_anew(pending.entry)))
-                continue
-            if live is None or run_id in self.active:
-                continue
-            run = self._restored(run_id, value, pending, live)
-            delay_s = max(pending.due_us / 1e6 - time.time(), 0.0)
+        """Starts what stood unfinished in the log, each when it is due; returns how many."""
+        runs = self._journal.unfinished(find, self.active)
+        for run, due_us in runs:
             self.active[run.id] = run
-            self._timers[run.id] = asyncio.get_running_loop().call_later(delay_s, self._again, run)
-            count += 1
-        left += [
-            Put(scope, key, None)
-            for scope in (STEPS, CHUNKS)
-            for key, _ in self.log.log.scan(scope)
-            if key.partition("/")[0] not in unfinished
-        ]
-        self.log.submit(CommitSet(appends=tuple(ends), puts=tuple(left)), _ignore)
-        return count
-
-    def _restored(self, run_id: str, value: bytes, pending: Pending, live: LiveProcess) -> Run:
-        entry = pending.entry
-        run = Run(live, entry.trigger, entry.payload, entry.principal, _ignore)
-        run.id, run.attempt, run.accepted_us = run_id, entry.attempt, entry.accepted_us
-        run.parent, run.trace, run.replay_of = entry.parent, entry.trace, entry.replay_of
-        run.detail, run.idempotency_key = entry.trigger_detail, entry.idempotency_key
-        run.pending, run.claimed = value, pending.claimed
-        self._behind_chunks(run)
-        journalled: dict[int, bytes] = {}
-        for index in range(len(live.spec.steps)):
-            result = self.log.log.get(STEPS, f"{run_id}/{index}")
-            if result is not None:
-                journalled[index] = result
-        run.journalled = journalled
-        return run
+            self._later(run, max(due_us / 1e6 - time.time(), 0.0))
+        return len(runs)
 
     async def close(self, grace_s: float) -> None:
         """Takes no more runs and waits at most `grace_s` for those that are with a worker."""
@@ -510,136 +294,3 @@ class Engine:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    # What goes into the log
-
-    def _entry(self, run: Run, state: RunState, done: wire.Done | None = None, *, dead: bool = False) -> RunEntry:
-        product = run.live.product
-        common = (
-            run.id, state.value, product.id, product.revision, run.live.spec.name, run.attempt, run.kind, run.detail,
-            run.principal, run.parent, run.trace, run.accepted_us,
-        )  # fmt: skip
-        if done is None:
-            return RunEntry(
-                *common, payload=run.source, idempotency_key=run.idempotency_key, replay_of=run.replay_of, dry=run.dry
-            )
-        reads = [*run.reads, *((port, 0, -1, at) for port, at in done.lookups)] if done.lookups else run.reads
-        writes, events = _counted(done.effects)
-        return RunEntry(
-            *common, run.started_us, run.started_us + done.duration_us, b"" if run.noted else run.source, done.result,
-            done.status, _with_type(done), done.error, done.logic, done.output, reads, writes, events,
-            run.idempotency_key, dead, run.replay_of, run.dry, run.uses,
-        )  # fmt: skip
-
-    def _run_append(self, entry: RunEntry) -> Append:
-        return Append(RUNS_TOPIC, 0, 1, _encode((entry.id, entry)), _NOTHING)
-
-    def _effects(self, run: Run, done: wire.Done, run_id: str) -> list[Append]:
-        if not done.effects:
-            return []
-        product = run.live.product
-        header: dict[str, Any] = {
-            "run": run_id, "product": product.id, "revision": product.revision, "process": run.live.spec.name
-        }  # fmt: skip
-        if run.replay_of is not None:
-            header["replay_of"] = run.replay_of
-        return [
-            Append(
-                e.topic,
-                e.partition,
-                e.count,
-                e.entries,
-                header if e.subject is None else {**header, "subject": subject_name(product.id, e.subject)},
-            )
-            for e in done.effects
-        ]
-
-    def _state_puts(self, run: Run, done: wire.Done) -> tuple[Put, ...]:
-        return tuple([Put(run.live.state_scope, p.key, p.value, p.expected) for p in done.puts]) if done.puts else ()
-
-    def _claims(self, run: Run) -> tuple[Claim, ...]:
-        if run.idempotency_key is None or run.claimed or run.replay_of is not None:
-            return ()
-        until_us = time.time_ns() // 1000 + IDEMPOTENCY_S * 1_000_000
-        return (Claim(run.live.claim_scope, run.idempotency_key, run.id.encode(), until_us),)
-
-
-def _ignore(_: Any) -> None:
-    """For what nobody waits for."""
-
-
-def _note_refusal(run: Run, outcome: Outcome) -> None:
-    if not isinstance(outcome, Committed) and run.refusal is None:
-        run.refusal = outcome
-
-
-def _plain(advances: tuple[Advance, ...]) -> list[tuple[str, str, int, int, int]]:
-    return [(a.group, a.topic, a.partition, a.next, a.expected or 0) for a in advances]
-
-
-def _counted(effects: list[wire.Effect]) -> tuple[list[tuple[str, int]], int]:
-    """Records by port, and the number of events."""
-    writes: dict[str, int] = {}
-    events = 0
-    for effect in effects:
-        if effect.topic.startswith("_"):
-            events += effect.count
-        else:
-            writes[effect.topic] = writes.get(effect.topic, 0) + effect.count
-    return list(writes.items()), events
-
-
-def _with_type(done: wire.Done) -> dict[str, str] | None:
-    if done.content_type == "application/json":
-        return done.headers
-    return {**(done.headers or {}), "content-type": done.content_type}
-
-
-def _content_type(entry: RunEntry) -> str:
-    return (entry.headers or {}).get("content-type", "application/json")
-
-
-def _refusal(outcome: Outcome) -> RunError:
-    if isinstance(outcome, HansaError):
-        return RunError(outcome.code, outcome.message, hint=outcome.hint)
-    if isinstance(outcome, Refused):
-        return RunError(outcome.code, outcome.message)
-    return RunError("log.stopped", str(outcome))
-
-
-def _begun_anew(entry: RunEntry) -> RunEntry:
-    """The end of a run of a subscription that waited for its next attempt when Hansa ended."""
-    error = RunError(
-        "run.begun_anew",
-        "Hansa ended before its next attempt",
-        hint="Its records are worked by a new run, from the position of the subscription on.",
-    )
-    now_us = time.time_ns() // 1000
-    return msgspec.structs.replace(
-        entry, state=RunState.CANCELLED.value, error=error, payload=b"", finished_us=max(now_us, entry.started_us)
-    )
-
-
-def _lost(run: Run, lost: Lost) -> wire.Done:
-    """What stands in the history for an attempt whose worker ended."""
-    took_us = max(time.time_ns() // 1000 - run.started_us, 0)
-    code, message, hint = {
-        "timed_out": (
-            "run.timed_out",
-            f"It took longer than {run.live.spec.timeout_s:g} s",
-            "Raise timeout_s, or use chunks.",
-        ),
-        "cancelled": ("run.cancelled", "It was cancelled", None),
-        "overstepped": (
-            "run.overstepped",
-            f"Its worker was ended, and nothing of it was committed: {lost.detail}",
-            "Code of the product, or of a package that it requires, writes into Hansa's own channel.",
-        ),
-    }.get(
-        lost.reason, ("run.crashed", "Its worker ended while it ran", "The output shows what the process last wrote.")
-    )
-    error = RunError(code, message, hint=hint, details={"output": lost.detail} if lost.detail else None)
-    status = 504 if lost.reason == "timed_out" else 500
-    return wire.Done(
-        run.seq, "failed", status, b"", "application/json", 0, took_us, [], error=error, output=lost.detail
-    )

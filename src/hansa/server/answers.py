@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from hansa.errors import HansaError, InternalError
-from hansa.runtime.engine import Answer
+from hansa.runtime.run import Answer
 from hansa.server.problems import problem, problem_headers
 
 _JSON: Final = (b"content-type", b"application/json")

@@ -21,7 +21,7 @@ from hansa.errors import CallerError, HansaError, InternalError
 from hansa.model.ids import RESERVED
 from hansa.model.run import RunState
 from hansa.runtime import wire
-from hansa.runtime.engine import Answer, Run
+from hansa.runtime.run import Answer, Run
 from hansa.server.answers import Response, json_answer, problem_answer, run_answer, traceparent
 from hansa.server.api.base import bearer, require
 from hansa.server.merge import encapsulated, merged

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from hansa.runtime.engine import Answer
+from hansa.runtime.run import Answer
 
 Named = tuple[str, Answer]
 

@@ -24,8 +24,9 @@ from hansa.eventlog.interface import Advance, Append, CommitSet, encode_entry
 from hansa.model.product import EventTrigger, PortTrigger
 from hansa.model.run import EVENTS_TOPIC, RUNS_TOPIC, RunEntry, RunError, RunState, new_run_id
 from hansa.runtime import wire
-from hansa.runtime.engine import Answer, Engine, Run
+from hansa.runtime.engine import Engine
 from hansa.runtime.live import LiveProcess
+from hansa.runtime.run import Answer, Run
 from hansa.triggers.ahead import Ahead
 from hansa.triggers.batches import Accepts, Batch
 

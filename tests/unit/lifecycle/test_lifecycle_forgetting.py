@@ -15,7 +15,7 @@ from hansa.lifecycle.persons import Found, entries_in, find_person
 from hansa.model.ids import subject_name
 from hansa.model.product import ContractSpec, FieldSpec, OutputPortSpec, PortKind, ProcessSpec, ProductSpec
 from hansa.model.run import EVENTS_TOPIC, FORGOTTEN, RUNS_TOPIC, RunEntry, RunError
-from hansa.runtime.engine import PENDING, Pending
+from hansa.runtime.journal import PENDING, Pending
 from hansa.testing.log_bench import Bench
 from hansa.views.keeping import Forget
 

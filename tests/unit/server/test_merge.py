@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from hansa.model.run import RunError, RunState
-from hansa.runtime.engine import Answer
+from hansa.runtime.run import Answer
 from hansa.server.merge import encapsulated, merged, rfc3339
 
 

@@ -20,7 +20,7 @@ from hansa.model.run import CARRIED, FINAL, RUNS_TOPIC, RunEntry, RunState
 from hansa.model.trigger_key import trigger_names
 from hansa.registry.values import TriggerKey
 from hansa.runtime import wire
-from hansa.runtime.engine import Answer
+from hansa.runtime.run import Answer
 from hansa.server.api.base import EVENT_STREAM, JSON, ApiRoute, Asked, Endpoint, json_response, problem_of, require
 from hansa.server.api.forms import Limit, Time
 from hansa.server.api.streaming import sse, sse_event
