@@ -277,6 +277,23 @@ def test_records_are_worked_and_a_bad_one_fails_alone(bench: Server) -> None:
     assert dead[0]["error_message"] == "ValueError: 13 brings bad luck"
 
 
+def test_a_bad_record_of_a_chunk_fails_alone_and_is_replayed_alone(bench: Server) -> None:
+    loaded = bench.call("POST", f"{ROOT}/load_squares?count=14")
+    assert loaded.json() == {"chunks": 14, "records": 14, "position": 14}
+
+    def letters() -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = bench.http.get("/dead_letters").json()["items"]
+        return [item for item in items if item["process"] == "load_squares"]
+
+    [letter] = bench.until(letters)
+    squares = bench.records("lab.bench/squares@1")
+    assert {"chunk 12", "chunk 14"} <= {record["name"] for record in squares}
+    again = bench.run(bench.call("POST", f"/runs/{letter['id']}/replay", {}))
+    assert (again["id"], again["attempt"], again["state"]) == (letter["id"], 2, "failed")
+    assert again["logic"][0]["name"] == "square"  # nothing is loaded again
+    assert len(bench.records("lab.bench/squares@1")) == len(squares)
+
+
 def test_a_record_that_breaks_its_contract_never_reaches_the_port(bench: Server) -> None:
     before = len(bench.records("lab.bench/numbers@1"))
     answer = bench.call("PUT", f"{ROOT}/numbers", [{"name": "good", "value": 1}, {"name": "bad", "value": -1}])

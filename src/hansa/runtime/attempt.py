@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +20,7 @@ from hansa.runtime.stops import IN_ORDER, Place, Scope, Turns
 from hansa.runtime.traces import run_error
 from hansa.sdk.context import RunInfo
 from hansa.sdk.fit import result_of
+from hansa.sdk.process import entry as entry_type
 from hansa.sdk.product import DataProduct
 from hansa.sdk.resolve import returned_by
 from hansa.sdk.values import Chunk, Problem, Reply
@@ -69,8 +70,13 @@ class Serving:
         self._connection = connection
         self._output = output
         self._turns = turns
-        self._inputs = {name: Inputs(process) for name, process in product.processes.items()}
         self._tracks = {name: track_of(process.flow) for name, process in product.processes.items()}
+        self._inputs = {name: Inputs(process, process.input) for name, process in product.processes.items()}
+        self._chunk_inputs = {
+            name: Inputs(process, entry_type(process.flow[1]))
+            for name, process in product.processes.items()
+            if self._tracks[name].is_load
+        }
         self._returns = {
             name: [returned_by(step.logic.function) for step in process.steps]
             for name, process in product.processes.items()
@@ -143,14 +149,16 @@ class Attempt:
             self.ctx.position = msgspec.msgpack.decode(task.position)
 
     def run(self) -> Iterator[wire.Done]:
-        inputs = self._serving._inputs[self._task.process]
+        track, inputs = self._track, self._serving._inputs[self._task.process]
+        if track.is_load and self._source.kind == "record":  # a record of a chunk that failed alone, by itself
+            track, inputs = track.behind(1), self._serving._chunk_inputs[self._task.process]
         scope = self._scope(inputs)
         value, batch = self._value(inputs)
         scope.payload = value
-        if not batch and self._track.is_load:
+        if not batch and track.is_load:
             yield from self._chunks(value, scope)
             return
-        outcome = railway.run(self._track, value, scope, batch=batch)
+        outcome = railway.run(track, value, scope, batch=batch)
         yield self._done(outcome)
 
     def _value(self, inputs: Inputs) -> tuple[Any, bool]:
@@ -203,7 +211,8 @@ class Attempt:
                 return
             count, total = count + 1, total + len(records)
             where = None if position is None else msgspec.msgpack.encode(position)
-            yield msgspec.structs.replace(self._done(outcome), chunk=count, position=where)
+            done = self._done(outcome, [_to_msgpack((None, records[r.index])) for r in outcome.refused])
+            yield msgspec.structs.replace(done, chunk=count, position=where)
             self._began, self._started = time.perf_counter_ns(), time.monotonic_ns()
             if where is not None:
                 self._place.begin(_prefix(where))
@@ -212,7 +221,9 @@ class Attempt:
 
     # The end
 
-    def _done(self, outcome: railway.Outcome) -> wire.Done:
+    def _done(self, outcome: railway.Outcome, refused: list[bytes] | None = None) -> wire.Done:
+        """The end of the run, or of a chunk; `refused` has the entries of the records that failed alone, where they are
+        not records of the task."""
         if outcome.problem is not None:
             return self.answered(outcome.problem, outcome.logic)
         if outcome.state == "failed":
@@ -231,15 +242,18 @@ class Attempt:
         return wire.Done(
             self._task.seq, "succeeded", 200 if reply is None else reply.status, result, content_type, self._started,
             self._spent_us(), outcome.logic, headers, outcome.error, self._serving._output.taken(), effects, puts,
-            list(self.ctx.looked_up.items()), self._refused(outcome.refused), outcome.dropped,
+            list(self.ctx.looked_up.items()), self._refused(outcome.refused, refused), outcome.dropped,
         )  # fmt: skip
 
-    def _refused(self, refused: Iterable[railway.Refused]) -> list[tuple[int, bytes, RunError]]:
-        found = list(refused)
-        if not found:
+    def _refused(
+        self, refused: list[railway.Refused], entries: list[bytes] | None
+    ) -> list[tuple[int, bytes, RunError]]:
+        if not refused:
             return []
-        entries = list(itertools.chain.from_iterable(_raw(part) for part in self._task.records))
-        return [(r.index, entries[r.index] if entries else b"", r.error) for r in found]
+        if entries is None:
+            given = list(itertools.chain.from_iterable(_raw(part) for part in self._task.records))
+            entries = [given[r.index] for r in refused]
+        return [(r.index, entry, r.error) for r, entry in zip(refused, entries, strict=True)]
 
     def answered(self, problem: Problem, logic: list[LogicRun] | None = None) -> wire.Done:
         """The run was answered with a problem: it is done, and commits nothing but its history."""

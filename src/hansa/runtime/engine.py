@@ -155,7 +155,8 @@ class Engine:
     def _chunk(self, run: Run, worker: Worker, done: wire.Done) -> None:
         """One chunk of a long load: a child run with its own commit; the worker goes on when it is committed."""
         child = chunk_entry(run, done)
-        appends = (*effects_of(run, done, child.id), append_of(child))
+        letters = dead_letters(run, done, child.id)
+        appends = (*effects_of(run, done, child.id), *map(append_of, letters), append_of(child))
         commit = CommitSet(appends[-1:]) if run.dry else self._journal.chunk(run, done, appends)
 
         def tell(outcome: Outcome) -> None:
@@ -215,7 +216,9 @@ class Engine:
         entry = entry_of(run, state, done, dead=dead)
         succeeded = state is RunState.SUCCEEDED
         takes_effect = succeeded and not run.dry
-        appends = (*effects_of(run, done, run.id), append_of(entry)) if takes_effect else (append_of(entry),)
+        letters = dead_letters(run, done, run.id) if takes_effect else []
+        effects = effects_of(run, done, run.id) if takes_effect else []
+        appends = (*effects, *map(append_of, letters), append_of(entry))
         puts = state_puts(run, done) if takes_effect else ()
         puts += self._journal.cleared(run)
         claims = claims_of(run) if succeeded else ()
@@ -225,8 +228,6 @@ class Engine:
             self._end(run, entry, Committed((), ""))
             return
         self.log.submit(commit, lambda outcome: self._end(run, entry, outcome))
-        if done.refused and succeeded:
-            self.log.submit(CommitSet(appends=tuple(map(append_of, dead_letters(run, done)))), ignore)
 
     def _end(self, run: Run, entry: RunEntry, outcome: Outcome) -> None:
         """The commit came back: the run is over and who waits is told, or it is tried again."""

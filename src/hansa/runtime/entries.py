@@ -75,13 +75,16 @@ def chunk_entry(run: Run, done: wire.Done) -> RunEntry:
     return msgspec.structs.replace(entry, id=new_run_id(), parent=run.id, payload=b"", trigger="chunk")
 
 
-def dead_letters(run: Run, done: wire.Done) -> list[RunEntry]:
-    """A dead letter for each record of a batch that failed alone, each a child of the run."""
+def dead_letters(run: Run, done: wire.Done, parent: str) -> list[RunEntry]:
+    """A dead letter for each record of a batch or chunk that failed alone, each a child of the run that it failed
+    in."""
+    if not done.refused:
+        return []
     port = run.detail.get("port", "")
     return [
         msgspec.structs.replace(
             entry_of(run, RunState.FAILED, done, dead=True),
-            id=new_run_id(), parent=run.id, payload=_encode(wire.Source("record", record, detail={"port": port})),
+            id=new_run_id(), parent=parent, payload=_encode(wire.Source("record", record, detail={"port": port})),
             error=error, trigger="record", result=b"", status=500,
             logic=[LogicRun(error.origin or "", "failed", 0, error.message)], writes=[], events=0,
         )

@@ -13,7 +13,7 @@ import msgspec
 from hansa.eventlog.interface import as_array
 from hansa.runtime import wire
 from hansa.sdk.context import TriggerInfo
-from hansa.sdk.process import MISSING, Parameter, Process
+from hansa.sdk.process import MISSING, Input, Parameter, Process
 from hansa.sdk.values import Problem
 
 _FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -21,10 +21,10 @@ _PLACE: Final = " - at `$"
 
 
 class Inputs:
-    """Decodes the input of one process. Bad input is a `Problem` 422 with the path of every field that is wrong."""
+    """Decodes the input of one process, or of the part of it that begins with `first`. Bad input is a `Problem` 422
+    with the path of every field that is wrong."""
 
-    def __init__(self, process: Process) -> None:
-        first = process.input
+    def __init__(self, process: Process, first: Input) -> None:
         self.shape = first.shape
         self._annotation = first.annotation
         whole = list[first.annotation] if first.shape == "list" else first.annotation  # type: ignore[name-defined]

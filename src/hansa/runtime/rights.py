@@ -145,6 +145,8 @@ def _malformed(effect: wire.Effect) -> str | None:
 
 
 def _refused(task: wire.Task, done: wire.Done) -> str | None:
+    if done.chunk is not None:
+        return None  # of the records that it made itself; how many that were only it knows
     given = sum([part.count for part in task.records])
     if len(done.refused) <= given and all(0 <= index < given for index, _, _ in done.refused):
         return None

@@ -24,9 +24,8 @@ def logic(value: Any) -> Any:
 
 
 def inputs(annotation: Any = Any, shape: Shape = "one", parameters: tuple[Parameter, ...] = ()) -> Inputs:
-    return Inputs(
-        Process("p", (Step("logic", Logic[..., Any](logic, "logic"), {}, parameters, Input(shape, annotation)),))
-    )
+    first = Input(shape, annotation)
+    return Inputs(Process("p", (Step("logic", Logic[..., Any](logic, "logic"), {}, parameters, first),)), first)
 
 
 def source(body: bytes, kind: str = "application/json", **changes: Any) -> wire.Source:

@@ -172,6 +172,7 @@ def chunks(*, ctx: Context, count: int = 5) -> Iterator[Chunk[Number]]:
 
 
 product.process("load", chunks, publish_to(numbers), on=http.post("/load"))
+product.process("load_squares", chunks, square, publish_to(squares), on=http.post("/load_squares"))
 
 
 @product.logic
