@@ -63,7 +63,8 @@ _MIGRATIONS: Final = (_BATCHES, _CHECKSUMS)
 _OWNER: Final = "log"
 """The resource whose epoch says which process may write: the one that opened the file last."""
 _EPOCH: Final = f"SELECT epoch FROM epoch WHERE resource = '{_OWNER}'"
-_PAGE_BYTES: Final = 16384
+_PAGE_BYTES: Final = 4096
+"""Of a new file. A commit writes each page that it touches as a whole, so small ones write the least."""
 _WAL_LONG_BYTES: Final = 24 << 20
 _WAL_KEPT_BYTES: Final = 32 << 20
 _WAL_TOO_LONG_BYTES: Final = 48 << 20
@@ -140,6 +141,7 @@ class LogFile:
             _migrate(self._writer)
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             self._epoch = _taken_over(self._writer)
+            self._page_bytes: int = self._writer.execute("PRAGMA page_size").fetchone()[0]
         except sqlite3.Error as failure:
             raise unreadable(self.path, failure) from failure
 
@@ -257,7 +259,7 @@ class LogFile:
             if passing(failure) is None:
                 self._fail(failure)
             return False
-        self._long = pages * _PAGE_BYTES > _WAL_LONG_BYTES
+        self._long = pages * self._page_bytes > _WAL_LONG_BYTES
         return not busy
 
 
