@@ -20,6 +20,7 @@ class Action(StrEnum):
 
     CATALOGUE_READ = "catalogue.read"
     PORT_READ = "port.read"
+    PORT_READERS = "port.readers"
     ROUTE_CALL = "route.call"
     RUN_READ = "run.read"
     RESULT_READ = "result.read"
@@ -102,6 +103,7 @@ class _Question(NamedTuple):
 SCOPE_OF: Final = {
     Action.CATALOGUE_READ: Scope.READ,
     Action.PORT_READ: Scope.READ,
+    Action.PORT_READERS: Scope.READ,
     Action.ROUTE_CALL: Scope.CALL,
     Action.RUN_READ: Scope.READ,
     Action.RESULT_READ: Scope.READ,
@@ -126,6 +128,7 @@ SCOPE_OF: Final = {
 
 _CONSUMER: Final = frozenset({Action.CATALOGUE_READ, Action.PORT_READ, Action.ROUTE_CALL})
 _DEVELOPER: Final = _CONSUMER | {
+    Action.PORT_READERS,
     Action.RUN_READ,
     Action.RESULT_READ,
     Action.RUN_START,

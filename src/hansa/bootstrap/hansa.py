@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import time
@@ -22,8 +23,11 @@ from hansa.bootstrap.doctor import examine
 from hansa.bootstrap.schedules import LogStarter, Timetable
 from hansa.discovery.event_search import EventSearch
 from hansa.discovery.lineage_graph import LineageGraph
+from hansa.discovery.readers import Meter
+from hansa.discovery.readers import Readers as PortReaders
 from hansa.discovery.runs import RunHistory
 from hansa.egress.settings_file import FileSettings
+from hansa.errors import HansaError
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.sqlite import SqliteLog
 from hansa.lifecycle.deploy import Deployer
@@ -134,6 +138,7 @@ class Hansa:
         self._mesh = mesh
         starter = LogStarter(log, mesh, engine)
         self._scheduler = Scheduler(starter, clock_us=self._clock_us, sleep=asyncio.sleep)
+        self._meter = meter = Meter(log, self._clock_us)
         authenticator = Authenticator(registry, self._pepper, clock_us=self._clock_us)
         log.watch("", self._views.wake)
         log.watch(KEEPING_TOPIC, self._followed.wake)
@@ -151,6 +156,8 @@ class Hansa:
             runs=runs,
             events=EventSearch(reader),
             lineage=LineageGraph(reader),
+            meter=meter,
+            readers=PortReaders(meter, reader),
             lookups=lookups.follow,
             scheduler=self._scheduler,
             operations=operations,
@@ -161,6 +168,7 @@ class Hansa:
         )
         await asyncio.gather(starting, mesh.start())
         mesh.spawn(Keeper(log, registry, retention, retain_s=settings.keep_every_s).run())
+        mesh.spawn(meter.run())
         timetable = Timetable(mesh)
         await starter.adopt(timetable)
         mesh.on_change.append(lambda: self._scheduler.replace(timetable.entries()))
@@ -182,6 +190,8 @@ class Hansa:
         """Lets runs end, then closes every store. Nothing acknowledged is lost by not calling this."""
         await self._scheduler.close()
         await self._mesh.stop(GRACE_S)
+        with contextlib.suppress(HansaError):  # the log may have stopped before
+            await self._meter.store()
         await self._keeping.stop()
         await asyncio.to_thread(self._log.stop)
         await asyncio.to_thread(self._asks.close)

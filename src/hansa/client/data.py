@@ -33,7 +33,7 @@ class Ports:
 
     def page(self, port: str, **query: Any) -> dict[str, Any]:
         """`{items: [{position, partition, time, key, run, record}], next, more}`. `query`: position, time, limit,
-        where."""
+        where, select (the fields wanted, comma between them)."""
         return self._transport.get(f"/ports/{port}/records", query)
 
     def read(self, port: str, *, limit: int | None = None, **query: Any) -> Iterator[dict[str, Any]]:
@@ -52,6 +52,11 @@ class Ports:
         for event in self._transport.events(f"/ports/{port}/records", query):
             if event.event == "record":
                 yield msgspec.json.decode(event.data)
+
+    def readers(self, port: str) -> list[dict[str, Any]]:
+        """`{who, kind, token, last, count, fields}` of every reader of the port, the latest first; `fields` of an
+        account are those it asked for, `*` being all."""
+        return self._transport.items(f"/ports/{port}/readers")
 
     def lookup(self, port: str, key: Mapping[str, Any], *, token: str | None = None) -> dict[str, Any]:
         """`{record, position}` of a key, all fields of it given; `token` waits for a write of one's own. Raises

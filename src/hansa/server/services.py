@@ -10,6 +10,7 @@ from typing import Any
 from hansa.access.tokens import Authenticator, TokenIssuer
 from hansa.discovery.event_search import EventSearch
 from hansa.discovery.lineage_graph import LineageGraph
+from hansa.discovery.readers import Meter, Readers
 from hansa.discovery.runs import RunHistory
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.lifecycle.deploy import Deployer
@@ -41,6 +42,8 @@ class Services:
     runs: RunHistory
     events: EventSearch
     lineage: LineageGraph
+    meter: Meter
+    readers: Readers
     lookups: Callable[[str], Path]
     """The file of a lookup, which follows its port from the first call on."""
     scheduler: Scheduler

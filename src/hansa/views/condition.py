@@ -102,6 +102,11 @@ class Fields:
             _check_value(test)
 
 
+def fields_of(condition: Condition) -> set[str]:
+    """The fields that a condition looks at."""
+    return {test.field for test in _tests(condition, _DEPTH_MAX)}
+
+
 def _tests(condition: Condition, depth: int) -> Iterable[Compare]:
     if depth == 0:
         raise malformed(f"The condition is nested deeper than {_DEPTH_MAX}", "Write it flatter.")

@@ -27,6 +27,7 @@ PRINCIPALS = {
 TABLE = {
     "catalogue.read": "ncdoa|ncdoa",
     "port.read": "ncdoa|ncdoa",
+    "port.readers": "doa|a",
     "route.call": "cdoa|a",
     "run.read": "doa|a",
     "result.read": "doa|a",

@@ -30,10 +30,20 @@ _EDGES: Final = (
     Column("last", "last_us", moment),
 )
 
+_READERS: Final = (
+    Column("reader", "who"),
+    Column("kind", "kind"),
+    Column("token", "token"),
+    Column("last", "last", moment),
+    Column("reads", "count"),
+    Column("fields", "fields"),
+)
+
 
 def register(app: typer.Typer) -> None:
     """Adds the verbs to `app`."""
     app.command()(read)
+    app.command()(readers)
     app.command()(events)
     app.command()(emit)
     app.command()(lineage)
@@ -44,6 +54,9 @@ def read(
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many; without end with --follow.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with records as they come.")] = False,
     where: Annotated[str | None, typer.Option(help="Such as: origin=JFK and delay_min>10")] = None,
+    select: Annotated[
+        str | None, typer.Option(help="The fields wanted, comma between them; a change of others cannot break you.")
+    ] = None,
     position: Annotated[str | None, typer.Option(help="Begin there; earliest or latest, too.")] = None,
     since: Annotated[str | None, typer.Option(help="Begin at this time (RFC 3339).")] = None,
     to: To = None,
@@ -51,13 +64,20 @@ def read(
 ) -> None:
     """Read the records of a port, the oldest first: one JSON object a line, with --json in its envelope."""
     with open_session(to, as_json) as session:
-        query = {"where": where, "position": position, "time": since}
+        query = {"where": where, "select": select, "position": position, "time": since}
         ports, whole = session.client.ports, session.port(port)
         found = ports.follow(whole, **query) if follow else ports.read(whole, limit=limit or 20, **query)
         for count, item in enumerate(found, 1):
             session.screen.item(item, msgspec.json.encode(item["record"]).decode())
             if count == limit:
                 return
+
+
+def readers(port: Port, to: To = None, as_json: AsJson = False) -> None:
+    """Show who reads a port: processes and accounts, when last, how often and which fields."""
+    with open_session(to, as_json) as session:
+        found = session.client.ports.readers(session.port(port))
+        session.screen.table(found, _READERS, empty="Nobody has read it yet.")
 
 
 def events(

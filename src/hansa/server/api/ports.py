@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from typing import Annotated, Any, Final
 
 import msgspec
 from starlette.responses import Response
 
 from hansa.access.decide import Action
+from hansa.discovery.readers import Reader
 from hansa.errors import CallerError
 from hansa.eventlog.awaitable import AwaitableLog
-from hansa.model.ids import PortId
+from hansa.model.ids import PortId, did_you_mean
 from hansa.model.product import FieldSpec, OutputPortSpec
 from hansa.outputs import feed, stream
 from hansa.runtime.context import key_text
@@ -20,7 +21,7 @@ from hansa.server.api.base import EVENT_STREAM, JSON, ApiRoute, Asked, Endpoint,
 from hansa.server.api.forms import Time
 from hansa.server.api.streaming import sse, sse_event
 from hansa.server.merge import rfc3339
-from hansa.views.condition import Condition
+from hansa.views.condition import Condition, fields_of
 from hansa.views.lookup import LookupReader
 
 FEED: Final = "application/cloudevents-batch+json"
@@ -28,12 +29,14 @@ SEEN_S: Final = 10.0
 
 
 class RecordsQuery(msgspec.Struct):
-    """`position` or `time` is where to begin; `lastEventId` and `timeout` (ms) are those of HTTP Feeds."""
+    """`position` or `time` is where to begin; `lastEventId` and `timeout` (ms) are those of HTTP Feeds. `select` names
+    the fields to answer with, comma between them: who asks for those alone is not hit by a change of another."""
 
     position: str | None = None
     time: Time | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=stream.LIMIT_MAX)] | None = None
     where: str | None = None
+    select: str | None = None
     token: str | None = None
     lastEventId: str | None = None  # noqa: N815
     timeout: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 0
@@ -47,6 +50,7 @@ def routes(endpoint: Endpoint) -> list[ApiRoute]:
             "GET", "/ports/{product}/{port}/records", records, Action.PORT_READ, answers=(JSON, FEED, EVENT_STREAM)
         ),
         endpoint.route("GET", "/ports/{product}/{port}/lookup", lookup, Action.PORT_READ),
+        endpoint.route("GET", "/ports/{product}/{port}/readers", readers, Action.PORT_READERS),
     ]
 
 
@@ -63,10 +67,13 @@ async def ports(asked: Asked) -> Any:
 
 
 def _port(asked: Asked) -> OutputPortSpec:
-    port_id = f"{asked.path('product')}/{asked.path('port')}"
-    PortId.parse(port_id)
+    PortId.parse(f"{asked.path('product')}/{asked.path('port')}")
     asked.allow(asked.of(asked.path("product")))
-    return asked.services.mesh.port(port_id)
+    return _port_named(asked)
+
+
+def _port_named(asked: Asked) -> OutputPortSpec:
+    return asked.services.mesh.port(f"{asked.path('product')}/{asked.path('port')}")
 
 
 async def port(asked: Asked) -> Any:
@@ -92,27 +99,72 @@ async def records(asked: Asked, query: RecordsQuery) -> Any:
     found = _port(asked)
     accept = asked.request.headers.get("accept", "")
     where = stream.record_condition(query.where)
+    wanted = _wanted(found, query.select)
+    used = None if wanted is None else {*wanted, *_top_fields(where)}
     log = asked.services.log
     asked.token(query.token)  # what is committed can be read: there is nothing to wait for
     if FEED in accept or query.lastEventId is not None:
+        note_read(asked, found.id, None)
         return await _feed(asked, found, query)
     begin = query.position or query.time or asked.request.headers.get("last-event-id") or "earliest"
     cursor = await asyncio.to_thread(stream.start, log.log, found.id, begin)
     if "text/event-stream" in accept:
-        return sse(asked, _followed(asked, found.id, cursor, where))
+        return sse(asked, _followed(asked, found.id, cursor, where, wanted))
     page = await asyncio.to_thread(stream.read, log.log, found.id, cursor, query.limit or 100, where)
+    note_read(asked, found.id, used)
     return {
-        "items": [record_plain(record) for record in page.records],
+        "items": [record_plain(record, wanted) for record in page.records],
         "next": stream.cursor_text(page.cursor),
         "more": page.more,
     }
 
 
-def record_plain(record: stream.StreamRecord) -> dict[str, Any]:
-    """A record as JSON shows it."""
+def _wanted(port: OutputPortSpec, select: str | None) -> tuple[str, ...] | None:
+    """The fields that are asked for, None for all. Raises `CallerError("field.unknown")`."""
+    if not select:
+        return None
+    known = [field.name for field in port.contract.fields]
+    wanted = tuple(name.strip() for name in select.split(","))
+    for name in wanted:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"It has {', '.join(known)}."
+            raise CallerError("field.unknown", f"{port.id} has no field {name!r}", hint=hint, details={"status": 422})
+    return wanted
+
+
+def _top_fields(where: Condition | None) -> set[str]:
+    """The fields that a condition looks at."""
+    return set() if where is None else {name.partition(".")[0] for name in fields_of(where)}
+
+
+def note_read(asked: Asked, port: str, fields: Iterable[str] | None) -> None:
+    """Counts a read for who asks; None are all fields."""
+    asked.services.meter.note(port, asked.principal.id, asked.principal.token, fields)
+
+
+async def readers(asked: Asked) -> Any:
+    """Who reads the port: processes as their runs tell, accounts as they read over the API; when last, how often, and
+    of accounts the fields they asked for (`*` is all of them)."""
+    asked.allow(asked.of(asked.path("product")))
+    found = _port_named(asked)
+    return {"items": [_reader(r) for r in await asyncio.to_thread(asked.services.readers.readers, found.id)]}
+
+
+def _reader(reader: Reader) -> dict[str, Any]:
+    return {
+        "who": reader.who, "kind": reader.kind, "token": reader.token, "last": rfc3339(reader.last_us),
+        "count": reader.count, "fields": sorted(reader.fields),
+    }  # fmt: skip
+
+
+def record_plain(record: stream.StreamRecord, wanted: tuple[str, ...] | None = None) -> dict[str, Any]:
+    """A record as JSON shows it, with the fields that are wanted."""
+    value = record.value
+    if wanted is not None and isinstance(value, dict):
+        value = {name: value[name] for name in wanted if name in value}
     return {
         "position": record.position, "partition": record.partition, "time": rfc3339(record.time_us), "key": record.key,
-        "run": record.run, "record": record.value,
+        "run": record.run, "record": value,
     }  # fmt: skip
 
 
@@ -141,20 +193,27 @@ async def _committed(log: AwaitableLog, topic: str, timeout_s: float) -> bool:
 
 
 async def _followed(
-    asked: Asked, port_id: str, cursor: dict[int, int], where: Condition | None
+    asked: Asked,
+    port_id: str,
+    cursor: dict[int, int],
+    where: Condition | None,
+    wanted: tuple[str, ...] | None,
 ) -> AsyncGenerator[bytes, None]:
     """Records without end. After each page comes its cursor as the id, so that a client that comes back misses
     nothing."""
     log = asked.services.log
     woken = asyncio.Event()
     stop = log.watch(port_id, woken.set)
+    used = None if wanted is None else {*wanted, *_top_fields(where)}
+    note_read(asked, port_id, used)
     try:
         while True:
             woken.clear()
             page = await asyncio.to_thread(stream.read, log.log, port_id, cursor, 500, where)
             cursor = page.cursor
             if page.records:
-                told = [sse_event("record", record_plain(record)) for record in page.records]
+                note_read(asked, port_id, used)
+                told = [sse_event("record", record_plain(record, wanted)) for record in page.records]
                 at = stream.cursor_text(cursor)
                 yield b"".join([*told, sse_event("position", {"next": at}, at)])
             elif not page.more:
@@ -175,6 +234,7 @@ async def lookup(asked: Asked, query: dict[str, str]) -> Any:
     fields = {field.name: field for field in contract.fields}
     values = [_value(query, fields[name]) for name in contract.key]
     record, position = await asyncio.to_thread(_look, file, key_text(values))
+    note_read(asked, found.id, None)
     if record is None:
         raise CallerError(
             "record.unknown",
