@@ -272,6 +272,8 @@ class ProcessSpec:
     line: int = 0
     flow: tuple[FlowSpec, ...] = ()
     """How the steps are composed; empty in a revision that an older Hansa has described: in order."""
+    fields: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By port that it reads, the fields that its code uses. Of a port that is missing here it may use all."""
 
 
 @dataclass(frozen=True, slots=True)

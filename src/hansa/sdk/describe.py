@@ -53,6 +53,7 @@ def describe_process(process: Process) -> ProcessSpec:
         publishes=process.publishes,
         file=process.file,
         line=process.line,
+        fields=process.fields,
     )
 
 

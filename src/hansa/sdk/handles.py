@@ -18,7 +18,7 @@ def ports_of(function: Callable[..., Any], package: str) -> tuple[set[str], set[
     """
     reads: set[str] = set()
     publishes: set[str] = set()
-    for code, port in _mentions(function, package, set()):
+    for code, port in _mentions(function, package):
         names = set(_names(code))
         if isinstance(port, OutputPort) and not ("lookup" in names and "publish" not in names):
             publishes.add(port.id)
@@ -27,20 +27,24 @@ def ports_of(function: Callable[..., Any], package: str) -> tuple[set[str], set[
     return reads, publishes
 
 
-def _mentions(
-    function: Callable[..., Any], package: str, seen: set[types.CodeType]
-) -> Iterator[tuple[types.CodeType, Port[Any]]]:
+def functions_of(function: Callable[..., Any], package: str, seen: set[types.CodeType]) -> Iterator[Callable[..., Any]]:
+    """The function and, once each, the helpers within the package that it mentions, however far away."""
     code = getattr(function, "__code__", None)
     if code is None or code in seen:
         return
     seen.add(code)
+    yield function
     for value in _values(function, code, package):
-        if isinstance(value, Port):
-            yield code, value
-        elif isinstance(value, Logic):
-            yield from _mentions(value.function, package, seen)
+        if isinstance(value, Logic):
+            yield from functions_of(value.function, package, seen)
         elif isinstance(value, types.FunctionType) and _within(value.__module__, package):
-            yield from _mentions(value, package, seen)
+            yield from functions_of(value, package, seen)
+
+
+def _mentions(function: Callable[..., Any], package: str) -> Iterator[tuple[types.CodeType, Port[Any]]]:
+    for found in functions_of(function, package, set()):
+        code = found.__code__
+        yield from ((code, value) for value in _values(found, code, package) if isinstance(value, Port))
 
 
 def _values(function: Any, code: types.CodeType, package: str) -> Iterator[Any]:

@@ -26,6 +26,7 @@ from hansa.sdk.product import DataProduct
 from hansa.sdk.resolve import Scope, resolve
 from hansa.sdk.signature import Fault, Signature, read_signature
 from hansa.sdk.triggers import Subscription, path_names
+from hansa.sdk.uses import fields_used
 from hansa.sdk.values import Error
 
 
@@ -67,7 +68,7 @@ class _Plan:
         reads, publishes = self._ports(item, steps)
         options = item.options
         triggers = tuple(complete_trigger(trigger, self._declared.id, given, end.value) for trigger in item.triggers)
-        return Process(
+        process = Process(
             name=item.name,
             flow=flow,
             triggers=triggers,
@@ -83,6 +84,7 @@ class _Plan:
             file=self.relative(item.file),
             line=item.line,
         )
+        return replace(process, fields=fields_used(process, item.triggers))
 
     def relative(self, file: str) -> str:
         """The path within the product's folder, or the file's name where it is elsewhere."""

@@ -106,6 +106,7 @@ class Process:
     publishes: tuple[str, ...] = ()
     file: str = ""
     line: int = 0
+    fields: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def steps(self) -> tuple[Step, ...]:
