@@ -119,6 +119,20 @@ def test_an_account_may_not_be_named_like_hansa_itself(registry: Registry) -> No
     assert refused(lambda: registry.put_account("ada", Account("system"))).code == "account.reserved"
 
 
+def test_who_watches_the_audit_is_told_of_each_entry_and_of_nothing_else(registry: Registry) -> None:
+    told: list[int] = []
+    end = registry.audit_watch(lambda: told.append(len(registry.audit_after(0))))
+    before = len(registry.audit_after(0))
+    registry.record("ada", "run.started", "a.b:c")
+    registry.put_domain("bob", Domain("freight"))
+    refused(lambda: registry.put_domain("ada", Domain("Ops")))
+    registry.put_domain("bob", Domain("freight"))
+    assert told == [before + 1, before + 2]
+    end()
+    registry.record("ada", "run.started", "a.b:d")
+    assert len(told) == 2
+
+
 def test_the_audit_knows_no_name_and_no_contact(registry: Registry) -> None:
     registry.put_account("ada", Account("ada", name="Ada King", contact="king@example.org", admin=True))
     entry = registry.audit_after(0)[-1]

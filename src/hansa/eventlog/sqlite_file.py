@@ -123,7 +123,7 @@ class LogFile:
         self._scrub = self._long = self._closed = False
         self._relieve_at_bytes = _WAL_TOO_LONG_BYTES
         self._moving = threading.Lock()
-        self._wake = threading.Event()
+        self._written, self._ending = threading.Event(), threading.Event()
         self._checkpointer = threading.Thread(target=self._checkpoints, name="hansa-checkpoints", daemon=True)
         with contextlib.ExitStack() as undo:
             self._held = _held(folder)
@@ -156,7 +156,8 @@ class LogFile:
                 return
             self._closed = True
             self.failure = self.failure or "it was closed"
-        self._wake.set()
+        self._ending.set()
+        self._written.set()
         if self._checkpointer.is_alive():
             self._checkpointer.join()
         self._readers.close()
@@ -193,6 +194,7 @@ class LogFile:
                 if isinstance(failure, sqlite3.Error) and not isinstance(failure, _SETS_FAULT):
                     raise self._verdict(failure) from failure
                 raise
+            self._written.set()
             self._relieve()
 
     def _check_owner(self) -> None:
@@ -229,19 +231,23 @@ class LogFile:
     def scrub(self) -> None:
         """Has what was overwritten leave the WAL too: within a moment, or as soon as no reader needs it."""
         self._scrub = True
-        self._wake.set()
+        self._written.set()
 
     def _checkpoints(self) -> None:
+        """Behind what is written, at most every `_CHECKPOINT_S`. While nothing is, the thread sleeps."""
         while not self._closed:
-            self._wake.wait(_CHECKPOINT_S)
-            self._wake.clear()
-            self._move("PASSIVE")
+            self._written.wait()
+            self._ending.wait(_CHECKPOINT_S)
+            self._written.clear()
+            is_moved = self._move("PASSIVE")
             if self._scrub:
                 with self.lock:
                     self._scrub = not self._move("TRUNCATE")
             elif self._long:
                 with self.lock:
-                    self._move("RESTART")
+                    is_moved = self._move("RESTART")
+            if self._scrub or not is_moved:
+                self._written.set()  # a reader needs what is left; it is tried again
 
     def _relieve(self) -> None:
         """Moves what the thread could not keep up with; where a reader's snapshot forbids it, again a step later."""
@@ -254,13 +260,13 @@ class LogFile:
         """True when the whole WAL was moved. An error that does not pass by itself stops the log."""
         try:
             with self._moving:
-                busy, pages, _ = self._mover.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+                busy, pages, moved = self._mover.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         except sqlite3.Error as failure:
             if passing(failure) is None:
                 self._fail(failure)
             return False
         self._long = pages * self._page_bytes > _WAL_LONG_BYTES
-        return not busy
+        return not busy and moved == pages
 
 
 def _connected(path: Path) -> sqlite3.Connection:

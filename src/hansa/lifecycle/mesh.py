@@ -13,7 +13,6 @@ import logging
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,7 +34,7 @@ from hansa.registry.values import Revision, TriggerKey
 from hansa.runtime.engine import Engine
 from hansa.runtime.environment import Environment, EnvironmentBuilder
 from hansa.runtime.live import LiveProcess, LiveProduct
-from hansa.runtime.pool import REST_S, WATCH_S, Pool
+from hansa.runtime.pool import REST_S, Pool
 from hansa.runtime.workshop import Revision as ToServe
 from hansa.runtime.workshop import Workshop, cpu_count
 from hansa.runtime.zygote import LibrarySet
@@ -46,7 +45,15 @@ _report = logging.getLogger("hansa.lifecycle")
 BASE_MODULES: Final = ("msgspec", "hansa", "hansa.runtime.worker", "hansa.runtime.isolation", "sqlite3")
 IDLE_S: Final = 300.0
 REVISION_CHARS: Final = 16
+LEAVE_S: Final = 0.1
+"""So long after a revision was replaced do its workers begin to leave: the first calls of the next one come before."""
 BASE: Final = LibrarySet("base", own=BASE_MODULES)
+
+
+async def _left(pool: Pool) -> None:
+    """The workers of a revision that was replaced finish what they have, and leave."""
+    await asyncio.sleep(LEAVE_S)
+    await pool.drain()
 
 
 def _placed(folder: Path, target: Path) -> Path:
@@ -55,7 +62,7 @@ def _placed(folder: Path, target: Path) -> Path:
     if not placed.exists():
         target.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(dir=target, prefix=".part-"))
-        shutil.copytree(folder, part, copy_function=os.link, dirs_exist_ok=True)
+        _link_all(folder, part)
         part.chmod(0o755)
         try:
             part.rename(placed)
@@ -64,6 +71,17 @@ def _placed(folder: Path, target: Path) -> Path:
             if not placed.exists():  # where it does, another was faster; what it placed is the same
                 raise
     return placed
+
+
+def _link_all(folder: Path, target: Path) -> None:
+    """What `folder` has stands in `target`, too: the files themselves, not copies."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                (target / entry.name).mkdir()
+                _link_all(folder / entry.name, target / entry.name)
+            else:
+                os.link(entry.path, target / entry.name)
 
 
 class Mesh:
@@ -108,7 +126,6 @@ class Mesh:
         for topic in (RUNS_TOPIC, EVENTS_TOPIC, AUDIT_TOPIC, KEEPING_TOPIC):
             self.log.log.declare(topic, TopicConfig())
         await asyncio.to_thread(self.environments.sweep)
-        self.spawn(self._watch())
         live = [p for p in self.registry.search(limit=100_000).products if p.state is not ProductState.RETIRED]
         for product in live:
             self.declare(product.live.spec)
@@ -146,13 +163,6 @@ class Mesh:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             _report.error("background work failed", exc_info=task.exception())
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(WATCH_S)
-            now_ns = time.monotonic_ns()
-            for product in list(self.products.values()):
-                product.pool.watch(now_ns)
 
     # Finding
 
@@ -305,7 +315,7 @@ class Mesh:
         self.failures.pop(spec.id, None)
         await self._changed(spec.id)
         if old is not None:
-            self.spawn(old.pool.drain())
+            self.spawn(_left(old.pool))
 
     async def deactivate(self, product: str) -> None:
         """Serves a product no more."""

@@ -9,7 +9,7 @@ nothing was done.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +204,10 @@ class Audit(ABC):
     @abstractmethod
     def audit_after(self, seq: int, *, limit: int = 1000) -> Sequence[AuditEntry]:
         """The entries behind `seq`, in order: whoever follows the audit keeps the last seq and asks again."""
+
+    @abstractmethod
+    def audit_watch(self, told: Callable[[], None]) -> Callable[[], None]:
+        """`told` is called behind each new entry, on the thread that made it; call what is returned to end that."""
 
     @abstractmethod
     def audit_verify(self) -> Verified:

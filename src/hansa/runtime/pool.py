@@ -25,6 +25,7 @@ SHORT_S: Final = 0.002
 LONG_S: Final = 0.02
 """Nothing more is pipelined behind a task that has taken this long already."""
 WATCH_S: Final = 0.05
+"""How often workers that are at something are looked at."""
 MOVES_MAX: Final = 3
 """So often a task that only waited goes to another worker; where workers keep dying in front of it, it is lost."""
 SILENCE_S: Final = 1.0
@@ -124,6 +125,8 @@ class Pool:
         self._drained = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._seq = 0
+        self._look: asyncio.TimerHandle | None = None
+        self._looks_often = False
 
     def next_seq(self) -> int:
         """A number for a task, unique in this pool."""
@@ -186,11 +189,34 @@ class Pool:
         self._draining = True
         self._check_drained()
         await self._drained.wait()
+        self._look_in(None)
         for worker in self._workers:
             worker.link.close()
 
+    def _look_in(self, after_s: float | None) -> None:
+        """Has `watch` called then, and at no other time; None is never."""
+        if self._look is not None:
+            self._look.cancel()
+        self._looks_often = after_s is not None and after_s <= WATCH_S
+        self._look = None if after_s is None else asyncio.get_running_loop().call_later(after_s, self._watched)
+
+    def _watched(self) -> None:
+        self.watch(time.monotonic_ns())
+        self._look_in(self.due_s(time.monotonic()))
+
+    def due_s(self, now: float) -> float | None:
+        """In how many seconds there is something to look at again: soon while a task is out, else when a worker has
+        rested or been idle for long enough, until when workers cost nothing; None where there are none. Pure."""
+        if any(worker.jobs for worker in self._workers):
+            return WATCH_S
+        ends = [worker.idle_since + self._patience_s(worker) for worker in self._workers]
+        return max(min(ends) - now, WATCH_S) if ends else None
+
+    def _patience_s(self, worker: Worker) -> float:
+        return self._idle_s if self._fresh is None or worker.is_fresh else min(self._idle_s, self._rest_s)
+
     def watch(self, now_ns: int) -> None:
-        """Ends workers whose task is over its time, and those that have been idle too long. Called every `WATCH_S`."""
+        """Ends workers whose task is over its time, and those that have been idle too long."""
         for worker in list(self._workers):
             seq, since_ns = wire.marked(worker.link.process.cells)
             job = worker.jobs.get(seq)
@@ -226,6 +252,8 @@ class Pool:
         if link.is_lost:
             return worker
         self._workers.append(worker)
+        if not self._looks_often:
+            self._look_in(self.due_s(worker.idle_since))
         while self._waiting and self._has_room(worker):
             self._give(worker, self._waiting.popleft())
         return worker
@@ -253,6 +281,8 @@ class Pool:
             worker.heard_at = time.monotonic()
         worker.jobs[job.task.seq] = job
         worker.link.send(job.task)
+        if not self._looks_often:
+            self._look_in(WATCH_S)
 
     def _start_if_useful(self) -> None:
         """Another worker, where runs are long enough that two work faster than one, or where there is none."""

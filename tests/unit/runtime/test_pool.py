@@ -518,3 +518,39 @@ def test_a_worker_that_comes_when_the_pool_has_ended_is_let_go() -> None:
         assert len(hall.held()) == 1
 
     work(body)
+
+
+def test_a_pool_looks_at_its_workers_often_while_a_task_is_out_and_else_when_one_has_rested() -> None:
+    async def body() -> None:
+        hall = Hall(idle_s=60.0, fresh=True, rest_s=10.0)
+        assert hall.pool.due_s(0) is None
+        seq = hall.dispatch()
+        await turn()
+        (worker,) = hall.pool.workers
+        assert hall.pool.due_s(worker.idle_since) == pools.WATCH_S
+        hall.finish(worker, seq)
+        assert hall.pool.due_s(worker.idle_since + 4) == pytest.approx(6)
+        assert hall.pool.due_s(worker.idle_since + 99) == pools.WATCH_S
+        worker.is_fresh = True
+        assert hall.pool.due_s(worker.idle_since + 4) == pytest.approx(56)
+
+    work(body)
+
+
+def test_a_task_that_hangs_while_its_pool_is_drained_is_ended_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "WATCH_S", 0.0)
+
+    async def body() -> None:
+        hall = Hall()
+        seq = hall.dispatch(timeout_s=0.0)
+        await turn()
+        hall.at(0, seq, since_ns=1)
+        draining = asyncio.create_task(hall.pool.drain())
+        while not hall.processes[0].killed:
+            await asyncio.sleep(0)
+        hall.lost[0]()
+        await draining
+        assert hall.answers[seq] == [Lost("timed_out", "last words")]
+        assert hall.pool.due_s(0) is None
+
+    work(body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from hansa.registry.audit import Chain, Row
@@ -34,6 +34,14 @@ class AuditTable(Tables, Audit):
     def audit_after(self, seq: int, *, limit: int = _PAGE) -> Sequence[AuditEntry]:
         rows = self._rows(f"{_ENTRIES} WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit)
         return [Row(*row).entry() for row in rows]
+
+    def audit_watch(self, told: Callable[[], None]) -> Callable[[], None]:
+        self._watchers = (*self._watchers, told)
+
+        def end() -> None:
+            self._watchers = tuple(watcher for watcher in self._watchers if watcher is not told)
+
+        return end
 
     def audit_verify(self) -> Verified:
         chain = Chain()

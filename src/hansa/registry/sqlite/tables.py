@@ -44,6 +44,7 @@ class Tables:
         self._database = database
         self._clock_us = clock_us
         self._access_epoch = 0
+        self._watchers: tuple[Callable[[], None], ...] = ()
 
     @contextlib.contextmanager
     def _changing(self, actor: str) -> Iterator[Change]:
@@ -59,6 +60,8 @@ class Tables:
         finally:
             if change and change.entry and change.entry.operation.partition(".")[0] in _ACCESS:
                 self._access_epoch += 1
+        for told in self._watchers if change.entry else ():
+            told()
 
     def _rows(self, sql: str, *values: Any) -> list[Any]:
         with self._database.use() as connection:
