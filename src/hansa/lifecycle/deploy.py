@@ -99,20 +99,13 @@ class Deployer:
 
     async def plan(self, product: str, bundle: bytes, progress: Progress = lambda _: None) -> Planned:
         """Loads the bundle in a worker and compares it with what is live. Raises `PlanError` with all findings."""
-        folder, declared = await asyncio.to_thread(self._read, bundle)
+        folder, declared = await asyncio.to_thread(self._read, product, bundle)
         return await self._planned(product, bundle, folder, declared, progress)
 
     async def _planned(
         self, product: str, bundle: bytes, folder: Path, declared: ProductSpec, progress: Progress
     ) -> Planned:
         mesh = self._mesh
-        if declared.id != product:
-            raise AuthorError(
-                "product.other_id",
-                f"The folder is of {declared.id}, not of {product}",
-                hint="Deploy it under the id that stands in its product.yaml.",
-            )
-        await asyncio.to_thread(mesh.registry.domain, declared.domain)  # raises where there is none
         serve = await mesh.to_serve(product, folder.name, folder, declared, progress)
         holder: list[Worker] = []
         pool = mesh.pool(serve)
@@ -137,14 +130,22 @@ class Deployer:
         """The contracts of the product's ports so far; records by them are in the log."""
         return earlier_contracts(self._mesh.registry.revisions(product))
 
-    def _read(self, bundle: bytes) -> tuple[Path, ProductSpec]:
+    def _read(self, product: str, bundle: bytes) -> tuple[Path, ProductSpec]:
         """The folder of a bundle's files, named by the short hash of their content (the revision), and what they
-        declare."""
+        declare. Raises where that is another product, or of a domain that there is not."""
         folder = self._mesh.data / "revisions" / hash_of(bundle)[:REVISION_CHARS]
         with self._reading:
             if not folder.exists():
                 unpack(bundle, folder)
-            return folder, self._reader.read(folder)
+            declared = self._reader.read(folder)
+        if declared.id != product:
+            raise AuthorError(
+                "product.other_id",
+                f"The folder is of {declared.id}, not of {product}",
+                hint="Deploy it under the id that stands in its product.yaml.",
+            )
+        self._mesh.registry.domain(declared.domain)
+        return folder, declared
 
     def _check(self, spec: ProductSpec) -> None:
         """What only the mesh as a whole can tell."""
@@ -205,7 +206,7 @@ class Deployer:
         return self._told(deployed, planned.changes, time.monotonic() - begun, is_new=is_new)
 
     def _compared(self, product: str, bundle: bytes) -> tuple[Path, ProductSpec, Deployed | None]:
-        folder, declared = self._read(bundle)
+        folder, declared = self._read(product, bundle)
         return folder, declared, self._same(product, folder.name)
 
     async def _consent(self, planned: Planned, reason: str) -> Consent | None:

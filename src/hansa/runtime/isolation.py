@@ -85,22 +85,32 @@ class IsolationReport:
         return {step.name: step.detail if step.in_force else f"unavailable: {step.detail}" for step in self.steps}
 
 
+@dataclasses.dataclass(frozen=True)
+class Ahead:
+    """What is the same for every product, done before one is known; `files` are to be restricted with those of the
+    product (None where the system cannot)."""
+
+    steps: tuple[Step, ...]
+    files: landlock.Files | None
+
+
 def interpreter_paths(module_path: Iterable[str]) -> tuple[str, ...]:
     """Where Python's own and the installed modules are. An empty entry (the current folder) is none of them."""
     return tuple(dict.fromkeys((sys.prefix, sys.base_prefix, *(path for path in module_path if path))))
 
 
-def apply(policy: IsolationPolicy, ahead: tuple[Step, ...] = ()) -> IsolationReport:
+def apply(policy: IsolationPolicy, ahead: Ahead | None = None) -> IsolationReport:
     """Isolates this process, irrevocably; `ahead` is what `apply_ahead` did. Raises `OperatorError`
     `isolation.unavailable` when a step failed and the policy requires all of them (the process is then half isolated:
     end it), `isolation.too_late` when threads run."""
     _check_single()
     _point_to_scratch(policy.write_paths)
+    done = ahead or apply_ahead()
     report = IsolationReport(
         (
             _attempt("limits", lambda: _limit(policy)),
-            *(ahead or apply_ahead()),
-            _attempt("files", lambda: _restrict_files(policy.read_paths, policy.write_paths)),
+            *done.steps,
+            _attempt("files", lambda: _restrict_files(policy.read_paths, policy.write_paths, done.files)),
         )
     )
     if report.missing and policy.required:
@@ -108,9 +118,13 @@ def apply(policy: IsolationPolicy, ahead: tuple[Step, ...] = ()) -> IsolationRep
     return report
 
 
-def apply_ahead() -> tuple[Step, ...]:
+def apply_ahead() -> Ahead:
     """What is the same for every product; a worker that waits for one has it behind it. Irrevocable."""
-    return (*_renounce(), _attempt("calls", _restrict_calls))
+    steps = (*_renounce(), _attempt("calls", _restrict_calls))
+    try:
+        return Ahead(steps, _system_files())
+    except OSError:
+        return Ahead(steps, None)
 
 
 def enclose(read: tuple[str, ...], room: str, *, required: bool) -> tuple[IsolationReport, int | None]:
@@ -205,9 +219,24 @@ def _forbid_privileges() -> str:
     return "no_new_privs"
 
 
-def _restrict_files(read_paths: tuple[str, ...], write_paths: tuple[str, ...]) -> str:
-    read = (*SYSTEM_READ_PATHS, *interpreter_paths(sys.path), *read_paths)
-    ruleset = landlock.restrict(read, (*SYSTEM_WRITE_PATHS, *write_paths))
+def _system_files() -> landlock.Files:
+    """What every process here may touch."""
+    files = landlock.Files()
+    try:
+        files.allow((*SYSTEM_READ_PATHS, *interpreter_paths(sys.path)), SYSTEM_WRITE_PATHS)
+    except BaseException:
+        files.close()
+        raise
+    return files
+
+
+def _restrict_files(read: Iterable[str], write: Iterable[str], system: landlock.Files | None = None) -> str:
+    files = system or _system_files()
+    try:
+        files.allow(read, write)
+        ruleset = files.restrict()
+    finally:
+        files.close()
     gaps = f", without {', '.join(ruleset.gaps)}" if ruleset.gaps else ""
     return f"Landlock {ruleset.abi}{gaps}"
 

@@ -84,20 +84,29 @@ def version() -> int:
     return found
 
 
-def restrict(read: Iterable[str], write: Iterable[str]) -> Ruleset:
-    """Allows to read beneath `read`, to read and write beneath `write`, and no other file; nothing may be executed.
-    A path that does not exist is left out. Needs no_new_privs. Raises `OSError`."""
-    wanted = ruleset(version())
-    attributes = wanted.pack()
-    descriptor = linux.syscall(_CREATE_RULESET, attributes, len(attributes), 0)
-    try:
+class Files:
+    """A ruleset that is not in force yet: files are allowed, then everything else is refused to this process for good.
+    Needs no_new_privs. Everything raises `OSError`."""
+
+    def __init__(self) -> None:
+        self.ruleset = ruleset(version())
+        attributes = self.ruleset.pack()
+        self._descriptor = linux.syscall(_CREATE_RULESET, attributes, len(attributes), 0)
+
+    def allow(self, read: Iterable[str], write: Iterable[str]) -> None:
+        """Allows to read beneath `read`, to read and write beneath `write`. A path that does not exist is left out."""
         for paths, access in ((read, READ), (write, WRITE)):
             for path in paths:
-                _allow(descriptor, path, access & wanted.files)
-        linux.syscall(_RESTRICT_SELF, descriptor, 0)
-    finally:
-        os.close(descriptor)
-    return wanted
+                _allow(self._descriptor, path, access & self.ruleset.files)
+
+    def restrict(self) -> Ruleset:
+        """No other file from now on, and nothing may be executed."""
+        linux.syscall(_RESTRICT_SELF, self._descriptor, 0)
+        return self.ruleset
+
+    def close(self) -> None:
+        """What was restricted stays so."""
+        os.close(self._descriptor)
 
 
 def _allow(ruleset_descriptor: int, path: str, access: int) -> None:

@@ -30,7 +30,7 @@ from hansa.runtime.attempt import Serving
 from hansa.runtime.composed import late
 from hansa.runtime.context import CappedOutput, Lookup
 from hansa.runtime.doors import connection_for
-from hansa.runtime.isolation import IsolationPolicy, Step, apply, apply_ahead
+from hansa.runtime.isolation import Ahead, IsolationPolicy, apply, apply_ahead
 from hansa.runtime.linux import thread_count
 from hansa.runtime.rehearsal import rehearse
 from hansa.runtime.stops import Place
@@ -161,6 +161,12 @@ class _Logged(logging.Handler):
         self._output.write(record.levelname.lower(), record.getMessage())
 
 
+def _gather_into(output: CappedOutput) -> None:
+    """What the process prints and logs from now on is output."""
+    sys.stdout = sys.stderr = _Printed(output)
+    logging.basicConfig(handlers=[_Logged(output)], level=logging.INFO, force=True)
+
+
 class Lookups:
     """The read models of the lookup ports, each opened at first use and read at one position for a whole task. `fill`
     has the server make one where there is none yet."""
@@ -208,7 +214,7 @@ def serve(sock_fd: int, ring_fd: int, cells_fd: int, open_lookup: OpenLookup) ->
     channel = Channel(sock, mmap.mmap(ring_fd, 0), mmap.mmap(cells_fd, 0))
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         load = channel.next_task()
-        ahead: tuple[Step, ...] = ()
+        ahead: Ahead | None = None
         if isinstance(load, wire.Rehearse):
             ahead = _rehearsed(load.isolation)
             load = channel.next_task()
@@ -218,21 +224,20 @@ def serve(sock_fd: int, ring_fd: int, cells_fd: int, open_lookup: OpenLookup) ->
             _work(channel, *serving)
 
 
-def _rehearsed(isolation: str) -> tuple[Step, ...]:
-    """Gets ready for whatever product comes; the steps of isolation that are behind it then."""
+def _rehearsed(isolation: str) -> Ahead | None:
+    """Gets ready for whatever product comes; what of its isolation is behind it then."""
     rehearse()
     if thread_count() > 1:
         raise SystemExit("the rehearsal left threads behind")  # the next worker is forked when it is needed
-    return () if isolation == "none" else apply_ahead()
+    return None if isolation == "none" else apply_ahead()
 
 
 def _load(
-    channel: Channel, load: wire.Load, open_lookup: OpenLookup, ahead: tuple[Step, ...]
+    channel: Channel, load: wire.Load, open_lookup: OpenLookup, ahead: Ahead | None
 ) -> tuple[Serving, ServerDoor, Lookups] | None:
     declared = msgspec.msgpack.decode(load.declared, type=ProductSpec)
     output = CappedOutput(declared.limits.output_max_bytes)
-    sys.stdout = sys.stderr = _Printed(output)
-    logging.basicConfig(handlers=[_Logged(output)], level=logging.INFO, force=True)
+    _gather_into(output)
     door = ServerDoor(channel)
     lookups = Lookups(load.lookups, open_lookup, door.fill)
     try:
@@ -257,7 +262,7 @@ def _load(
     return serving, door, lookups
 
 
-def _isolate(load: wire.Load, declared: ProductSpec, ahead: tuple[Step, ...]) -> dict[str, str]:
+def _isolate(load: wire.Load, declared: ProductSpec, ahead: Ahead | None) -> dict[str, str]:
     """Locks the process down before any author code; what is in force by name."""
     if load.isolation == "none":
         return {"isolation": "none"}

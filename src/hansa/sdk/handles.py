@@ -50,16 +50,25 @@ def _mentions(function: Callable[..., Any], package: str) -> Iterator[tuple[type
 def _values(function: Any, code: types.CodeType, package: str) -> Iterator[Any]:
     """What the names in the code stand for: globals, what is inside of the package's modules, and closures."""
     names = list(_names(code))
-    for name in _globals(code):
-        value = function.__globals__.get(name)
+    known = {name: function.__globals__.get(name) for name in names}
+    telling = {name: value for name, value in known.items() if _is_telling(value, package)}
+    for name in _globals(code) if telling else ():
+        value = telling.get(name)
         yield value
-        if isinstance(value, types.ModuleType) and _within(value.__name__, package):
+        if isinstance(value, types.ModuleType):
             yield from (getattr(value, inner, None) for inner in names)
     for cell in function.__closure__ or ():
         try:
             yield cell.cell_contents
         except ValueError:  # the cell is not filled yet
             continue
+
+
+def _is_telling(value: Any, package: str) -> bool:
+    """Whether it is a port, or may lead to one. Where nothing is, the code need not be taken apart."""
+    if isinstance(value, types.ModuleType):
+        return _within(value.__name__, package)
+    return isinstance(value, Port | Logic | types.FunctionType)
 
 
 def _globals(code: types.CodeType) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Final
 
 import msgspec
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from hansa.access.decide import Action
 from hansa.errors import HansaError
@@ -144,6 +144,9 @@ async def deploy(asked: Asked, query: DeployQuery) -> Any:
     first = await anext(lines)
     if isinstance(first, HansaError):
         raise first
+    if "result" in first:  # there was no progress to tell
+        await lines.aclose()
+        return Response(_line(first), media_type=PROGRESS)
     return StreamingResponse(_told(first, lines), media_type=PROGRESS)
 
 
