@@ -48,6 +48,7 @@ from hansa.runtime.pool import REST_S
 from hansa.runtime.workshop import Workshop
 from hansa.server.services import Services
 from hansa.triggers.scheduler import Scheduler
+from hansa.views.damage import were_set_aside
 from hansa.views.remote import ProjectorsProcess
 from hansa.views.store import ViewReader
 
@@ -162,7 +163,16 @@ class Hansa:
             scheduler=self._scheduler,
             operations=operations,
             standings=standings,
-            forgetting=Forgetting(log, registry, self._specs, standings.lookups, self._views, self._followed),
+            forgetting=Forgetting(
+                log,
+                registry,
+                self._specs,
+                operations.end,
+                standings.lookups,
+                partial(were_set_aside, data),
+                self._views,
+                self._followed,
+            ),
             backup=lambda target: asyncio.to_thread(backup_into, target, data, self._log, registry),
             doctor=lambda: asyncio.to_thread(examine, self._log, registry, standings, retention, data),
         )
@@ -183,8 +193,9 @@ class Hansa:
         log.watch(port, self._followed.wake)
 
     def _specs(self) -> list[ProductSpec]:
-        """Every product that is known, retired ones too."""
-        return [product.live.spec for product in self._registry.search(limit=100_000).products]
+        """Every revision of every product that is known, retired ones too; of a product, the newest first."""
+        products = self._registry.search(limit=100_000).products
+        return [revision.spec for product in products for revision in self._registry.revisions(product.id)]
 
     async def close(self) -> None:
         """Lets runs end, then closes every store. Nothing acknowledged is lost by not calling this."""

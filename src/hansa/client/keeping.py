@@ -33,7 +33,8 @@ class Persons:
         self._transport = transport
 
     def find(self, subject: str, product: str | None = None) -> dict[str, Any]:
-        """What forgetting would take: `{records, runs, events, unfinished, elsewhere, states}`. Nothing is done."""
+        """What forgetting would take, `{records, runs, events, unfinished, states}`, and what it would leave,
+        `{elsewhere, left}`. Nothing is done."""
         return self._transport.post("/forget", {"subject": subject, "product": product}, timeout_s=LONG_S)
 
     def forget(self, subject: str, product: str | None = None) -> dict[str, Any]:

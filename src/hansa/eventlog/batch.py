@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from hansa.errors import InternalError
-from hansa.eventlog.interface import Chunk, Partition, split
+from hansa.eventlog.interface import FORGOTTEN, Chunk, Partition, split
 from hansa.eventlog.plan import Pending
 
 BYTES_MAX: Final = 4 << 20
@@ -23,7 +23,6 @@ BYTES_MAX: Final = 4 << 20
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[tuple[dict[str, Any], int, bytes, int | None]]).decode
-_FORGOTTEN: Final = b"\x92\xc0\xc0"
 
 KeyOf = Callable[[int], tuple[str | None, bytes | None]]
 """The name and the key of a person's number, None where they were destroyed. Raises `LookupError` where there never was
@@ -106,7 +105,7 @@ def damaged(topic: str, partition: int, base: int) -> InternalError:
     )
 
 
-def rewritten(batch: Batch, bodies: Mapping[int, bytes]) -> Batch:
+def rewritten(batch: Batch, bodies: Mapping[int, bytes | None]) -> Batch:
     """The checked batch with other bodies at these positions, where its entries are not sealed."""
     chunks: list[Pending] = []
     at = batch.base
@@ -119,10 +118,13 @@ def rewritten(batch: Batch, bodies: Mapping[int, bytes]) -> Batch:
     return _batch((batch.topic, batch.partition), batch.base, batch.time_us, chunks)
 
 
-def replaced(chunk: Pending, base: int, bodies: Mapping[int, bytes]) -> bytes:
-    """The entries of a chunk that begins at `base`, with other bodies at these positions."""
-    pairs = enumerate(split(chunk.entries, chunk.count), base)
-    return b"".join([_encode((key, msgspec.Raw(bodies.get(at, bytes(body))))) for at, (key, body) in pairs])
+def replaced(chunk: Pending, base: int, bodies: Mapping[int, bytes | None]) -> bytes:
+    """The entries of a chunk that begins at `base`, with other bodies at these positions, or nothing."""
+    entries = []
+    for at, (key, body) in enumerate(split(chunk.entries, chunk.count), base):
+        made = bodies.get(at, bytes(body))
+        entries.append(FORGOTTEN if made is None else _encode((key, msgspec.Raw(made))))
+    return b"".join(entries)
 
 
 def sealed(pending: Pending, number: int, key: bytes) -> Pending:
@@ -151,4 +153,4 @@ def _unsealed(chunk: Chunk, person: int, key_of: KeyOf) -> Chunk:
 
 def forgotten(count: int) -> bytes:
     """What stands for entries whose key was destroyed."""
-    return _FORGOTTEN * count
+    return FORGOTTEN * count

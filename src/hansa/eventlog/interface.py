@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -246,12 +246,15 @@ class Log(LogReader):
         """The number of a person of whom something was written, None where there is no key of theirs."""
 
     @abstractmethod
-    def erase(self, topic: str, partition: int, bodies: Mapping[int, bytes]) -> None:
+    def erase(self, topic: str, partition: int, bodies: Mapping[int, bytes | None]) -> None:
         """Puts other msgpack bodies in place of those at these positions, for what must be forgotten and is not sealed;
-        keys and headers stay. Durable on return; the bytes that stood there leave the file within a moment. Positions
+        keys and headers stay. With None the key goes, too: the entry reads as one of a person who was forgotten,
+        `[None, None]`. Durable on return; the bytes that stood there leave the file within a moment. Positions
         that retention took, or whose entries are sealed, are passed over."""
 
 
+FORGOTTEN: Final = b"\x92\xc0\xc0"
+"""What stands for an entry of a person who is forgotten: `[None, None]`."""
 _decoder = msgspec.msgpack.Decoder(list[tuple[str | None, msgspec.Raw]])
 
 

@@ -161,7 +161,7 @@ class MemoryLog(Log, Stored):
     def person(self, subject: str) -> int | None:
         return self._persons.get(subject)
 
-    def erase(self, topic: str, partition: int, bodies: Mapping[int, bytes]) -> None:
+    def erase(self, topic: str, partition: int, bodies: Mapping[int, bytes | None]) -> None:
         with self._lock:
             for number in self._of(topic, partition):
                 chunk = self._chunks[number]

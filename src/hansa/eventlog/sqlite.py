@@ -198,7 +198,7 @@ class SqliteLog(SqliteReading, Log, Stored):
         with self._file.reading() as connection:
             return sqlite_rows.person(connection, subject)
 
-    def erase(self, topic: str, partition: int, bodies: Mapping[int, bytes]) -> None:
+    def erase(self, topic: str, partition: int, bodies: Mapping[int, bytes | None]) -> None:
         left = sorted(bodies)
         while left:
             with self._file.transaction() as connection:
@@ -207,7 +207,7 @@ class SqliteLog(SqliteReading, Log, Stored):
         self._file.scrub()
 
     def _erase_batch(
-        self, connection: sqlite3.Connection, partition: Partition, left: list[int], bodies: Mapping[int, bytes]
+        self, connection: sqlite3.Connection, partition: Partition, left: list[int], bodies: Mapping[int, bytes | None]
     ) -> list[int]:
         """Rewrites the batch that holds the first position of `left`; returns those behind it."""
         if not left:

@@ -108,7 +108,12 @@ def _port(old: OutputPortSpec, new: OutputPortSpec, earlier: Mapping[str, Contra
         yield Change("breaking", "port", new.id, f"{new.id} was a {old.kind.value} and would be a {new.kind.value}")
     yield from _contract(new.id, compatibility({**earlier, LIVE: old.contract}, new.contract))
     yield from _settings("port", new.id, old, new, ("partitions", "retention_s"))
-    yield from _settings("port", new.id, old.contract, new.contract, ("subject", "compatibility"))
+    if old.contract.subject and not new.contract.subject:
+        told = f"in {new.id}, records will be written in clear: the contract has no subject any more"
+        yield Change("breaking", "port", new.id, f"{told}, which was {old.contract.subject}")
+    else:
+        yield from _settings("port", new.id, old.contract, new.contract, ("subject",))
+    yield from _settings("port", new.id, old.contract, new.contract, ("compatibility",))
     if (old.description, old.contract.version) != (new.description, new.contract.version):
         yield Change("metadata", "port", new.id, f"{new.id} is described differently, as {new.contract.version}")
 

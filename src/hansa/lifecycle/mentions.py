@@ -7,7 +7,7 @@ found in every price: it counts only as the value of a field that a contract nam
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -50,6 +50,10 @@ class Sought:
     def in_event(self, event: Event) -> bool:
         """True where its payload speaks of the person, or the person is its source or target."""
         return self._subject in (event.source, event.target) or self.in_value(event.payload)
+
+    def is_of(self, record: Mapping[Any, Any]) -> bool:
+        """True where a field that contracts name as the subject says that it is the person's."""
+        return any(name in self._fields and str(value) == self._subject for name, value in record.items())
 
     def in_value(self, value: Any, field: str | None = None) -> bool:
         """True where a plain value, or anything inside it, speaks of the person. Bytes may be JSON, msgpack or text."""

@@ -106,6 +106,14 @@ class Operations:
             await asyncio.sleep(0.005)
         return await self.detail(run_id)
 
+    async def end(self, actor: str, run_id: str) -> None:
+        """Ends a run that is not over: as `cancel` does, or, where its process is not served, by taking it from those
+        that wait to be taken up again."""
+        if run_id in self._engine.active:
+            await self.cancel(actor, run_id)
+        else:
+            await self._engine.give_up(run_id)
+
     async def detail(self, run_id: str) -> RunEntry:
         """What is known of a run, as of everything committed. Raises `CallerError("run.unknown")`."""
         await self._views.reach(self._mesh.log.log.now(), SEEN_S, "runs")

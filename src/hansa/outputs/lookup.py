@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -58,6 +58,10 @@ class _Tables:
     def forget(self, db: sqlite3.Connection, person: int) -> None:
         db.execute(f"DELETE FROM {self.lookup} WHERE person = ?", (person,))
 
+    def take(self, db: sqlite3.Connection, rows: Sequence[tuple[int, int]]) -> None:
+        """A row that is another one by now, as the lookup was built anew, has another time and stays."""
+        db.executemany(f"DELETE FROM {self.lookup} WHERE position = ? AND time_us = ? AND person IS NULL", rows)
+
     def prune(self, db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]], keep_us: int) -> None:
         """Takes the versions of the written keys that were replaced `keep_us` or more before the key's latest."""
         horizons = {key: time_us - keep_us for key, _, time_us, *_ in rows}
@@ -81,6 +85,14 @@ def applied_in(path: Path) -> dict[int, int]:
             return _SHOWN.next(db)
     except sqlite3.OperationalError:
         return {}
+
+
+def plain_rows(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """(position, time in µs, record) of each version in a lookup that is not known to speak of a person."""
+    with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as db:
+        yield from db.execute(
+            f"SELECT position, time_us, record FROM {_SHOWN.lookup} WHERE person IS NULL AND record IS NOT NULL"
+        )
 
 
 class LookupProjector(Follower):
@@ -215,10 +227,14 @@ class LookupProjector(Follower):
         return self._obeyed > begin
 
     def _forget(self, db: sqlite3.Connection, order: Order) -> None:
-        if isinstance(order, Forget) and order.person is not None:
-            for tables in {_SHOWN, self._tables}:
+        if not isinstance(order, Forget):
+            return
+        for tables in {_SHOWN, self._tables}:
+            if order.person is not None:
                 tables.forget(db, order.person)
-            self._is_clean = False
+            if order.port == self.port:
+                tables.take(db, order.rows)
+        self._is_clean = False
 
     def _show_new(self) -> None:
         with self._store.writing() as db:

@@ -111,7 +111,7 @@ class Engine:
         try:
             pool.dispatch(run.job)
         except HansaError:
-            self._leave(run)
+            live.running -= 1
             self.active.pop(run.id, None)
             raise
 
@@ -120,7 +120,7 @@ class Engine:
         live = run.live
         live.running -= 1
         while live.waiting and (live.spec.concurrency is None or live.running < live.spec.concurrency):
-            self._dispatch(live.waiting.popleft())
+            self._try(live.waiting.popleft(), self._dispatch)
 
     # While it runs
 
@@ -196,7 +196,7 @@ class Engine:
 
         def tell(outcome: Outcome) -> None:
             if isinstance(outcome, Committed):
-                self._later(run, delay_s)
+                self._later(run, 0.0 if run.cancelled else delay_s)
             else:
                 self._end(run, entry, outcome)
 
@@ -207,10 +207,26 @@ class Engine:
 
     def _again(self, run: Run) -> None:
         self._timers.pop(run.id, None)
+        if run.cancelled:
+            self._cancelled(run)
+        else:
+            self._try(run, self.start)
+
+    def _try(self, run: Run, start: Callable[[Run], None]) -> None:
+        """Starts a run that was taken already: where there is no room for it now, it waits on."""
         try:
-            self.start(run)
+            start(run)
         except HansaError as refused:
             _report.warning("run %s waits on: %s", run.id, refused)
+            if not self._closing:
+                self.active[run.id] = run
+                self._later(run, STORE_PAUSE_S)
+
+    def _cancelled(self, run: Run) -> None:
+        """Ends a run that no worker has."""
+        self.active[run.id] = run
+        run.live.running += 1
+        self._done(run, Lost("cancelled", "before it began"))
 
     def _finish(self, run: Run, done: wire.Done, state: RunState, dead: bool) -> None:
         entry = entry_of(run, state, done, dead=dead)
@@ -261,18 +277,22 @@ class Engine:
             return False
         run.cancelled = True
         timer = self._timers.pop(run_id, None)
-        lost = Lost("cancelled", "before it began")
         if timer is not None:
             timer.cancel()
-            run.live.running += 1
-            self._done(run, lost)
+            self._cancelled(run)
         elif run in run.live.waiting:
             run.live.waiting.remove(run)
-            run.live.running += 1
-            self._done(run, lost)
+            self._cancelled(run)
         else:
             run.live.product.pool.cancel(run.seq)
         return True
+
+    async def give_up(self, run_id: str) -> None:
+        """Ends a run that stands unfinished in the log and is not active here, as its process is not served. Does
+        nothing where there is none."""
+        given_up = self._journal.given_up(run_id)
+        if given_up is not None:
+            await self.log.commit(given_up)
 
     def recover(self, find: Callable[[str, str], LiveProcess | None]) -> int:
         """Starts what stood unfinished in the log, each when it is due; returns how many."""

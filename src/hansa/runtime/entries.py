@@ -133,6 +133,15 @@ def begun_anew(entry: RunEntry) -> RunEntry:
         "Hansa ended before its next attempt",
         hint="Its records are worked by a new run, from the position of the subscription on.",
     )
+    return _cut_short(entry, error)
+
+
+def given_up(entry: RunEntry) -> RunEntry:
+    """The end of a run that was cancelled while it waited for its process to be served again."""
+    return _cut_short(entry, RunError("run.cancelled", "It was cancelled"))
+
+
+def _cut_short(entry: RunEntry, error: RunError) -> RunEntry:
     now_us = time.time_ns() // 1000
     return msgspec.structs.replace(
         entry, state=RunState.CANCELLED.value, error=error, payload=b"", finished_us=max(now_us, entry.started_us)

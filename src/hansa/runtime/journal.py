@@ -17,7 +17,7 @@ from hansa.eventlog.interface import Advance, Append, Claim, CommitSet, Put
 from hansa.model.run import RunEntry, RunState
 from hansa.runtime import wire
 from hansa.runtime.decide import before_state
-from hansa.runtime.entries import append_of, begun_anew, claims_of, entry_of, state_puts
+from hansa.runtime.entries import append_of, begun_anew, claims_of, entry_of, given_up, state_puts
 from hansa.runtime.live import LiveProcess
 from hansa.runtime.run import Run
 
@@ -91,6 +91,18 @@ class Journal:
         chunks = () if run.reached is None else (Put(CHUNKS, run.id, None),)
         stands = Put(PENDING, run.id, None, expected=run.pending)
         return (stands, *(Put(STEPS, f"{run.id}/{i}", None) for i in run.journalled), *chunks)
+
+    def given_up(self, run_id: str) -> CommitSet | None:
+        """Takes a run that nobody is at from among the unfinished; None where it does not stand there."""
+        value = self._log.log.get(PENDING, run_id)
+        if value is None:
+            return None
+        entry = given_up(msgspec.msgpack.decode(value, type=Pending).entry)
+        steps = [key for key, _ in self._log.log.scan(STEPS) if key.partition("/")[0] == run_id]
+        gone = [Put(STEPS, key, None) for key in steps]
+        return CommitSet(
+            (append_of(entry),), puts=(Put(PENDING, run_id, None, value), Put(CHUNKS, run_id, None), *gone)
+        )
 
     def rewind(self, run: Run) -> bool:
         """Back to what stands in the log, less the steps that knew a state that may have moved; False where nothing

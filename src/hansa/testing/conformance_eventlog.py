@@ -321,6 +321,12 @@ class LogConformance(ABC):
         bench.log.erase("t", 0, {0: new[1], 6: new[3]})
         assert bodies(bench.log, position=5) == ["new 5", "new 3"]
 
+    def test_erasing_whole_entries_leaves_their_places(self, bench: Bench) -> None:
+        bench.commit(writing("a", "b", run=1), writing("sealed", subject="bo"), writing("c"))
+        bench.log.erase("t", 0, {0: None, 2: None, 3: msgspec.msgpack.encode("new")})
+        assert [(e.position, e.key) for e in entries(bench.log)] == [(0, None), (1, "k"), (2, "k"), (3, "k")]
+        assert bodies(bench.log) == [None, "b", "sealed", "new"]
+
     def test_retention_waits_for_who_has_not_seen(self, bench: Bench) -> None:
         bench.write(writing(0), writing("other", partition=1), writing(1))
         _, cursor = bench.log.changes("")

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from hansa.eventlog.interface import Chunk, as_array
+from hansa.eventlog.interface import FORGOTTEN, Chunk, as_array
 from hansa.runtime import wire
 
 Accepts = Callable[[msgspec.Raw], bool]
@@ -58,14 +58,15 @@ def _parts(
         yield None, chunk.end
         return
     header = dict(chunk.header)
-    if position <= chunk.base and chunk.count <= room and accepts is None:
+    is_whole = accepts is None and FORGOTTEN not in chunk.entries
+    if position <= chunk.base and chunk.count <= room and is_whole:
         yield _records(chunk, header, chunk.base, chunk.count, chunk.entries), chunk.end
         return
     entries = _entries(as_array(chunk.entries, chunk.count))
     position = max(position, chunk.base)
     while position < chunk.end:
         begin = position
-        kept, position = _some(entries, chunk.base, begin, room, accepts)
+        kept, position = _some(entries, chunk.base, begin, room, None if is_whole else accepts or _anything)
         yield _records(chunk, header, begin, len(kept), b"".join(kept)) if kept else None, position
         room = size
 
@@ -80,11 +81,15 @@ def _some(
     kept = []
     for position in range(begin, base + len(entries)):
         entry = entries[position - base]
-        if accepts(_body(entry)[1]):
+        if bytes(entry) != FORGOTTEN and accepts(_body(entry)[1]):
             kept.append(entry)
             if len(kept) == room:
                 return kept, position + 1
     return kept, base + len(entries)
+
+
+def _anything(_: msgspec.Raw) -> bool:
+    return True
 
 
 def _records(chunk: Chunk, header: dict[str, Any], base: int, count: int, entries: bytes) -> wire.Records:

@@ -17,6 +17,11 @@ def is_damage(failure: BaseException) -> bool:
     return isinstance(failure, sqlite3.Error) and (getattr(failure, "sqlite_errorcode", 0) & 0xFF) in DAMAGED
 
 
+def were_set_aside(folder: Path) -> list[Path]:
+    """The files of views and lookups in a data folder that were damaged and are kept for whoever wants to know."""
+    return [*folder.glob("*.damaged"), *folder.glob("lookups/*/*.damaged")]
+
+
 def set_aside(file: Path) -> None:
     """Gives the file the name `….damaged`, for whoever wants to know; a file that was set aside before is gone."""
     for end in ("-wal", "-shm"):

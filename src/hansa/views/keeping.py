@@ -25,11 +25,14 @@ class Prune(msgspec.Struct, tag="prune", frozen=True):
 
 class Forget(msgspec.Struct, tag="forget", frozen=True):
     """A person is forgotten, known by the number that the log gave them. `runs` and `events` are ids of those that
-    speak of them: what stands of their content goes, what says that they were stays."""
+    speak of them: what stands of their content goes, what says that they were stays. `rows` are (position, time in µs)
+    of versions in the lookup of `port` that were written before its contract named a subject."""
 
     person: int | None = None
     runs: list[str] = []
     events: list[str] = []
+    port: str = ""
+    rows: list[tuple[int, int]] = []
 
 
 class Rebuild(msgspec.Struct, tag="rebuild", frozen=True):

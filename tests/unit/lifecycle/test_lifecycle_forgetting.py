@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from hansa.discovery.events import Event
-from hansa.eventlog.interface import Append, CommitSet, Put, TopicConfig, encode_entry
+from hansa.eventlog.interface import Append, CommitSet, Put, Refused, TopicConfig, encode_entry
 from hansa.eventlog.memory import MemoryLog
 from hansa.lifecycle import forgetting
 from hansa.lifecycle.forgetting import blank, orders_for
@@ -15,7 +16,7 @@ from hansa.lifecycle.persons import Found, entries_in, find_person
 from hansa.model.ids import subject_name
 from hansa.model.product import ContractSpec, FieldSpec, OutputPortSpec, PortKind, ProcessSpec, ProductSpec
 from hansa.model.run import EVENTS_TOPIC, FORGOTTEN, RUNS_TOPIC, RunEntry, RunError
-from hansa.runtime.journal import PENDING, Pending
+from hansa.runtime.journal import CHUNKS, PENDING, STEPS, Pending
 from hansa.testing.log_bench import Bench
 from hansa.views.keeping import Forget
 
@@ -103,15 +104,82 @@ def test_a_value_that_somebody_else_has_too_tells_nobody() -> None:
     assert "of cy" not in desk.find(SHOP.id).runs
 
 
-def test_what_is_not_over_and_states_are_told_and_left() -> None:
+ENCODE = msgspec.msgpack.encode
+
+
+def waiting(name: str, payload: bytes, owner: ProductSpec = SHOP) -> Put:
+    return Put(PENDING, name, ENCODE(Pending(RunEntry(name, "accepted", owner.id, "c", "p", payload=payload), 0)))
+
+
+def test_what_is_not_over_is_found_by_what_it_was_given_and_what_it_has_done() -> None:
     desk = filled()
-    pending = Pending(RunEntry("waits", "accepted", SHOP.id, "c", "p", payload=msgspec.msgpack.encode("bo-1")), 0)
     desk.run("waits", output="bo-1")
-    puts = (Put(PENDING, "waits", msgspec.msgpack.encode(pending)), Put("state:a.crm:p", "bo-1", b"\x01"))
-    desk.bench.write(CommitSet(puts=puts))
-    found = desk.find()
-    assert (found.unfinished, found.states) == (["waits"], ["a.crm:p"])
+    desk.bench.write(
+        CommitSet(
+            puts=(
+                waiting("waits", ENCODE("bo-1")),
+                waiting("at step 1", b""), Put(STEPS, "at step 1/0", ENCODE(["bo-1"])),
+                waiting("loads", b""), Put(CHUNKS, "loads", ENCODE([3, b"bo-1"])),
+                waiting("in crm", ENCODE("bo-1"), CRM),
+                waiting("of al", ENCODE("al-1")), Put(STEPS, "of al/0", ENCODE("al-1")),
+            )
+        )
+    )  # fmt: skip
+    found = desk.find(SHOP.id)
+    assert (found.unfinished, found.elsewhere) == (["at step 1", "loads", "waits"], ["a.crm"])
     assert "waits" not in found.runs
+
+
+def test_a_state_loses_what_speaks_of_the_person_unless_it_has_moved_since() -> None:
+    desk = filled()
+    told = {"last": "bo-1", "count": 3}
+    states = {"bo-1": 1, "all": told, "al-1": 2}
+    scope = "state:a.crm:p"
+    desk.bench.write(CommitSet(puts=tuple(Put(scope, key, ENCODE(value)) for key, value in states.items())))
+    found = desk.find()
+    assert found.states == ["a.crm:p"]
+    assert (desk.find(SHOP.id).puts, desk.find(SHOP.id).elsewhere) == ([], ["a.crm"])
+    desk.bench.write(CommitSet(puts=(Put(scope, "all", ENCODE({**told, "count": 4})),)))
+    (outcome,) = desk.bench.commit(CommitSet(puts=tuple(found.puts)))
+    assert isinstance(outcome, Refused)
+    desk.bench.write(CommitSet(puts=tuple(desk.find().puts)))
+    left = {key: msgspec.msgpack.decode(value) for key, value in desk.bench.log.scan(scope)}
+    assert left == {"all": {"last": None, "count": 4}, "al-1": 2}
+
+
+def test_records_from_before_their_contract_had_a_subject_are_forgotten_too() -> None:
+    desk = filled()
+    port = SHOP.outputs[0]
+    before = [("bo-1", {"id": "bo-1", "email": "bo.old@example.org"}), ("al-1", {"id": "al-1", "email": "x@y.zz"})]
+    body = b"".join(encode_entry(key, value) for key, value in before)
+    desk.bench.write(CommitSet((Append(port.id, 0, 2, body, {"run": "wrote long ago"}),)))
+    desk.run("wrote long ago", result=b"3")
+    desk.run("told the old mail", output="bo.old@example.org")
+    found = desk.find(SHOP.id)
+    assert found.records == {port.id: 2}
+    assert {"wrote long ago", "told the old mail"} <= set(found.runs)
+    blank(desk.bench.log, found)
+    desk.bench.write(CommitSet(forgets=tuple(found.persons)))
+    kept = [(entry.key, msgspec.msgpack.decode(entry.body)) for entry in entries_in(desk.bench.log, port.id)]
+    assert kept[-2:] == [(None, None), before[1]]
+    assert desk.find(SHOP.id).records == {}
+
+
+def test_what_any_revision_said_of_a_port_counts_and_where_none_did_records_are_told_and_left() -> None:
+    desk = filled()
+    silent = replace(CONTRACT, subject=None)
+    port = replace(SHOP.outputs[0], contract=silent)
+    other = OutputPortSpec("a.shop/notes@1", "notes", "1.0.0", PortKind.STREAM, silent)
+    desk.bench.log.declare(other.id, TopicConfig())
+    plain = encode_entry("1", {"id": "bo-1"})
+    for topic in (port.id, other.id):
+        desk.bench.write(CommitSet((Append(topic, 0, 1, plain, {"run": "r"}),)))
+    now = replace(SHOP, outputs=(port, other))
+    found = find_person(desk.bench.log, [now, SHOP, CRM], "bo-1", SHOP.id)
+    assert (found.records, found.plain) == ({port.id: 2}, {(port.id, 0): [2]})
+    assert found.left == {other.id: 1}
+    blank(desk.bench.log, found)
+    assert find_person(desk.bench.log, [now, SHOP, CRM], "bo-1", SHOP.id).left == {other.id: 1}
 
 
 def test_blanking_takes_content_and_leaves_the_rest() -> None:

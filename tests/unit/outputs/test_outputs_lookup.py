@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hansa.eventlog.interface import Append, CommitSet, TopicConfig, encode_entry
 from hansa.eventlog.memory import MemoryLog
 from hansa.model.run import KEEPING_TOPIC
-from hansa.outputs.lookup import LookupProjector, LookupReader, lookup_path
+from hansa.outputs.lookup import LookupProjector, LookupReader, lookup_path, plain_rows
 from hansa.testing.log_bench import Bench
 from hansa.views.interface import shows
 from hansa.views.keeping import Forget, Order, Rebuild, order_append
@@ -308,3 +308,19 @@ def test_a_process_that_may_only_read_the_files_sees_each_commit_of_a_live_write
                 assert answers.readline().split() == ["3", str(1 + 41 * n), msgspec.msgpack.encode(n).hex()]
         assert child.returncode == 0
         desk.close()
+
+
+def test_versions_in_clear_are_taken_by_their_place_and_time_and_no_others(desk: Desk) -> None:
+    desk.bench.log.declare(KEEPING_TOPIC, TopicConfig())
+    desk.write(("bo", {"id": "bo"}), ("al", {"id": "al"}))
+    desk.write(("bo", {"id": "bo", "n": 2}), ("cy", None))
+    desk.settle()
+    rows = [(at, time_us) for at, time_us, record in plain_rows(desk.path) if b"bo" in record]
+    assert [at for at, _ in rows] == [0, 2]
+    wrong_time = [(1, rows[0][1] + 7)]
+    order = order_append(
+        Forget(port="another/port@1", rows=[(1, rows[0][1])]), Forget(port=PORT, rows=[*rows, *wrong_time])
+    )
+    desk.bench.write(CommitSet((order,)))
+    desk.settle()
+    assert (desk.get("bo"), desk.get("bo", 1), desk.get("al")) == (None, None, {"id": "al"})

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from hansa.eventlog.interface import Chunk, split
+from hansa.eventlog.interface import FORGOTTEN, Chunk, split
 from hansa.runtime import wire
 from hansa.triggers.batches import Batch, batches, taken
 
@@ -92,3 +92,17 @@ def test_of_a_person_who_is_forgotten_there_is_nothing_to_take() -> None:
     gone = chunk(None, None)._replace(person=4)
     assert taken(gone, gone.base, 100, None) == (None, gone.end)
     assert taken(gone._replace(header={"subject": "a.b#bo"}), gone.base, 100, None)[0] is not None
+
+
+def test_entries_that_were_forgotten_one_by_one_are_passed_over() -> None:
+    whole = chunk(1, 2, 3, 4)
+    entries = ENCODE(("k1", 1)) + FORGOTTEN + ENCODE(("k3", 3)) + FORGOTTEN
+    some = whole._replace(entries=entries)
+    part, behind = taken(some, 10, 10, None)
+    assert (bodies(part), behind) == ([1, 3], 14)
+    assert [(bodies(p), b.begin, b.behind) for b in batches([some], 10, 1, None) for p in b.records] == [
+        ([1], 10, 11),
+        ([3], 11, 13),
+    ]
+    assert taken(some, 11, 1, even) == (None, 14)
+    assert taken(whole._replace(entries=FORGOTTEN * 4), 10, 10, None) == (None, 14)

@@ -64,7 +64,8 @@ def rollback(
     """Serve an earlier revision again: its code, contracts and triggers."""
     with open_session(to, as_json) as session:
         done = session.client.products.rollback(session.product(product), revision)
-        session.screen.answer(done, [f"{done['product']} is live as revision {done['revision']} again"])
+        breaks = [f"{_MARKS['breaking']} {c['what']}: {c['text']}" for c in done["changes"] if c["kind"] == "breaking"]
+        session.screen.answer(done, [f"{done['product']} is live as revision {done['revision']} again", *breaks])
 
 
 def retire(

@@ -79,11 +79,14 @@ def found_lines(found: Mapping[str, Any], verb: str) -> Iterator[str]:
     yield f"records that {verb}: {records or 'none'}"
     yield f"runs whose content {verb.replace('are', 'is')}: {found['runs']}"
     yield f"events whose payloads {verb}: {found['events']}"
-    left = (
-        ("unfinished", "Not over yet, and left: cancel them or wait, then forget again"),
-        ("elsewhere", "Other products have runs or events that speak of the person: forget there, too"),
-        ("states", "Processes keep a state that speaks of the person: their own logic must change it"),
+    more = (
+        ("unfinished", "Runs that are not over and are cancelled for it"),
+        ("states", "Processes whose state is rewritten without the person"),
+        ("elsewhere", "Left, as other products have something that speaks of the person: forget there, too"),
     )
-    for name, told in left:
+    for name, told in more:
         if found[name]:
             yield f"{told}: {', '.join(found[name])}"
+    if found["left"]:
+        records = ", ".join(f"{count} of {port}" for port, count in found["left"].items())
+        yield f"Left, as no contract says whose they are (publish a deletion, or name a subject first): {records}"

@@ -88,5 +88,5 @@ async def forget(asked: Asked, body: Subject) -> Any:
     return {
         "product": body.product, "forgotten": body.confirm, "persons": sorted(found.persons.values()),
         "records": found.records, "runs": len(found.runs), "events": len(found.events),
-        "unfinished": found.unfinished, "elsewhere": found.elsewhere, "states": found.states,
+        "unfinished": found.unfinished, "elsewhere": found.elsewhere, "states": found.states, "left": found.left,
     }  # fmt: skip
