@@ -53,3 +53,15 @@ def test_a_worker_that_is_killed_comes_back(own: Server) -> None:
 def test_two_servers_on_one_folder(own: Server, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=r"store.locked"):
         Server(tmp_path / "data")
+
+
+def test_what_is_live_is_served_though_its_files_would_be_refused_today(own: Server) -> None:
+    (folder,) = (own.data / "revisions").iterdir()
+    own.stop()
+    for written in (folder / "product.yaml", *folder.glob("contracts/*.yaml")):
+        written.write_text("apiVersion: v99.0.0\nkind: of a time to come\n")
+    own.start()
+    assert own.http.get("/health").json()["problems"] == []
+    assert own.call("POST", "/lab/bench/sums", {"left": 1}).status_code == 201
+    own.call("PUT", "/lab/bench/numbers", [{"name": "kept", "value": 6}]).raise_for_status()
+    assert own.until(lambda: [r for r in own.records("lab.bench/squares@1") if r["name"] == "kept"])

@@ -242,3 +242,11 @@ def test_metadata_is_told_by_its_name(name: str, value: Any) -> None:
 )
 def test_triggers_are_told_in_words(trigger: Trigger, words: str) -> None:
     assert triggers_in_words(ProcessSpec("p", (), (trigger, HttpTrigger("PUT", "/b")))) == f"{words}, PUT /b"
+
+
+def test_a_contract_that_loses_its_subject_breaks_its_promise_to_persons() -> None:
+    named = replace(OLD, outputs=(replace(port(), contract=replace(port(NUMBER, NOTE).contract, subject="note")),))
+    silent = replace(OLD, outputs=(replace(port(), contract=port(NUMBER, NOTE).contract),))
+    (change,) = changes(named, silent)
+    assert (change.kind, "written in clear" in change.text) == ("breaking", True)
+    assert [c.kind for c in changes(silent, named)] == ["changed"]
