@@ -179,9 +179,8 @@ class Stop:
         """True where a later logic names its result."""
         self.builtin = step.logic.builtin
         self._shape = step.input.shape
-        annotation = step.input.annotation
-        self.lifts = self.takes_one and annotation is not Any and isinstance(annotation, type)
-        """True where it takes one value of a known class, so that a list in its place means each of them."""
+        self.lifts = step.input.lifts and not self.builtin
+        """True where a list in the place of its one value means each of its items."""
         self._function = step.logic.function
         self.is_generator = inspect.isgeneratorfunction(self._function)
         self._bound, self._named = _prepared(step, step.parameters)
@@ -202,7 +201,13 @@ class Stop:
         return self._handler is not None
 
     def call(self, value: Any, scope: Scope) -> Any:
-        """The logic's own return value; raises what it raises."""
+        """What the logic returns, for each item of a list that it is lifted over; raises what it raises."""
+        if self.lifts and isinstance(value, list):
+            made = [self._call(item, scope) for item in value]
+            return [one for one in made if not isinstance(one, Drop)]
+        return self._call(value, scope)
+
+    def _call(self, value: Any, scope: Scope) -> Any:
         scope.place.logic = self.name
         if self._shape not in ("one", "none"):
             value = as_shape(value, self._shape)
@@ -220,8 +225,7 @@ class Stop:
             mark = None if journal is None else scope.effects.mark()
             begun = _now()
             try:
-                is_many = self.lifts and isinstance(value, list)
-                result = self._lifted(value, scope) if is_many else self.call(value, scope)
+                result = self.call(value, scope)
             finally:
                 scope.ledger.spent_ns[index] += _now() - begun
             if journal is not None and not self.is_last and not isinstance(result, Drop):
@@ -229,10 +233,6 @@ class Stop:
         scope.ledger.states[index] = "succeeded"
         scope.results[self.name] = result
         return result
-
-    def _lifted(self, values: list[Any], scope: Scope) -> list[Any]:
-        made = [self.call(value, scope) for value in values]
-        return [one for one in made if not isinstance(one, Drop)]
 
     def handle(self, error: Error, scope: Scope) -> Any:
         """What `on_error` returns."""
@@ -257,7 +257,7 @@ def _arguments(bound: dict[str, Any], named: tuple[Parameter, ...], scope: Scope
         else:
             given = scope.results if source == "result" else scope.sources[source]
             if source not in ("result", "path", "query") or name in given:
-                found[name] = given[name]
+                found[name] = as_shape(given[name], "list") if parameter.is_batch else given[name]
             elif parameter.default is MISSING:
                 found[name] = None
     return found

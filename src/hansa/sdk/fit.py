@@ -1,7 +1,7 @@
-"""Which values a type surely cannot take. Python's types promise little, so only what cannot fit is refused.
+"""Which values a type can take: what fits here ends in no type error when it runs.
 
-`Any`, what has no annotation, type variables and protocols fit everything; a union fits where one of its members
-does; a class fits its base and, since a value may be of the narrower class, its subclass.
+`Any`, what has no annotation, type variables and protocols say nothing, and fit everything. Every member of a union has
+to fit, a class fits itself and its bases, and what stands inside of a list or dict has to fit as well.
 """
 
 from __future__ import annotations
@@ -57,13 +57,35 @@ def element(annotation: Any) -> Any | None:
     return None
 
 
+def listed(annotation: Any) -> Any | None:
+    """The type of the items where `annotation` asks for a list, or for a list or None; else None."""
+    kinds = [kind for kind in members(annotation) if kind is not NOTHING]
+    return element(kinds[0]) if len(kinds) == 1 else None
+
+
+def items_of(annotation: Any) -> Any | None:
+    """The type of the items where every value of `annotation` is a list, else None."""
+    annotation = bare(annotation)
+    kind = _kind(annotation)
+    if not isinstance(kind, type) or not issubclass(kind, list):
+        return None
+    return next(iter(get_args(annotation)), Any)
+
+
+def union(kinds: Iterable[Any]) -> Any:
+    """The type of what is of one of these."""
+    found = tuple(kinds)
+    return Union[found] if found else Any  # noqa: UP007  (made at run time)
+
+
+def passed_on(returns: Any) -> Any:
+    """What the next logic is given of what a logic returns: no `Drop`, and the records of `Chunk`s one by one."""
+    return union(_passed_on(member) for member in members(returns) if member is not Drop)
+
+
 def result_of(returns: Any) -> Any:
-    """What the next logic sees of what a logic returns: no `Drop`, the body of a `Reply`, all records of the
-    `Chunk`s."""
-    seen = [_seen(member) for member in members(returns) if member is not Drop]
-    if not seen:
-        return Any
-    return seen[0] if len(seen) == 1 else Union[tuple(seen)]  # noqa: UP007  (made at run time)
+    """What a caller sees of what the last logic returns: the body of a `Reply`."""
+    return union(_body(member) for member in members(passed_on(returns)))
 
 
 def yields_chunks(returns: Any) -> bool:
@@ -73,25 +95,28 @@ def yields_chunks(returns: Any) -> bool:
     )
 
 
-def _seen(member: Any) -> Any:
-    if member is Reply:
-        return Any
-    if get_origin(member) is Reply:
-        return get_args(member)[0]
-    if get_origin(member) in _ITERATORS and (chunk := _chunk(get_args(member)[0])) is not None:
-        return chunk
+def _passed_on(member: Any) -> Any:
+    if get_origin(member) in _ITERATORS and (record := _chunk(get_args(member)[0])) is not None:
+        return record
     return member
 
 
+def _body(member: Any) -> Any:
+    if member is Reply:
+        return Any
+    return get_args(member)[0] if get_origin(member) is Reply else member
+
+
 def _chunk(yielded: Any) -> Any | None:
+    """The type of the records of a chunk, None where it is something else."""
     if yielded is Chunk:
-        return list[Any]
-    return list[get_args(yielded)[0]] if get_origin(yielded) is Chunk else None  # type: ignore[misc]
+        return Any
+    return get_args(yielded)[0] if get_origin(yielded) is Chunk else None
 
 
 def fits(given: Any, wanted: Any) -> bool:
-    """False where no value of the type `given` can be one of the type `wanted`."""
-    return any(_fits_one(g, w) for g in members(given) for w in members(wanted))
+    """True where every value of the type `given` can be one of the type `wanted`."""
+    return all(any(_fits_one(g, w) for w in members(wanted)) for g in members(given))
 
 
 def _fits_one(given: Any, wanted: Any) -> bool:
@@ -102,9 +127,7 @@ def _fits_one(given: Any, wanted: Any) -> bool:
         return True
     if wanted_kind in _NUMBERS.get(given_kind, ()):
         return True
-    if not (issubclass(given_kind, wanted_kind) or issubclass(wanted_kind, given_kind)):
-        return False
-    return _arguments_fit(given, wanted)
+    return issubclass(given_kind, wanted_kind) and _arguments_fit(given, wanted)
 
 
 def _kind(annotation: Any) -> Any:
@@ -119,6 +142,8 @@ def _kind(annotation: Any) -> Any:
 
 def _arguments_fit(given: Any, wanted: Any) -> bool:
     """Compares what is inside of two generic types, where both say it in the same way."""
+    if is_typeddict(given) and not is_typeddict(wanted):
+        given = dict[str, union(given.__annotations__.values())]  # type: ignore[misc]
     inside, outside = get_args(given), get_args(wanted)
     if get_origin(given) is Literal or get_origin(wanted) is Literal or _open(inside, given) or _open(outside, wanted):
         return True

@@ -11,17 +11,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from hansa.model.ids import did_you_mean
-from hansa.model.product import HttpTrigger, ManualTrigger, PortTrigger, ProductSpec
+from hansa.model.product import (
+    EventTrigger,
+    HttpTrigger,
+    ManualTrigger,
+    OnceTrigger,
+    PortTrigger,
+    ProductSpec,
+    ScheduleTrigger,
+)
 from hansa.sdk.describe import complete_trigger, describe_logic, describe_process
 from hansa.sdk.finding import Finding
-from hansa.sdk.fit import fits, type_name
+from hansa.sdk.fit import fits, type_name, union
 from hansa.sdk.flow import leaves
 from hansa.sdk.handles import ports_of
 from hansa.sdk.logic import Bound, Logic
 from hansa.sdk.plan_flow import Places, Reach, Walk, takes
 from hansa.sdk.ports import OutputPort, Port
-from hansa.sdk.process import Declaration, Input, Parameter, Process, Step, entry
+from hansa.sdk.process import Declaration, Input, Parameter, Process, Step, entry, whole
 from hansa.sdk.product import DataProduct
 from hansa.sdk.resolve import Scope, resolve
 from hansa.sdk.signature import Fault, Signature, read_signature
@@ -61,10 +71,12 @@ class _Plan:
     def process(self, item: Declaration) -> Process:
         """The compiled process; what is wrong with it is added to the findings."""
         self._check_order(item)
-        flow, end = Walk(_Places(self, item)).flow(item.flow, Reach())
+        is_in_batches = any(isinstance(t, PortTrigger | EventTrigger) and t.batch > 1 for t in item.triggers)
+        flow, end = Walk(_Places(self, item)).process(item.flow, in_batches=is_in_batches)
         steps = tuple(leaves(flow))
         given = entry(flow[0]) if flow else Input()
         self._check_start(item, steps, given)
+        self._check_payload(item, steps, given, is_in_batches=is_in_batches)
         reads, publishes = self._ports(item, steps)
         options = item.options
         triggers = tuple(complete_trigger(trigger, self._declared.id, given, end.value) for trigger in item.triggers)
@@ -177,6 +189,37 @@ class _Plan:
                 )
                 self.report_at(item, "type.mismatch", message, "Change one of them.")
 
+            if isinstance(trigger, ScheduleTrigger | OnceTrigger) and given.shape != "none":
+                self._check_scheduled(item, steps, trigger, whole(given))
+
+    def _check_scheduled(
+        self, item: Declaration, steps: tuple[Step, ...], trigger: ScheduleTrigger | OnceTrigger, wanted: Any
+    ) -> None:
+        """What a clock gives is known now: it must be what the first logic takes."""
+        try:
+            msgspec.convert(trigger.payload, wanted)
+        except TypeError:
+            return  # a type that msgspec does not know, which gets the payload as it stands
+        except msgspec.ValidationError as failure:
+            told = f"its {trigger.kind} gives {trigger.payload!r}: {failure}"
+            message = f"{steps[0].name} takes {type_name(wanted)}, but {told}"
+            self.report_at(item, "type.mismatch", message, "Give it a payload=…, or take no value.")
+
+    def _check_payload(self, item: Declaration, steps: tuple[Step, ...], given: Input, *, is_in_batches: bool) -> None:
+        """The payload after the star is what the first logic takes, of a batch all of it."""
+        follows = any(isinstance(t, PortTrigger | EventTrigger) for t in item.triggers)
+        payload = Any if given.shape == "none" and follows else whole(given) if given.shape != "none" else None
+        if given.shape == "one" and is_in_batches:
+            payload = union((payload, list[payload]))  # type: ignore[valid-type]
+        for step in steps:
+            for named in (p for p in (*step.parameters, *step.on_error_parameters) if p.source == "payload"):
+                if not fits(payload, named.annotation):
+                    message = (
+                        f"'payload' of {step.name} is {type_name(named.annotation)}, "
+                        f"but the payload of the process {item.name} is {type_name(payload)}"
+                    )
+                    self.report(step.logic.function, Fault("type.mismatch", message, "Write the type that it has."))
+
     def _ports(self, item: Declaration, steps: tuple[Step, ...]) -> tuple[set[str], set[str]]:
         """(read, published to), each known to the product's files or reported."""
         reads = {trigger.port for trigger in item.triggers if isinstance(trigger, PortTrigger)}
@@ -228,6 +271,9 @@ class _Places(Places):
 
     def step(self, bound: Bound, name: str, reach: Reach) -> Step:
         return self._plan.step(self._item, bound, name, reach)
+
+    def takes(self, logic: Logic[..., Any]) -> Input:
+        return self._plan.signature(logic).input
 
     def returns(self, logic: Logic[..., Any]) -> Any:
         return self._plan.signature(logic).returns

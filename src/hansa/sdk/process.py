@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, Final, Literal
 
 from hansa.model.product import RetryPolicy, Trigger
+from hansa.sdk.fit import fits, members
 from hansa.sdk.flow import Each, Flow, Node, Parallel, When, leaves
 from hansa.sdk.logic import Bound, Logic
 
@@ -29,12 +30,13 @@ Shape = Literal["none", "one", "list", "arrow", "polars"]
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A parameter after the star and the one place where its value comes from. `annotation` is resolved, `Any` if
-    absent."""
+    absent. `is_batch`: a single value in its place is a batch of one."""
 
     name: str
     source: Source
     annotation: Any = Any
     default: Any = MISSING
+    is_batch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ class Input:
     shape: Shape = "none"
     annotation: Any = Any
     name: str = ""
+
+    @property
+    def lifts(self) -> bool:
+        """True where it takes one value that is no list, so that a list in its place means each of its items."""
+        return self.shape == "one" and not any(fits(list, kind) for kind in members(self.annotation))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +132,7 @@ def whole(given: Input) -> Any:
 
 
 def entry(node: Node[Step]) -> Input:
-    """What a node takes: of branches the first that takes anything says it, for `each` it is a list of that."""
+    """What a node takes: of branches the first that names a type says it, for `each` it is a list of that."""
     if isinstance(node, Parallel):
         return _first(branch[0] for branch in node.branches)
     if isinstance(node, When):
@@ -137,4 +144,5 @@ def entry(node: Node[Step]) -> Input:
 
 
 def _first(nodes: Iterable[Node[Step]]) -> Input:
-    return next((found for node in nodes if (found := entry(node)).shape != "none"), Input())
+    found = [given for node in nodes if (given := entry(node)).shape != "none"]
+    return next((given for given in found if whole(given) is not Any), found[0] if found else Input())

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 from hansa.model.ids import did_you_mean
 from hansa.sdk.connections import Connection
 from hansa.sdk.context import Context, ReadContext
-from hansa.sdk.fit import NOTHING, element, fits, is_parameter, members, result_of, type_name
+from hansa.sdk.fit import NOTHING, element, fits, is_parameter, listed, members, type_name
 from hansa.sdk.process import MISSING, Parameter, Source
 from hansa.sdk.signature import Fault, Named
 
@@ -74,7 +74,8 @@ def resolve(named: Named, scope: Scope, logic: str) -> Parameter | Fault:
         message = f"{named.name!r} of {logic} is in the path of one trigger, and another does not give it"
         return Fault("parameter.unknown", message, "Give it a default, or put it into every path.")
     fault = _misfit(named, source, scope, logic) or _absence(named, source, scope, logic)
-    return fault or Parameter(named.name, source, named.annotation, named.default)
+    is_batch = source == "result" and listed(named.annotation) is not None
+    return fault or Parameter(named.name, source, named.annotation, named.default, is_batch)
 
 
 def _fallback(named: Named, scope: Scope, logic: str) -> Source | Fault:
@@ -109,15 +110,22 @@ def _unknown(named: Named, scope: Scope, logic: str, meant: str | None) -> Fault
 def _misfit(named: Named, source: Source, scope: Scope, logic: str) -> Fault | None:
     """Why what the source gives cannot be of the parameter's type."""
     given = _given(named.name, source, scope)
-    if fits(given, named.annotation):
+    if _fits(given, source, named.annotation):
         return None
-    if source == "result" and fits(list[given], named.annotation):  # type: ignore[valid-type]
-        return None  # behind a batch it is that of every record
     message = (
         f"{named.name!r} of {logic} is {type_name(named.annotation)}, "
         f"but {_WORDS[source]} of that name is {type_name(given)}"
     )
     return Fault("type.mismatch", message, "Change the annotation, or what is given.")
+
+
+def _fits(given: Any, source: Source, wanted: Any) -> bool:
+    """A connection is of one of their kinds; a result that is no list is a list of one where a list is asked for."""
+    if source == "connection":
+        return any(fits(kind, wanted) for kind in get_args(given))
+    if source == "result":
+        return all(fits(one, wanted) or fits(list[one], wanted) for one in members(given))  # type: ignore[valid-type]
+    return fits(given, wanted)
 
 
 def _absence(named: Named, source: Source, scope: Scope, logic: str) -> Fault | None:
@@ -141,7 +149,7 @@ def _given(name: str, source: Source, scope: Scope) -> Any:
     if source == "ctx":
         return Context
     if source == "result":
-        return result_of(scope.results[name])
+        return scope.results[name]
     if source == "setting":
         return type(scope.settings[name])
     if source == "resource":

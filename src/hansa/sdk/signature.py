@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
-from hansa.sdk.fit import element, members
+from hansa.sdk.fit import NOTHING, listed, members
 from hansa.sdk.process import MISSING, Input, Shape
 
 
@@ -70,12 +70,11 @@ def _hints(function: Callable[..., Any]) -> tuple[dict[str, Any], list[Fault]]:
 
 
 def _input(name: str, annotation: Any) -> Input:
-    kinds = [kind for kind in members(annotation) if kind is not type(None)]
-    if len(kinds) == 1:
-        if (inner := element(kinds[0])) is not None:
-            return Input("list", inner, name)
-        if (table := _table(kinds[0])) is not None:
-            return Input(table, kinds[0], name)
+    if (inner := listed(annotation)) is not None:
+        return Input("list", inner, name)
+    kinds = [kind for kind in members(annotation) if kind is not NOTHING]
+    if len(kinds) == 1 and (table := _table(kinds[0])) is not None:
+        return Input(table, kinds[0], name)
     return Input("one", annotation, name)
 
 

@@ -240,12 +240,16 @@ def test_a_process_that_is_not_composed_rightly_is_refused(plan: Compile, steps:
     [
         ("departure: Departure) -> Departure", "d: Departure", True),
         ("departure: Departure) -> Departure | Drop", "d: Departure", True),
-        ("departure: Departure) -> Departure | None", "d: Departure", True),
+        ("departure: Departure) -> Departure | None", "d: Departure | None", True),
+        ("departure: Departure) -> Departure | None", "d: Departure", False),
         ("departure: Departure)", "d: Delay", True),
         ("departure: Departure) -> list[Departure]", "d: Departure", True),
+        ("departure: Departure) -> list[Departure]", "d: list[Departure]", False),
+        ("departure: Departure) -> Iterator[Departure]", "d: list[Departure]", False),
         ("departure: Departure) -> Departure", "d: list[Departure]", True),
         ("departures: list[Departure]) -> Iterator[Chunk[Departure]]", "d: Departure", True),
-        ("departure: Departure) -> Reply[int]", "d: float", True),
+        ("departure: Departure) -> Reply[int]", "d: Reply[int]", True),
+        ("departure: Departure) -> Reply[int]", "d: float", False),
         ("departure: Departure) -> Delay", "d: Departure", False),
         ("departure: Departure) -> list[Delay]", "d: list[Departure]", False),
         ("departures: list[Departure]) -> Iterator[Chunk[Delay]]", "d: Departure", False),
@@ -283,7 +287,63 @@ def test_what_is_published_must_fit_the_port(plan: Compile) -> None:
         def same(departure: Departure) -> Departure: ...
         product.process("p", same, publish_to(delays), on=on(departures))
     """)
-    assert "same returns Departure, but publish_delays after it takes Delay" in finding
+    assert "same returns Departure, but publish_delays after it takes list[Delay]" in finding
+
+
+def test_the_payload_is_what_the_first_logic_takes(plan: Compile) -> None:
+    _, _, findings = plan("""
+        @product.logic
+        def before(departure: Departure) -> int: ...
+        @product.aggregator
+        def right(value: int, *, payload: Departure): ...
+        @product.aggregator
+        def wrong(value: int, *, payload: Delay): ...
+        @product.aggregator
+        def none(*, payload: Delay): ...
+        @product.aggregator
+        def one(value: list[int], *, payload: Departure): ...
+        product.process("a", before, right, on=http.post("/a"))
+        product.process("b", before, wrong, on=http.post("/b"))
+        product.process("c", none, on=http.post("/c"))
+        product.process("d", before, one, on=on(departures, batch=10))
+    """)
+    wrong, none, one = findings
+    assert "'payload' of wrong is Delay, but the payload of the process b is Departure" in wrong
+    assert "'payload' of none is Delay, but the payload of the process c is None" in none
+    assert "'payload' of one is Departure, but the payload of the process d is Departure | list[Departure]" in one
+
+
+def test_what_a_clock_gives_must_fit_the_first_logic(plan: Compile) -> None:
+    _, _, findings = plan("""
+        @product.aggregator
+        def end(departure: Departure): ...
+        @product.aggregator
+        def start(): ...
+        product.process("fine", end, on=schedule.every("5m", payload={"flight_id": "UA1", "origin": "EWR"}))
+        product.process("pure", start, on=schedule.every("5m"))
+        product.process("none", end, on=schedule.every("5m"))
+        product.process("other", end, on=once(payload={"flight_id": 1, "origin": "EWR"}))
+    """)
+    none, other = findings
+    assert "end takes Departure, but its schedule gives None: Expected `object`, got `null`" in none
+    assert "but its once gives {'flight_id': 1, 'origin': 'EWR'}: Expected `str`, got `int` - at `$.flight_id`" in other
+
+
+def test_what_is_yielded_first_are_chunks_and_has_no_result_of_its_own(plan: Compile) -> None:
+    _, _, findings = plan("""
+        @product.logic
+        def numbers() -> Iterator[int]:
+            yield 1
+        @product.logic
+        def load() -> Iterator[Chunk[int]]:
+            yield Chunk([1])
+        @product.aggregator
+        def end(value: int, *, load: list[int]): ...
+        product.process("a", numbers, reply)
+        product.process("b", load, end)
+    """)
+    assert "chunk.missing @2: numbers yields what is no Chunk: it returns Iterator[int]" in findings[0]
+    assert "The result of load is out of reach of end: it is a load" in findings[1]
 
 
 def test_shapes_follow_the_annotation(plan: Compile) -> None:
