@@ -10,6 +10,7 @@ import pytest
 from server import Refused, Server
 
 from hansa.blobs.bundle import pack
+from hansa.cli.ports import sync_ports
 
 PRODUCTS = Path(__file__).parent / "products"
 
@@ -227,3 +228,15 @@ def test_the_openapi_document_is_valid(bench: Server) -> None:
     document = bench.http.get("/openapi.json").json()
     validate(document)
     assert "/lab/bench/places/{place_id}/sums" in document["paths"]
+
+
+def test_ports_that_were_generated_from_another_contract_are_refused(bench: Server, tmp_path: Path) -> None:
+    folder = with_orders(tmp_path / "product", "made.stale", "note")
+    sync_ports(folder, None)
+    bench.deploy(folder, "made.stale")
+    with_orders(folder, "made.stale", "remark")
+    for act in ("plan", "deploy"):
+        answer = bench.http.post(f"/products/made.stale/{act}", content=pack(folder).data)
+        (finding,) = answer.json()["findings"]
+        assert (answer.status_code, finding["code"], finding["file"]) == (422, "ports.stale", "ports.py")
+        assert "hansa sync" in finding["hint"]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from hansa.client.client import Client
+from hansa.contracts.seal import PORTS_FILE
 from hansa.model.ids import PortId
 from hansa.model.product import OutputPortSpec
-
-PORTS_FILE: Final = "ports.py"
 
 
 def sync_ports(folder: Path, client: Client | None) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from hansa.cli.ports import PORTS_FILE, sync_ports
+from hansa.cli.ports import sync_ports
+from hansa.contracts.seal import PORTS_FILE
 from hansa.errors import CallerError
 from hansa.model.ids import ProductId
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from hansa.cli.ports import PORTS_FILE
+from hansa.contracts.seal import PORTS_FILE
 
 INTERVAL_S: Final = 0.1
 _IGNORED: Final = frozenset({"__pycache__", "venv", "node_modules"})

@@ -14,6 +14,7 @@ import msgspec
 
 from hansa.blobs.bundle import hash_of, unpack
 from hansa.contracts.odps import ProductReader
+from hansa.contracts.seal import check_seal
 from hansa.errors import AuthorError, CallerError, HansaError
 from hansa.lifecycle.breaking import earlier_contracts, readers, refusals
 from hansa.lifecycle.changes import Change, changes
@@ -145,6 +146,7 @@ class Deployer:
                 hint="Deploy it under the id that stands in its product.yaml.",
             )
         self._mesh.registry.domain(declared.domain)
+        check_seal(folder, declared)
         return folder, declared
 
     def _check(self, spec: ProductSpec) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from hansa.contracts.odps import read_product
+from hansa.contracts.seal import check_seal
 from hansa.egress.broker import Broker
 from hansa.errors import CallerError, HansaError
 from hansa.eventlog.interface import Advance, Append, CommitSet, Committed, Outcome, Put, TopicConfig, split
@@ -68,6 +69,7 @@ class InlineHansa:
         """Loads a product folder as a deployment would. Raises `PlanError` with what is wrong."""
         folder = Path(folder).resolve()
         declared = read_product(folder)
+        check_seal(folder, declared)
         package = f"{PACKAGE}{declared.id.replace('.', '_')}_{len(self._products)}_{id(self):x}"
         product = load_product(folder, package)
         spec, findings = compile_product(product, declared)

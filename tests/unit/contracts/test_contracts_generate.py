@@ -107,7 +107,7 @@ def test_the_text_is_the_same_each_time() -> None:
 
 def test_a_product_without_ports_has_an_empty_file() -> None:
     exec(text := generate_ports(ProductSpec("shop.web", "web"), {}), {})
-    assert text.count("\n") == 1
+    assert text.count("\n") == 4
 
 
 def test_written_classes_are_those_of_the_run_time() -> None:

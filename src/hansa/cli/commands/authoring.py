@@ -53,7 +53,7 @@ def new(
 
 def sync(folder: Folder = None, to: To = None, as_json: AsJson = False) -> None:
     """Write ports.py from product.yaml, the contracts, and the contracts of the ports that the product reads."""
-    from hansa.cli.ports import PORTS_FILE
+    from hansa.contracts.seal import PORTS_FILE
 
     own = product_folder(folder)
     is_changed = _synced(own, to)
@@ -104,8 +104,8 @@ def _redeploy(session: Session, own: ProductFolder, to: str | None, accept_break
 
     for changed in saves(own.path):
         try:
-            if any(name.endswith(".yaml") for name in changed):
-                _synced(own, to)
+            if any(name.endswith(".yaml") for name in changed) and _synced(own, to):
+                session.screen.note("ports.py is written anew from product.yaml and the contracts")
             done = session.client.products.deploy(
                 own.id, pack(own.path).data, note="hansa dev", accept_breaking=accept_breaking
             )
