@@ -16,6 +16,7 @@ from hansa.runtime import railway, wire
 from hansa.runtime.composed import track_of
 from hansa.runtime.context import Buffer, CappedOutput, Door, Lookup, RunContext
 from hansa.runtime.inputs import Inputs, trigger_info
+from hansa.runtime.publishing import Publisher
 from hansa.runtime.stops import IN_ORDER, Place, Scope, Turns
 from hansa.runtime.traces import run_error
 from hansa.sdk.context import RunInfo
@@ -66,6 +67,7 @@ class Serving:
         self._id = product_id
         self._revision = revision
         self._door = door
+        self._publisher = Publisher(product_id)
         self._lookup = lookup
         self._connection = connection
         self._output = output
@@ -141,8 +143,8 @@ class Attempt:
             task.run, task.process, serving._id, serving._revision, task.attempt, task.principal, None, task.replay_of
         )
         self.ctx = RunContext(
-            run, trigger_info(self._source), self._buffer, serving._door, serving._output, serving._lookup, lambda:
-            now_us,
+            run, trigger_info(self._source), self._buffer, serving._door, serving._publisher,
+            serving._output, serving._lookup, lambda: now_us,
             task.at, self._place,
         )  # fmt: skip
         if task.position is not None:

@@ -14,6 +14,7 @@ import msgspec
 from hansa.errors import AuthorError, CallerError
 from hansa.model.run import EVENTS_TOPIC
 from hansa.runtime import wire
+from hansa.runtime.publishing import Publisher
 from hansa.runtime.rights import EVENT_NAME_CHARS_MAX, STATE_KEY_CHARS_MAX
 from hansa.runtime.stops import Place
 from hansa.sdk.context import Context, Output, RunInfo, State, TriggerInfo
@@ -237,6 +238,7 @@ class RunContext(Context):
         trigger: Callable[[], TriggerInfo],
         buffer: Buffer,
         door: Door,
+        publisher: Publisher,
         output: CappedOutput,
         lookups: Callable[[str], Lookup],
         now_us: Callable[[], int],
@@ -252,6 +254,7 @@ class RunContext(Context):
         self._trigger = trigger
         self._buffer = buffer
         self._door = door
+        self._publisher = publisher
         self._lookups = lookups
         self._now_us = now_us
         self._at = at
@@ -277,10 +280,7 @@ class RunContext(Context):
         return self._scratch
 
     def publish(self, port: OutputPort[R], records: R | Iterable[R]) -> None:
-        port.check_owner(self.run.product)
-        rows = [records] if isinstance(records, Record) else records
-        for part in port.encode(rows):
-            self._buffer.effects.append(wire.Effect(port.id, part.partition, part.count, part.entries, part.subject))
+        self._buffer.effects += self._publisher.write(port, records)
 
     def emit(
         self,

@@ -14,6 +14,7 @@ from hansa.errors import AuthorError, CallerError
 from hansa.model.run import EVENTS_TOPIC
 from hansa.runtime import wire
 from hansa.runtime.context import Buffer, CappedOutput, RunContext, RunState, Secrets, gathered, key_text
+from hansa.runtime.publishing import Publisher
 from hansa.runtime.stops import Place
 from hansa.sdk.context import RunInfo, TriggerInfo
 from hansa.sdk.ports import OutputPort, Record
@@ -88,6 +89,7 @@ def context(
         lambda: TriggerInfo("manual"),
         buffer or Buffer(),
         server or Server(),
+        Publisher(RUN.product),
         CappedOutput(1000),
         lambda port: read or Read({}, 0),
         lambda: NOW_US,
@@ -296,6 +298,7 @@ def test_now_stands_still_within_a_run() -> None:
         lambda: TriggerInfo("manual"),
         Buffer(),
         Server(),
+        Publisher(RUN.product),
         CappedOutput(1),
         lambda port: Read({}, 0),
         lambda: next(times),
