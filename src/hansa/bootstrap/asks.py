@@ -13,6 +13,7 @@ from hansa.egress.settings import Settings
 from hansa.errors import CallerError
 from hansa.eventlog.interface import Log
 from hansa.lifecycle.mesh import Mesh
+from hansa.model.quarantine import unique_scope
 from hansa.runtime import wire
 from hansa.runtime.engine import DEPTH_MAX, Engine
 from hansa.runtime.run import Answer, Run
@@ -37,6 +38,7 @@ class Asks:
             "connection": self._connection,
             "secret": self._secret,
             "lookup": self._lookup,
+            "unique": self._unique,
         }
         return await answers[ask.what](run, ask.arguments, f"{run.id}:{ask.logic}:{ask.sequence}")
 
@@ -102,6 +104,15 @@ class Asks:
     async def _lookup(self, run: Run, port: Any, _: str) -> None:
         assert self.mesh is not None
         await self.mesh.fill_lookup(run.live.product.spec, port)
+
+    async def _unique(self, run: Run, arguments: Any, _: str) -> dict[str, str]:
+        """Whose the values are that a rule of one of the product's ports lets stand once, those that are taken."""
+        port, rule, digests = arguments
+        if run.live.product.spec.output(port) is None:
+            raise CallerError("port.unknown", f"{port} is no output port of {run.live.product.id}")
+        scope = unique_scope(port, rule)
+        found = await asyncio.to_thread(lambda: [(digest, self._log.get(scope, digest)) for digest in digests])
+        return {digest: owner.decode() for digest, owner in found if owner is not None}
 
     async def _secret(self, run: Run, arguments: Any, _: str) -> Any:
         secrets = await asyncio.to_thread(self._broker.secrets, run.live.product.id)

@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from hansa.contracts.part import VENDOR, Part
 from hansa.errors import AuthorError
-from hansa.model.product import CompatibilityMode
+from hansa.model.product import CompatibilityMode, OnViolation
 from hansa.sdk.triggers import seconds
 
 PARTITIONS_MAX: Final = 256
+ACTIONS: Final[dict[str, OnViolation]] = {"refuse": "refuse", "quarantine": "quarantine", "warn": "warn"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,15 @@ CUSTOM: Final = (
     Custom("contract", "window", "window",
            "The version window: the major that is served beside this one, and the translators between them.",
            "{previous: 1, upgrade: upgrade, downgrade: downgrade}"),
+    Custom("contract", "onViolation", "=refuse,quarantine,warn",
+           "What becomes of a record that breaks the contract: its run is refused it (`refuse`, without it), it is set "
+           "aside with the reason (`quarantine`), or it is published and counted (`warn`; the schema is never waived).",
+           "quarantine"),
+    Custom("contract", "batch", "=all,each",
+           "Whether one bad record sets aside all that are published with it (`all`), or only itself (`each`).", "all"),
+    Custom("quality", "onViolation", "=refuse,quarantine,warn",
+           "What becomes of a record that breaks this rule; without it, what the `severity` (`info` and `warning` are "
+           "`warn`) or the contract says.", "warn"),
     Custom("property", "personal", "flag", "The field holds personal data, as `classification: personal` says, too.",
            "true"),
     Custom("property", "default", "any", "The value that readers take where a record leaves the field out.", "0"),
@@ -109,6 +119,8 @@ class Terms:
     compatibility: CompatibilityMode = CompatibilityMode.FULL_TRANSITIVE
     shield: Shield | None = None
     window: Window | None = None
+    on_violation: OnViolation = "refuse"
+    whole_batches: bool = False
 
 
 def read_terms(contract: Part) -> Terms:
@@ -125,6 +137,8 @@ def read_terms(contract: Part) -> Terms:
         compatibility=_mode(custom.text("compatibility")),
         shield=_shield(custom.mapping("shield")),
         window=_window(custom.mapping("window")),
+        on_violation=ACTIONS.get(custom.text("onViolation"), "refuse"),
+        whole_batches=custom.text("batch") == "all",
     )
 
 

@@ -15,6 +15,7 @@ from hansa.contracts.custom import Terms, read_terms
 from hansa.contracts.dates import Dates, read_dates
 from hansa.contracts.document import Document, read_document
 from hansa.contracts.part import Part
+from hansa.contracts.quality.read import read_rules
 from hansa.contracts.standards.check import check_document, merged
 from hansa.contracts.standards.odcs import ODCS
 from hansa.contracts.types import python_name
@@ -99,6 +100,9 @@ def _contract(part: Part) -> ContractFile:
         status=part.text("status", "active"),
         subject=next(iter(_known("subject", (terms.subject,) if terms.subject else (), custom, fields)), None),
         compatibility=terms.compatibility,
+        rules=read_rules(objects[0], fields) if objects else (),
+        on_violation=terms.on_violation,
+        whole_batches=terms.whole_batches,
     )
     return ContractFile(spec, part.document, terms, terms.retention_s or _retention(part), read_dates(part))
 
@@ -150,6 +154,7 @@ def _field(part: Part, name: str) -> FieldSpec:
         required=part.flag("required"),
         description=part.text("description"),
         personal=part.text("classification").lower() == "personal" or part.custom().flag("personal"),
+        unique=part.flag("unique"),
         primary_key_position=_key_position(part),
         fields=_fields(part) if kind == "object" else (),
         items=_inner(part.mapping("items"), name) if kind == "array" else _inner(_map(part, kind, "value"), name),
@@ -195,6 +200,8 @@ def _options(part: Part, kind: str) -> dict[str, Any]:
         options["physicalType"] = physical
     if isinstance(listed := part.value.get("enum"), list):
         options["enum"] = [item.get("value") if isinstance(item, dict) else item for item in listed]
+    if encrypted := part.text("encryptedName"):
+        options["encryptedName"] = encrypted
     if (default := part.custom().value.get("default")) is not None:
         options["default"] = default
     return options

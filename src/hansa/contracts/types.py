@@ -26,6 +26,8 @@ import msgspec
 from hansa.model.product import ContractSpec, FieldSpec
 from hansa.sdk.ports import Record
 
+CLOSED: Final = "closed"
+"""An option of objects that no contract has: see `hansa.contracts.check`."""
 _SIMPLE: Final[dict[str, Any]] = {
     "string": str,
     "integer": int,
@@ -63,12 +65,13 @@ _TAKEN: Final = frozenset(
 _UNCHANGED: Final = frozenset({"news", "series", "species", "analytics"})
 
 
-def record_type(name: str, contract: ContractSpec) -> type[Record]:
-    """The class of the contract's records, as `generate_ports` writes it."""
-    return struct_type(name, contract.fields, contract.description)
+def record_type(name: str, contract: ContractSpec, *, closed: bool = False) -> type[Record]:
+    """The class of the contract's records, as `generate_ports` writes it. A `closed` one takes no field that the
+    contract does not have, and so do objects with the option `CLOSED` within it."""
+    return struct_type(name, contract.fields, contract.description, closed=closed)
 
 
-def struct_type(name: str, fields: Sequence[FieldSpec], description: str = "") -> type[Record]:
+def struct_type(name: str, fields: Sequence[FieldSpec], description: str = "", *, closed: bool = False) -> type[Record]:
     """A record class with those fields; nested objects become classes of their own, named after owner and field."""
     made = msgspec.defstruct(
         name,
@@ -76,6 +79,7 @@ def struct_type(name: str, fields: Sequence[FieldSpec], description: str = "") -
         bases=(Record,),
         namespace={"__doc__": description or None},
         frozen=True,
+        forbid_unknown_fields=closed,
     )
     return cast("type[Record]", made)
 
@@ -155,7 +159,10 @@ def _inner_type(owner: str, field: FieldSpec) -> Any:
 
 def _object_type(owner: str, field: FieldSpec) -> Any:
     found = nested(owner, field)
-    return struct_type(found[0], found[1].fields, found[1].description) if found else dict[str, Any]
+    if found is None:
+        return dict[str, Any]
+    inner = found[1]
+    return struct_type(found[0], inner.fields, inner.description, closed=inner.options.get(CLOSED, False))
 
 
 def is_uuid(field: FieldSpec) -> bool:

@@ -26,6 +26,7 @@ from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import TopicConfig
 from hansa.model.ids import did_you_mean
 from hansa.model.product import EventTrigger, OutputPortSpec, PortKind, PortTrigger, ProductSpec, ProductState
+from hansa.model.quarantine import quarantine_topic
 from hansa.model.run import AUDIT_TOPIC, EVENTS_TOPIC, KEEPING_TOPIC, RUNS_TOPIC
 from hansa.model.trigger_key import trigger_names
 from hansa.outputs.lookups import Lookups
@@ -287,6 +288,8 @@ class Mesh:
         """The topics of a product's ports."""
         for port in spec.outputs:
             self.log.log.declare(port.id, TopicConfig(port.partitions, port.retention_s))
+            if port.contract.quarantines:
+                self.log.log.declare(quarantine_topic(port.id), TopicConfig(1, port.retention_s))
             if port.kind is PortKind.LOOKUP:
                 self._lookups.follow(port.id)
 

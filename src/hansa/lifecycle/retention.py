@@ -16,6 +16,7 @@ import msgspec
 from hansa.discovery.runs import RunHistory
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import Append, CommitSet, Log, TopicConfig, encode_entry
+from hansa.model.quarantine import quarantined_port
 from hansa.model.run import CARRIED, EVENTS_TOPIC, RUNS_TOPIC
 from hansa.outputs.lookup import applied_in
 from hansa.views.keeping import Prune, order_append
@@ -25,7 +26,7 @@ AT_ONCE: Final = 100_000
 """Entries of one partition that one turn takes at most."""
 CARRIED_AT_ONCE: Final = 100
 _PRUNED: Final = (RUNS_TOPIC, EVENTS_TOPIC)
-"""Topics whose views drop their rows with them."""
+"""Topics whose views drop their rows with them; that of a quarantine does, too."""
 
 
 class Keep(msgspec.Struct, frozen=True):
@@ -45,6 +46,8 @@ class Rule(NamedTuple):
 
 def rule_of(topic: str, config: TopicConfig, keep: Keep) -> Rule:
     """How long a topic is kept."""
+    if quarantined_port(topic) is not None:
+        return Rule(config.retention_s if config.retention_s is not None else keep.records_s, waits=False)
     if topic.startswith("_"):
         return Rule({RUNS_TOPIC: keep.runs_s, EVENTS_TOPIC: keep.events_s}.get(topic), waits=True)
     if config.retention_s is not None:
@@ -98,7 +101,7 @@ class Retention:
         kept = first
         if before > first:
             kept = await asyncio.to_thread(log.trim, topic, partition, before, seen=seen)
-        if topic in _PRUNED and kept > self._told.get((topic, partition), 0):
+        if (topic in _PRUNED or quarantined_port(topic) is not None) and kept > self._told.get((topic, partition), 0):
             await self._log.commit(CommitSet((order_append(Prune(topic, partition, kept)),)))
             self._told[topic, partition] = kept
         return [f"{topic}[{partition}] waits for {who}" for who, at in read.items() if at < old]

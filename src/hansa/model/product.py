@@ -46,6 +46,29 @@ class CompatibilityMode(StrEnum):
         return self.endswith("_TRANSITIVE")
 
 
+OnViolation = Literal["refuse", "quarantine", "warn"]
+"""What becomes of a record that breaks its contract: its run is refused it, it is set aside, or it is published."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSpec:
+    """One quality rule of a contract. `id` is unique in it; `path` is the property that it stands at, empty for the
+    records as a whole. `operator` compares what is measured with `operands`; empty where the standard says none.
+    `action` None is the port's."""
+
+    id: str
+    path: str
+    kind: Literal["library", "sql", "text", "custom"]
+    metric: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    operator: str = ""
+    operands: tuple[Any, ...] = ()
+    unit: Literal["rows", "percent"] = "rows"
+    action: OnViolation | None = None
+    dimension: str = ""
+    description: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
     """One field of a contract's schema. `type` is the ODCS logicalType; `fields` those of an object, `items` the
@@ -56,6 +79,7 @@ class FieldSpec:
     required: bool = False
     description: str = ""
     personal: bool = False
+    unique: bool = False
     primary_key_position: int | None = None
     fields: tuple[FieldSpec, ...] = ()
     items: FieldSpec | None = None
@@ -78,6 +102,15 @@ class ContractSpec:
     """The field that names the person whose data a record is; its bodies are encrypted per subject."""
     compatibility: CompatibilityMode = CompatibilityMode.FULL_TRANSITIVE
     """Whom a later version of the same major may not break."""
+    rules: tuple[RuleSpec, ...] = ()
+    on_violation: OnViolation = "refuse"
+    whole_batches: bool = False
+    """True where one bad record holds back all that are published with it."""
+
+    @property
+    def quarantines(self) -> bool:
+        """Whether records may be set aside on their way to the port."""
+        return self.on_violation == "quarantine" or any(rule.action == "quarantine" for rule in self.rules)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,22 @@ class RunError(msgspec.Struct, frozen=True, omit_defaults=True):
     details: dict[str, Any] | None = None
 
 
+class CheckResult(msgspec.Struct, array_like=True, frozen=True):
+    """What one check of a contract came to in a run. `state`: passed, warning, failed, error, skipped. `rule` is the
+    rule's id, `schema` for the schema itself; `checked` and `bad` count records, or batches where something is
+    `measured` of a batch."""
+
+    port: str
+    rule: str
+    path: str
+    state: str
+    checked: int = 0
+    bad: int = 0
+    action: str = ""
+    measured: float | None = None
+    note: str = ""
+
+
 class RunEntry(msgspec.Struct, array_like=True, frozen=True):
     """One entry of the topic `_runs`: what is known of a run when its state changed. Times are microseconds UTC.
 
@@ -93,6 +109,8 @@ class RunEntry(msgspec.Struct, array_like=True, frozen=True):
     dry: bool = False
     uses: Sequence[tuple[str, str, str, str]] = []
     """(logic, connection, operation, target) of every call to the outside, in order."""
+    checks: Sequence[CheckResult] = []
+    """What the rules of the ports that it published to came to; empty where their contracts have none and hold."""
 
 
 def without_content(entry: RunEntry) -> RunEntry:

@@ -11,10 +11,12 @@ from typing import Any, Final
 import msgspec
 
 from hansa.errors import AuthorError
+from hansa.model.product import OutputPortSpec
 from hansa.model.run import LogicRun, RunError
 from hansa.runtime import railway, wire
+from hansa.runtime.buffer import Buffer
 from hansa.runtime.composed import track_of
-from hansa.runtime.context import Buffer, CappedOutput, Door, Lookup, RunContext
+from hansa.runtime.context import CappedOutput, Door, Lookup, RunContext
 from hansa.runtime.inputs import Inputs, trigger_info
 from hansa.runtime.publishing import Publisher
 from hansa.runtime.stops import IN_ORDER, Place, Scope, Turns
@@ -49,6 +51,7 @@ class Serving:
     """A loaded product, ready to work tasks. Not thread-safe: one attempt at a time.
 
     `connections` makes the object that stands for a connection; `lookup` opens the read model of a port by its id.
+    `outputs` are its ports as its files declare them: their contracts are what is enforced.
     """
 
     def __init__(
@@ -61,13 +64,14 @@ class Serving:
         lookup: Callable[[str], Lookup],
         connection: Callable[[str], Any],
         output: CappedOutput,
+        outputs: Iterable[OutputPortSpec] = (),
         turns: Turns = IN_ORDER,
     ) -> None:
         self._product = product
         self._id = product_id
         self._revision = revision
         self._door = door
-        self._publisher = Publisher(product_id)
+        self._publisher = Publisher(product_id, outputs, door)
         self._lookup = lookup
         self._connection = connection
         self._output = output
@@ -241,10 +245,12 @@ class Attempt:
             result, content_type = _to_json(body), JSON
         headers = dict(reply.headers) if reply is not None and reply.headers else None
         effects, puts = self._buffer.taken()
+        uniques, checks = self._buffer.judged()
         return wire.Done(
             self._task.seq, "succeeded", 200 if reply is None else reply.status, result, content_type, self._started,
             self._spent_us(), outcome.logic, headers, outcome.error, self._serving._output.taken(), effects, puts,
             list(self.ctx.looked_up.items()), self._refused(outcome.refused, refused), outcome.dropped,
+            taken=uniques, checks=checks,
         )  # fmt: skip
 
     def _refused(
@@ -262,14 +268,14 @@ class Attempt:
         error = RunError(problem.code, problem.message, hint=problem.hint, details=problem.details or None)
         return wire.Done(
             self._task.seq, "succeeded", problem.status, b"", JSON, self._started, self._spent_us(), logic or [],
-            error=error, output=self._serving._output.taken(), retry=False,
+            error=error, output=self._serving._output.taken(), retry=False, checks=self._buffer.judged()[1],
         )  # fmt: skip
 
     def failed(self, error: RunError, logic: list[LogicRun] | None = None) -> wire.Done:
         """The run failed; nothing of it is committed but its history."""
         return wire.Done(
             self._task.seq, "failed", 500, b"", JSON, self._started, self._spent_us(), logic or [],
-            error=error, output=self._serving._output.taken(),
+            error=error, output=self._serving._output.taken(), checks=self._buffer.judged()[1],
         )  # fmt: skip
 
     def _spent_us(self) -> int:

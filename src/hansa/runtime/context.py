@@ -12,8 +12,7 @@ from uuid import UUID
 import msgspec
 
 from hansa.errors import AuthorError, CallerError
-from hansa.model.run import EVENTS_TOPIC
-from hansa.runtime import wire
+from hansa.runtime.buffer import Buffer
 from hansa.runtime.publishing import Publisher
 from hansa.runtime.rights import EVENT_NAME_CHARS_MAX, STATE_KEY_CHARS_MAX
 from hansa.runtime.stops import Place
@@ -40,99 +39,6 @@ class Lookup(Protocol):
     def get(self, key: str, at: int | None = None) -> bytes | None: ...
 
     def position(self) -> int: ...
-
-
-Changes = dict[str, tuple[bytes | None, bytes | None]]
-"""By key: what state becomes, and what it was. Never changed in place: a mark is a reference to it."""
-Mark = tuple[int, int, Changes]
-
-
-class Buffer:
-    """What a run publishes, emits and changes, until its commit; `known` is the state that it read, as it stands.
-    `base` is the state that a branch began with."""
-
-    def __init__(self, base: Changes | None = None, known: dict[str, bytes | None] | None = None) -> None:
-        self.effects: list[wire.Effect] = []
-        self.events: list[bytes] = []
-        """Entries without their last byte, the event's number in the run, which is known at its end."""
-        self._base: Changes = base or {}
-        self.state = self._base
-        self.known: dict[str, bytes | None] = {} if known is None else known
-
-    def mark(self) -> Mark:
-        return len(self.effects), len(self.events), self.state
-
-    def keep(self, mark: Mark) -> None:
-        del self.effects[mark[0] :]
-        del self.events[mark[1] :]
-        self.state = mark[2]
-
-    def since(self, mark: Mark, result: bytes) -> wire.Step:
-        """What a logic did that began at `mark` and returned `result`, for the journal."""
-        changed = {key: change for key, change in self.state.items() if mark[2].get(key) is not change}
-        return wire.Step(result, self.effects[mark[0] :], self.events[mark[1] :], changed, self.known)
-
-    def restore(self, step: wire.Step) -> None:
-        """Does what a journalled logic did."""
-        self._add(step.effects, step.events, step.changed)
-        self.known.update(step.read)
-
-    def _add(self, effects: list[wire.Effect], events: list[bytes], changed: Changes) -> None:
-        self.effects += effects
-        self.events += events
-        if changed:
-            self.state = {**self.state, **changed}
-
-    def fork(self) -> Buffer:
-        """That of a branch, which sees this one's state as it is now."""
-        return Buffer(self.state, self.known)
-
-    def join(self, branch: Buffer) -> None:
-        """Takes over what a branch has buffered. Raises `AuthorError("state.contested")` where both changed a key."""
-        base = branch._base
-        changed = {key: change for key, change in branch.state.items() if base.get(key) is not change}
-        for key in changed:
-            if self.state.get(key) is not base.get(key):
-                raise AuthorError(
-                    "state.contested",
-                    f"Two branches change the state {key!r}",
-                    hint="Let them return what is to be kept, and change the state behind them.",
-                )
-        self._add(branch.effects, branch.events, changed)
-
-    def taken(self) -> tuple[list[wire.Effect], list[wire.StatePut]]:
-        """Everything, gathered by port and partition; the buffer is empty afterwards, and knows the state as its commit
-        leaves it."""
-        effects = gathered(self.effects)
-        if self.events:
-            numbered = b"".join([event + _encode(number) for number, event in enumerate(self.events)])
-            effects.append(wire.Effect(EVENTS_TOPIC, 0, len(self.events), numbered))
-        puts = [wire.StatePut(key, new, old) for key, (new, old) in self.state.items() if new != old]
-        self.known.update({put.key: put.value for put in puts})
-        self.effects, self.events, self.state = [], [], {}
-        return effects, puts
-
-
-def gathered(effects: list[wire.Effect]) -> list[wire.Effect]:
-    """Neighbouring entries of one partition and one subject as one effect."""
-    if len(effects) < 2:
-        return list(effects)
-    lanes: dict[tuple[str, int], list[list[wire.Effect]]] = {}
-    for effect in effects:
-        lane = lanes.setdefault((effect.topic, effect.partition), [])
-        if lane and lane[-1][0].subject == effect.subject:
-            lane[-1].append(effect)
-        else:
-            lane.append([effect])
-    return [
-        group[0]
-        if len(group) == 1
-        else wire.Effect(
-            topic, partition, sum([e.count for e in group]), b"".join([e.entries for e in group]), group[0].subject
-        )
-        for (topic, partition), lane in lanes.items()
-        for group in lane
-    ]
 
 
 class RunState(State):
@@ -280,7 +186,7 @@ class RunContext(Context):
         return self._scratch
 
     def publish(self, port: OutputPort[R], records: R | Iterable[R]) -> None:
-        self._buffer.effects += self._publisher.write(port, records)
+        self._publisher.write(port, records, self._buffer)
 
     def emit(
         self,

@@ -51,5 +51,11 @@ def delay_s(attempt: int, policy: RetryPolicy) -> float:
 
 
 def before_state(journalled: Mapping[int, bytes]) -> dict[int, bytes]:
-    """The journalled steps before the first that knew the state of the process: they stand, whatever moved."""
-    return dict(takewhile(lambda item: not _decode_step(item[1]).read, sorted(journalled.items())))
+    """The journalled steps before the first that knew the state of the process, or took a value that must be unique:
+    they stand, whatever moved."""
+    return dict(takewhile(lambda item: _stands(item[1]), sorted(journalled.items())))
+
+
+def _stands(journalled: bytes) -> bool:
+    step = _decode_step(journalled)
+    return not step.read and not step.taken

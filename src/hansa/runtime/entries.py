@@ -10,7 +10,8 @@ import msgspec
 from hansa.errors import HansaError
 from hansa.eventlog.interface import Append, Claim, Committed, Outcome, Put, Refused
 from hansa.model.ids import subject_name
-from hansa.model.run import RUNS_TOPIC, LogicRun, RunEntry, RunError, RunState, new_run_id
+from hansa.model.quarantine import unique_scope
+from hansa.model.run import EVENTS_TOPIC, RUNS_TOPIC, LogicRun, RunEntry, RunError, RunState, new_run_id
 from hansa.runtime import wire
 from hansa.runtime.pool import Lost
 from hansa.runtime.run import Answer, Run
@@ -38,7 +39,7 @@ def entry_of(run: Run, state: RunState, done: wire.Done | None = None, *, dead: 
     return RunEntry(
         *common, run.started_us, run.started_us + done.duration_us, b"" if run.noted else run.source, done.result,
         done.status, _with_type(done), done.error, done.logic, done.output, reads, writes, events,
-        run.idempotency_key, dead, run.replay_of, run.dry, run.uses,
+        run.idempotency_key, dead, run.replay_of, run.dry, run.uses, done.checks,
     )  # fmt: skip
 
 
@@ -93,8 +94,14 @@ def dead_letters(run: Run, done: wire.Done, parent: str) -> list[RunEntry]:
 
 
 def state_puts(run: Run, done: wire.Done) -> tuple[Put, ...]:
-    """What the run leaves in the state of its process."""
-    return tuple([Put(run.live.state_scope, p.key, p.value, p.expected) for p in done.puts]) if done.puts else ()
+    """What the run leaves in the state of its process, and the values that it takes for good."""
+    puts = tuple([Put(run.live.state_scope, p.key, p.value, p.expected) for p in done.puts]) if done.puts else ()
+    return (*puts, *taking(done.taken)) if done.taken else puts
+
+
+def taking(taken: list[wire.Unique]) -> list[Put]:
+    """Takes values that must be unique; refused where another run has taken one since it was looked."""
+    return [Put(unique_scope(u.port, u.rule), u.digest, u.owner.encode(), expected=None) for u in taken]
 
 
 def claims_of(run: Run) -> tuple[Claim, ...]:
@@ -179,9 +186,9 @@ def _counted(effects: list[wire.Effect]) -> tuple[list[tuple[str, int]], int]:
     writes: dict[str, int] = {}
     events = 0
     for effect in effects:
-        if effect.topic.startswith("_"):
+        if effect.topic == EVENTS_TOPIC:
             events += effect.count
-        else:
+        elif not effect.topic.startswith("_"):
             writes[effect.topic] = writes.get(effect.topic, 0) + effect.count
     return list(writes.items()), events
 

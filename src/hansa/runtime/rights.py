@@ -3,21 +3,24 @@
 Author code shares its process with the code that speaks to the server, so whatever comes out of a worker may be forged.
 A frame that does not keep to this is a **breach**: the worker is ended, its run fails (`run.overstepped`), nothing of
 it is committed. An honest worker never commits one. What a record says is the contract's business: the worker checks
-it; here it must only be a well-formed entry of a port that the product has.
+all of it; here it must be an entry of a port that the product has, and of the schema of that port's contract.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
+from hansa.contracts.check import entry_type
 from hansa.eventlog.interface import as_array
-from hansa.model.product import ProcessSpec, ProductSpec
+from hansa.model.product import OutputPortSpec, ProcessSpec, ProductSpec
+from hansa.model.quarantine import Held, quarantine_topic
 from hansa.model.run import EVENTS_TOPIC
 from hansa.runtime import wire
 
-ASKS: Final = frozenset({"state", "call", "connection", "secret", "lookup"})
+ASKS: Final = frozenset({"state", "call", "connection", "secret", "lookup", "unique"})
 STATE_KEY_CHARS_MAX: Final = 1024
 EVENT_NAME_CHARS_MAX: Final = 1024
 OUTPUT_SLACK_CHARS: Final = 256
@@ -26,7 +29,8 @@ DURATION_MAX_US: Final = 1 << 50
 """Some 35 years: more is no duration, and would not fit where times are added."""
 CHUNKS_MAX: Final = 1 << 40
 
-_entries: Final = msgspec.msgpack.Decoder(list[tuple[str | None, msgspec.Raw]]).decode
+_held: Final = msgspec.msgpack.Decoder(list[tuple[str, Held]]).decode
+DIGEST_CHARS: Final = 32
 _step: Final = msgspec.msgpack.Decoder(wire.Step).decode
 
 
@@ -54,6 +58,8 @@ class Rights:
         self._steps = len(process.steps)
         self._is_journalled = process.durability == "step"
         self._ports = {port.id: port for port in product.outputs}
+        self._aside = {quarantine_topic(p.id): p for p in product.outputs if p.contract.quarantines}
+        self._readers: dict[str, Callable[[bytes], list[Any]]] = {}
         self._readable = frozenset(self._ports) | {port.port for port in product.inputs}
         self._output_max = product.limits.output_max_bytes + OUTPUT_SLACK_CHARS
 
@@ -77,7 +83,7 @@ class Rights:
             return f"it reports {done.duration_us} µs and {len(done.output)} characters of output"
         if not 100 <= done.status <= 599 or (done.state != "succeeded" and done.state != "failed"):
             return f"it ended {done.state[:50]!r} with status {done.status}"
-        if done.effects or done.puts or done.lookups or done.refused or done.chunk is not None:
+        if done.effects or done.puts or done.lookups or done.refused or done.chunk is not None or done.taken:
             return self._commits(task, done)
         return None
 
@@ -94,19 +100,30 @@ class Rights:
         for port, position in done.lookups:
             if port not in self._readable or position < 0:
                 return f"it looked up {port[:200]!r} at {position}, which is no input of the product"
+        for unique in done.taken:
+            if unique.port not in self._ports or len(unique.digest) != DIGEST_CHARS or len(unique.owner) > DIGEST_CHARS:
+                return f"it took a value of {unique.port[:200]!r}, which is no output port of the product"
         return _refused(task, done) if done.refused else None
 
     def _effect(self, task: wire.Task, effect: wire.Effect) -> str | None:
         if effect.topic == EVENTS_TOPIC:
             return self._emitted(task, effect)
-        port = self._ports.get(effect.topic)
+        port = self._ports.get(effect.topic) or self._aside.get(effect.topic)
         if port is None:
             return f"it published to {effect.topic[:200]!r}, which is no output port of the product"
-        if not 0 <= effect.partition < port.partitions:
-            return f"it published to partition {effect.partition} of {port.id}, which has {port.partitions}"
+        is_aside = effect.topic in self._aside
+        if not 0 <= effect.partition < (1 if is_aside else port.partitions):
+            return f"it published to partition {effect.partition} of {effect.topic}, which has {port.partitions}"
         if effect.subject is not None and not port.contract.subject:
             return f"it named a person for {port.id}, whose contract names none"
-        return _malformed(effect)
+        return _malformed(effect, _held if is_aside else self._reader(port))
+
+    def _reader(self, port: OutputPortSpec) -> Callable[[bytes], list[Any]]:
+        """Decodes the entries of a port as records of its contract."""
+        if port.id not in self._readers:
+            kind = list[tuple[str | None, entry_type(port)]]  # type: ignore[misc,valid-type]
+            self._readers[port.id] = msgspec.msgpack.Decoder(kind).decode
+        return self._readers[port.id]
 
     def _emitted(self, task: wire.Task, effect: wire.Effect) -> str | None:
         if effect.partition != 0 or effect.subject is not None:
@@ -134,12 +151,12 @@ def _is_step(journalled: bytes) -> bool:
     return True
 
 
-def _malformed(effect: wire.Effect) -> str | None:
-    """The log counts on `count`: positions are given by it."""
+def _malformed(effect: wire.Effect, decode: Callable[[bytes], list[Any]]) -> str | None:
+    """The log counts on `count`: positions are given by it. Whoever reads the port counts on its schema."""
     try:
-        if effect.count > 0 and len(_entries(as_array(effect.entries, effect.count))) == effect.count:
+        if effect.count > 0 and len(decode(as_array(effect.entries, effect.count))) == effect.count:
             return None
-    except (msgspec.MsgspecError, OverflowError, RecursionError) as fault:
+    except (msgspec.MsgspecError, OverflowError, RecursionError, UnicodeDecodeError) as fault:
         return f"it published {effect.count} records to {effect.topic} that cannot be read: {fault}"
     return f"it published {effect.count} records to {effect.topic}"
 

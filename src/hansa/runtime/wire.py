@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from hansa.errors import AuthorError
-from hansa.model.run import LogicRun, RunError
+from hansa.model.run import CheckResult, LogicRun, RunError
 
 RING_FROM_BYTES: Final = 64 * 1024
 FRAME_MAX_BYTES: Final = 256 << 20
@@ -96,6 +96,16 @@ class StatePut(msgspec.Struct, array_like=True, frozen=True):
     expected: bytes | None
 
 
+class Unique(msgspec.Struct, array_like=True, frozen=True):
+    """A value that is taken by what the run publishes to a port; refused where another has taken it. `owner` is whose
+    it is: records of one key may take it again."""
+
+    port: str
+    rule: str
+    digest: str
+    owner: str
+
+
 class Done(msgspec.Struct, array_like=True, frozen=True, tag="done"):
     """How an attempt ended, and what it wants to commit. With `chunk` set, one chunk of it; the attempt goes on."""
 
@@ -121,6 +131,8 @@ class Done(msgspec.Struct, array_like=True, frozen=True, tag="done"):
     position: bytes | None = None
     retry: bool = True
     """False where another attempt cannot help: the author said so with a Problem."""
+    taken: list[Unique] = []
+    checks: list[CheckResult] = []
 
 
 class Step(msgspec.Struct, array_like=True, frozen=True):
@@ -132,6 +144,7 @@ class Step(msgspec.Struct, array_like=True, frozen=True):
     events: list[bytes] = []
     changed: dict[str, tuple[bytes | None, bytes | None]] = {}
     read: dict[str, bytes | None] = {}
+    taken: list[Unique] = []
 
 
 class StepDone(msgspec.Struct, array_like=True, frozen=True, tag="step"):

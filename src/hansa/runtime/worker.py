@@ -255,7 +255,7 @@ def _load(
         return None
     serving = Serving(
         product, load.product, load.revision, door=door, lookup=lookups,
-        connection=connection_for(door, product), output=output, turns=door.turns,
+        connection=connection_for(door, product), output=output, outputs=declared.outputs, turns=door.turns,
     )  # fmt: skip
     output.taken()
     channel.say(wire.Loaded(msgspec.msgpack.encode(spec), [], guarantees))

@@ -1,13 +1,14 @@
 """The contract's bite: records become entries of the log only after each was checked against its contract.
 
 A record class carries its contract in its annotations (`Annotated[str, Meta(pattern=…)]`), so encoding a batch and
-decoding it as that class checks all of it, at about 1 µs a record.
+decoding it as that class checks all of it, at about 1 µs a record. What goes into the log is what was decoded: of which
+class the rows are does not matter.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import Any, Final
@@ -20,7 +21,7 @@ import msgspec.structs
 from hansa.errors import AuthorError
 
 _VALUE_LENGTH_MAX: Final = 100
-_DETAILS_MAX: Final = 100
+_DETAILS_MAX: Final = 1000
 _CODES: Final = (
     ("missing required field", "field.missing"),
     ("got `None`", "field.null"),
@@ -30,8 +31,11 @@ _CODES: Final = (
     ("<", "field.range"),
     ("multiple of", "field.range"),
     ("nvalid enum value", "field.enum"),
+    ("unknown field", "field.unknown"),
 )
 _PLACE: Final = re.compile(r" - at `\$(.*)`$", re.DOTALL)
+_QUOTED: Final = re.compile(r" '.*'", re.DOTALL)
+_UNFIT: Final = (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError)
 
 
 class Encoded(msgspec.Struct, frozen=True):
@@ -46,18 +50,19 @@ class Encoded(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One breach of a contract: the record's index in its batch, the field's path, a code `field.*` or `record.*`,
-    and the value as short text."""
+    """One breach of a contract: the record's index in its batch, the field's path, a code `field.*`, `record.*` or
+    `rule.*`, and the value as short text, empty where it must not be shown. `rule` is the id of a quality rule."""
 
     index: int
     path: str
     code: str
     message: str
-    value: str
+    value: str = ""
+    rule: str = ""
 
 
 class ContractViolation(AuthorError):
-    """Records that break their contract. `violations` has all; `details["errors"]` the first hundred as plain
+    """Records that break their contract. `violations` has all; `details["errors"]` the first thousand as plain
     values."""
 
     def __init__(self, port: str, violations: Sequence[Violation]) -> None:
@@ -81,7 +86,10 @@ class ContractViolation(AuthorError):
 
 
 class RecordEncoder:
-    """Checks and encodes the records of one port. Made once per port and worker; safe to share between threads."""
+    """Checks and encodes the records of one port. Made once per port and worker; safe to share between threads.
+
+    `hidden` are fields whose values no violation shows.
+    """
 
     def __init__(
         self,
@@ -91,43 +99,57 @@ class RecordEncoder:
         *,
         partitions: int = 1,
         subject: str | None = None,
+        hidden: Collection[str] = (),
     ) -> None:
         self._port = port
-        self._record = record
-        self._fields = msgspec.structs.fields(record)
-        self._attributes = {field.encode_name: field.name for field in self._fields}
+        self._fields = {field.encode_name: field for field in msgspec.structs.fields(record)}
+        self._closed = bool(record.__struct_config__.forbid_unknown_fields)
+        self._hidden = frozenset(hidden)
         self._partitions = partitions
-        self._key = _key_of([self._attributes[name] for name in key])
-        self._subject = attrgetter(self._attributes[subject]) if subject else None
+        self.key = key_of([self._fields[name].name for name in key])
+        self._subject = attrgetter(self._fields[subject].name) if subject else None
         self._encode = msgspec.msgpack.Encoder().encode
-        self._check = msgspec.msgpack.Decoder(list[tuple[str | None, record]]).decode  # type: ignore[valid-type]
+        self._decode = msgspec.msgpack.Decoder(list[record]).decode  # type: ignore[valid-type]
+        self._decode_one = msgspec.msgpack.Decoder(record).decode
 
     def encode(self, records: Iterable[object]) -> list[Encoded]:
         """The records in their order, per partition `crc32(key) % partitions` (0 without a key).
 
         Raises `ContractViolation` naming every violation; then nothing is encoded.
         """
-        rows = list(records)
-        if not rows:
-            return []
+        checked, violations = self.check(list(records))
+        if violations:
+            raise ContractViolation(self._port, violations)
+        return self.entries([record for record in checked if record is not None])
+
+    def check(self, rows: list[Any]) -> tuple[list[Any], list[Violation]]:
+        """The rows as records of the class, None in place of each that is none, and every violation."""
         try:
-            pairs = self._pairs(rows)
-            data = self._encode(pairs)
-            self._check(data)
-        except (msgspec.ValidationError, TypeError, ValueError, OverflowError) as failure:
-            raise ContractViolation(self._port, self.validate(rows) or [_unexpected(failure)]) from None
-        if self._partitions == 1 and self._subject is None:
-            return [Encoded(0, None, len(rows), _entries(data, len(rows)))]
-        return self._split(pairs)
+            return self._decode(self._encode(rows)), []
+        except _UNFIT:
+            checked = [self._checked(row) for row in rows]
+        wrong = ((index, row) for index, row in enumerate(rows) if checked[index] is None)
+        violations = [found for index, row in wrong for found in self._violations(index, row) or [_unfit(index, row)]]
+        return checked, violations
 
     def validate(self, records: Iterable[object]) -> list[Violation]:
-        """Every violation of every record; slower than `encode`, which calls it only where something is wrong."""
-        return [violation for index, record in enumerate(records) for violation in self._violations(index, record)]
+        """Every violation of every record."""
+        return self.check(list(records))[1]
 
-    def _pairs(self, rows: list[object]) -> list[tuple[str | None, object]]:
-        if any(kind is not self._record for kind in set(map(type, rows))):
-            rows = [msgspec.convert(row, self._record) for row in rows]
-        return list(zip(map(self._key, rows), rows, strict=True))
+    def entries(self, records: list[Any]) -> list[Encoded]:
+        """Records that `check` gave as entries, as `encode` does."""
+        if not records:
+            return []
+        pairs = list(zip(map(self.key, records), records, strict=True))
+        if self._partitions == 1 and self._subject is None:
+            return [Encoded(0, None, len(pairs), _entries(self._encode(pairs), len(pairs)))]
+        return self._split(pairs)
+
+    def _checked(self, row: Any) -> Any:
+        try:
+            return self._decode_one(self._encode(row))
+        except _UNFIT:
+            return None
 
     def _split(self, pairs: list[tuple[str | None, object]]) -> list[Encoded]:
         """Entries of one partition and one subject go together as far as they follow each other within the
@@ -148,30 +170,42 @@ class RecordEncoder:
             for subject, group in lane
         ]
 
-    def _violations(self, index: int, record: object) -> Iterator[Violation]:
-        if isinstance(record, dict):
-            missing = [f for f in self._fields if f.required and f.encode_name not in record]
-            for field in missing:
-                yield Violation(index, field.encode_name, "field.missing", "Missing required field", "")
-            values = [(f, record[f.encode_name]) for f in self._fields if f.encode_name in record]
-        elif type(record) is self._record:
-            values = [(f, getattr(record, f.name)) for f in self._fields]
-        else:
-            message = f"Expected {self._record.__name__}, got {type(record).__name__}"
-            yield Violation(index, "", "record.type", message, _short(record))
-            return
-        for field, value in values:
-            yield from self._field_violations(index, field, value)
+    def _violations(self, index: int, row: object) -> list[Violation]:
+        values = plain(row)
+        if values is None:
+            return [_unfit(index, row)]
+        found = [
+            Violation(index, name, "field.missing", "Missing required field")
+            for name, field in self._fields.items()
+            if field.required and name not in values
+        ]
+        for name, value in values.items():
+            if name in self._fields:
+                found += self._field_violations(index, self._fields[name], value)
+            elif self._closed:
+                found.append(Violation(index, str(name), "field.unknown", "The contract has no such field"))
+        return found
 
     def _field_violations(self, index: int, field: msgspec.structs.FieldInfo, value: object) -> Iterator[Violation]:
         try:
             msgspec.msgpack.decode(self._encode(value), type=field.type)
-        except (msgspec.ValidationError, TypeError, ValueError, OverflowError) as failure:
+        except _UNFIT as failure:
             message, below = _message(failure)
-            yield Violation(index, field.encode_name + below, _code(message), message, _short(value))
+            code = _code(message)
+            if field.encode_name in self._hidden:
+                yield Violation(index, field.encode_name + below, code, _QUOTED.sub("", message))
+            else:
+                yield Violation(index, field.encode_name + below, code, message, short(value))
 
 
-def _key_of(attributes: list[str]) -> Callable[[object], str | None]:
+def plain(row: object) -> Mapping[str, Any] | None:
+    """The fields of a row by the names that they have in the log; None for what is no row."""
+    if isinstance(row, msgspec.Struct):
+        return {field.encode_name: getattr(row, field.name) for field in msgspec.structs.fields(row)}
+    return row if isinstance(row, Mapping) else None
+
+
+def key_of(attributes: list[str]) -> Callable[[object], str | None]:
     """A record's key: the value of a single field of text or uuids as it stands, else the values as JSON."""
     if not attributes:
         return lambda record: None  # noqa: ARG005
@@ -208,10 +242,11 @@ def _code(message: str) -> str:
     return next((code for sign, code in _CODES if sign in message), "field.type")
 
 
-def _unexpected(failure: Exception) -> Violation:
-    return Violation(0, "", "record.type", str(failure), "")
+def _unfit(index: int, row: object) -> Violation:
+    return Violation(index, "", "record.type", f"Expected a record, got {type(row).__name__}")
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A value as a violation shows it: at most a hundred characters."""
     text = repr(value)
     return text if len(text) <= _VALUE_LENGTH_MAX else f"{text[: _VALUE_LENGTH_MAX - 1]}…"

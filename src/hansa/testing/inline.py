@@ -18,11 +18,13 @@ from hansa.errors import CallerError, HansaError
 from hansa.eventlog.interface import Advance, Append, CommitSet, Committed, Outcome, Put, TopicConfig, split
 from hansa.eventlog.memory import MemoryLog
 from hansa.model.product import EventTrigger, PortTrigger, ProductSpec
+from hansa.model.quarantine import quarantine_topic, unique_scope
 from hansa.model.run import EVENTS_TOPIC, RUNS_TOPIC, new_run_id
 from hansa.runtime import wire
 from hansa.runtime.attempt import Serving
 from hansa.runtime.context import CappedOutput
 from hansa.runtime.doors import connection_for
+from hansa.runtime.entries import taking
 from hansa.runtime.stops import Place
 from hansa.runtime.traces import PACKAGE
 from hansa.sdk.finding import plan_error
@@ -79,10 +81,12 @@ class InlineHansa:
         serving = Serving(
             product, spec.id, "inline", door=door, lookup=self._lookup,
             connection=connection_for(door, product), output=CappedOutput(declared.limits.output_max_bytes),
+            outputs=declared.outputs,
         )  # fmt: skip
         self._products[spec.id] = _Loaded(spec, serving)
         for port in spec.outputs:
             self._log.declare(port.id, TopicConfig(port.partitions))
+            self._log.declare(quarantine_topic(port.id), TopicConfig())
         for process in spec.processes:
             for trigger in process.triggers:
                 if isinstance(trigger, PortTrigger):
@@ -216,7 +220,7 @@ class InlineHansa:
         caller, self._running = self._running, process
         for done in loaded.serving.work(task, on_step=lambda _: None):
             appends = tuple(Append(e.topic, e.partition, e.count, e.entries, header) for e in done.effects)
-            puts = tuple(Put(scope, put.key, put.value, put.expected) for put in done.puts)
+            puts = (*(Put(scope, put.key, put.value, put.expected) for put in done.puts), *taking(done.taken))
             self._commit(CommitSet(appends=appends, puts=puts, advances=advances if done.chunk is None else ()))
         self._running = caller
         assert done is not None
@@ -259,6 +263,10 @@ class InlineHansa:
             if operation == "get":
                 return self._log.get(scope, name)
             return [key for key, _ in self._log.scan(scope) if key.startswith(name)]
+        if what == "unique":
+            port, rule, digests = arguments
+            found = ((digest, self._log.get(unique_scope(port, rule), digest)) for digest in digests)
+            return {digest: owner.decode() for digest, owner in found if owner is not None}
         if what == "call":
             process, payload, _ = arguments
             loaded, name = self._process(process if ":" in process else f"{spec.id}:{process}")

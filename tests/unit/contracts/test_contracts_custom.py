@@ -33,13 +33,13 @@ def test_all_terms_are_read(tmp_path: Path) -> None:
     said = {
         "orderingKey": ["id"], "subject": "id", "partitions": 4, "retention": "30d", "replay": 3600,
         "delivery": "atLeastOnce", "compatibility": "FULL_TRANSITIVE", "shield": {"staleAfter": "1h", "limit": "1d"},
-        "window": {"previous": 1, "upgrade": "up", "downgrade": "down"},
+        "window": {"previous": 1, "upgrade": "up", "downgrade": "down"}, "onViolation": "quarantine", "batch": "all",
     }  # fmt: skip
     assert {*said} == {custom.name for custom in CUSTOM if custom.on == "contract"}
     found = read_contract_file(written(tmp_path, said))
     assert found.terms == Terms(
         ("id",), "id", 4, 30 * 86400.0, 3600.0, "atLeastOnce", "FULL_TRANSITIVE", Shield(3600.0, 86400.0),
-        Window(1, "up", "down"),
+        Window(1, "up", "down"), "quarantine", True,
     )  # fmt: skip
     assert (found.spec.key, found.spec.subject, found.retention_s) == (("id",), "id", 30 * 86400.0)
 

@@ -11,9 +11,11 @@ import msgspec
 import pytest
 
 from hansa.errors import AuthorError, CallerError
+from hansa.model.product import ContractSpec, FieldSpec, OutputPortSpec, PortKind
 from hansa.model.run import EVENTS_TOPIC
 from hansa.runtime import wire
-from hansa.runtime.context import Buffer, CappedOutput, RunContext, RunState, Secrets, gathered, key_text
+from hansa.runtime.buffer import Buffer, gathered
+from hansa.runtime.context import CappedOutput, RunContext, RunState, Secrets, key_text
 from hansa.runtime.publishing import Publisher
 from hansa.runtime.stops import Place
 from hansa.sdk.context import RunInfo, TriggerInfo
@@ -30,6 +32,10 @@ class Order(Record, frozen=True):
 
 
 orders = OutputPort("shop.orders/orders@1", Order, key=("shop",))
+ORDERS = OutputPortSpec(
+    orders.id, "orders", "1.0.0", PortKind.STREAM,
+    ContractSpec("o", "1.0.0", (FieldSpec("shop", "string", True), FieldSpec("number", "integer", True)), ("shop",)),
+)  # fmt: skip
 foreign = OutputPort("shop.other/orders@1", Order, key=("shop",))
 
 
@@ -89,7 +95,7 @@ def context(
         lambda: TriggerInfo("manual"),
         buffer or Buffer(),
         server or Server(),
-        Publisher(RUN.product),
+        Publisher(RUN.product, [ORDERS], server or Server()),
         CappedOutput(1000),
         lambda port: read or Read({}, 0),
         lambda: NOW_US,
@@ -298,7 +304,7 @@ def test_now_stands_still_within_a_run() -> None:
         lambda: TriggerInfo("manual"),
         Buffer(),
         Server(),
-        Publisher(RUN.product),
+        Publisher(RUN.product, [ORDERS], Server()),
         CappedOutput(1),
         lambda port: Read({}, 0),
         lambda: next(times),

@@ -9,6 +9,7 @@ import pytest
 
 from hansa.model.product import (
     ContractSpec,
+    FieldSpec,
     InputPortSpec,
     OutputPortSpec,
     PortKind,
@@ -20,9 +21,10 @@ from hansa.model.run import RunError
 from hansa.runtime import wire
 from hansa.runtime.rights import Rights
 
-PLAIN = OutputPortSpec("shop.orders/orders@1", "orders", "1.0.0", PortKind.STREAM, ContractSpec("o", "1.0.0", ()))
+FIELDS = (FieldSpec("a", "integer"),)
+PLAIN = OutputPortSpec("shop.orders/orders@1", "orders", "1.0.0", PortKind.STREAM, ContractSpec("o", "1.0.0", FIELDS))
 PERSONAL = OutputPortSpec(
-    "shop.orders/buyers@1", "buyers", "1.0.0", PortKind.STREAM, ContractSpec("b", "1.0.0", (), subject="name"),
+    "shop.orders/buyers@1", "buyers", "1.0.0", PortKind.STREAM, ContractSpec("b", "1", FIELDS, subject="name"),
     partitions=4,
 )  # fmt: skip
 PRODUCT = ProductSpec(
@@ -56,7 +58,7 @@ def emitted(**changed: Any) -> wire.Done:
     [
         done(),
         published(),
-        published(count=2, data=entries(("a", {}), (None, None))),
+        published(count=2, data=entries(("a", {}), (None, {"a": None}))),
         published(PERSONAL.id, 3, subject="Ada"),
         emitted(),
         done(puts=[wire.StatePut("", b"\x01", None)]),
