@@ -40,6 +40,8 @@ class Action(StrEnum):
     BACKUP = "backup"
     VIEW_REBUILD = "view.rebuild"
     PERSON_FORGET = "person.forget"
+    QUARANTINE_READ = "quarantine.read"
+    QUARANTINE_MEND = "quarantine.mend"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,8 @@ SCOPE_OF: Final = {
     Action.BACKUP: Scope.ADMIN,
     Action.VIEW_REBUILD: Scope.ADMIN,
     Action.PERSON_FORGET: Scope.ADMIN,
+    Action.QUARANTINE_READ: Scope.READ,
+    Action.QUARANTINE_MEND: Scope.OPERATE,
 }
 """The scope that a token needs for each action."""
 
@@ -139,6 +143,8 @@ _DEVELOPER: Final = _CONSUMER | {
     Action.AUDIT_READ,
     Action.PRODUCT_DEPLOY,
     Action.TRIGGER_MANAGE,
+    Action.QUARANTINE_READ,
+    Action.QUARANTINE_MEND,
 }
 _OWNER: Final = _DEVELOPER | {
     Action.PRODUCT_RETIRE,

@@ -23,6 +23,7 @@ from hansa.bootstrap.doctor import examine
 from hansa.bootstrap.schedules import LogStarter, Timetable
 from hansa.discovery.event_search import EventSearch
 from hansa.discovery.lineage_graph import LineageGraph
+from hansa.discovery.quarantine import QuarantineSearch
 from hansa.discovery.readers import Meter
 from hansa.discovery.readers import Readers as PortReaders
 from hansa.discovery.runs import RunHistory
@@ -35,6 +36,7 @@ from hansa.lifecycle.forgetting import Forgetting
 from hansa.lifecycle.keeper import RETAIN_S, Keeper
 from hansa.lifecycle.mesh import IDLE_S, Mesh
 from hansa.lifecycle.operations import Operations
+from hansa.lifecycle.quarantine import Quarantine
 from hansa.lifecycle.retention import DAY_S, Keep, Readers, Retention
 from hansa.lifecycle.views import Views
 from hansa.model.product import ProductSpec
@@ -133,6 +135,7 @@ class Hansa:
         runs = RunHistory(reader, self._log)
         operations = Operations(mesh, engine, registry, runs, self._views)
         asks.earlier = operations.answer
+        aside = QuarantineSearch(reader, self._log)
         standings = Views(log, registry, views.kinds(), reader, lambda: lookups.made(self._log.topics()))
         readers = Readers(standings.cursors, mesh.groups, standings.lookups)
         retention = Retention(log, settings.keep, readers, runs)
@@ -162,6 +165,8 @@ class Hansa:
             lookups=lookups.follow,
             scheduler=self._scheduler,
             operations=operations,
+            aside=aside,
+            quarantine=Quarantine(mesh, engine, registry, aside, self._views),
             standings=standings,
             forgetting=Forgetting(
                 log,

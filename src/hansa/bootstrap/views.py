@@ -15,6 +15,7 @@ from typing import Final
 
 from hansa.discovery.events import EventsView
 from hansa.discovery.lineage import LineageView
+from hansa.discovery.quarantine import QuarantineView
 from hansa.discovery.runs import RunsView
 from hansa.eventlog.sqlite_reading import SqliteLogReader
 from hansa.outputs.lookup import LookupProjector, lookup_path
@@ -34,7 +35,7 @@ LOOKUPS_GATHER_S: Final = 0.01
 
 def kinds() -> list[View]:
     """Every view that is kept in the file of views."""
-    return [RunsView(), EventsView(), LineageView()]
+    return [RunsView(), EventsView(), LineageView(), QuarantineView()]
 
 
 def views_file(data: Path) -> Path:

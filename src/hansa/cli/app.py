@@ -10,11 +10,22 @@ import typer
 from typer.completion import completion_init  # type: ignore[attr-defined]
 from typer.exceptions import Abort, TyperException
 
-from hansa.cli.commands import authoring, catalogue, contracting, data, deployment, governing, keeping, machine, running
+from hansa.cli.commands import (
+    authoring,
+    catalogue,
+    contracting,
+    data,
+    deployment,
+    governing,
+    keeping,
+    machine,
+    quarantine,
+    running,
+)
 from hansa.cli.failure import FAILURE, INTERRUPTED, USAGE, error_lines, exit_code, usage_lines
 from hansa.errors import HansaError
 
-_GROUPS: Final = (authoring, contracting, deployment, running, data, catalogue, governing, keeping, machine)
+_GROUPS: Final = (authoring, contracting, deployment, running, quarantine, data, catalogue, governing, keeping, machine)
 
 
 def build() -> typer.Typer:

@@ -9,6 +9,7 @@ from hansa.client.data import Events, Ports
 from hansa.client.governing import Audit, Domains, People, Schedules, Tokens
 from hansa.client.keeping import Persons, Views
 from hansa.client.products import Products
+from hansa.client.quarantine import Quarantine
 from hansa.client.runs import Processes, Runs
 from hansa.client.transport import Transport
 
@@ -27,6 +28,7 @@ class Client:
         self.products = Products(transport)
         self.processes = Processes(transport)
         self.runs = Runs(transport)
+        self.quarantine = Quarantine(transport)
         self.ports = Ports(transport)
         self.events = Events(transport)
         self.domains = Domains(transport)

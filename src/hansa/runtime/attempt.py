@@ -155,6 +155,9 @@ class Attempt:
             self.ctx.position = msgspec.msgpack.decode(task.position)
 
     def run(self) -> Iterator[wire.Done]:
+        if self._source.kind == wire.QUARANTINE:
+            yield self._republished()
+            return
         track, inputs = self._track, self._serving._inputs[self._task.process]
         if track.is_load and self._source.kind == "record":  # a record of a chunk that failed alone, by itself
             track, inputs = track.behind(1), self._serving._chunk_inputs[self._task.process]
@@ -166,6 +169,13 @@ class Attempt:
             return
         outcome = railway.run(track, value, scope, batch=batch)
         yield self._done(outcome)
+
+    def _republished(self) -> wire.Done:
+        """Records that were set aside, checked again; nothing of them is set aside once more."""
+        port = self._source.detail["port"]
+        rows = [msgspec.msgpack.decode(entry)[1] for part in self._task.records for entry in _raw(part)]
+        self._serving._publisher.writer(port).write(rows, self._buffer, refuse=True)
+        return self._done(railway.Outcome(value={"port": port, "records": len(rows)}))
 
     def _value(self, inputs: Inputs) -> tuple[Any, bool]:
         """The input, and whether it is a batch whose records are worked one by one."""

@@ -238,6 +238,8 @@ class Engine:
         puts = state_puts(run, done) if takes_effect else ()
         puts += self._journal.cleared(run)
         claims = claims_of(run) if succeeded else ()
+        if succeeded and run.settles is not None:
+            appends, claims = (*run.settles.appends, *appends), (*run.settles.claims, *claims)
         commit = CommitSet(appends=appends, advances=run.advances, puts=puts, claims=claims, fence=run.fence)
         if run.live.spec.durability == "none" and not run.durable:
             self.log.submit(commit, ignore)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hansa.eventlog.interface import Advance, Committed, Outcome
+from hansa.eventlog.interface import Advance, CommitSet, Committed, Outcome
 from hansa.model.product import RetryPolicy
 from hansa.model.run import RunError, RunState, new_run_id
 from hansa.runtime import wire
@@ -53,6 +53,8 @@ class Run:
     at: Mapping[str, int] = _NOTHING
     uses: tuple[tuple[str, str, str, str], ...] = ()
     only: str | None = None
+    settles: CommitSet | None = None
+    """What is committed with its success, and only then."""
     dry = False
     noted = False
     """True once its payload stands in an entry of its history."""

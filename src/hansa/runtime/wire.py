@@ -23,6 +23,9 @@ FRAME_MAX_BYTES: Final = 256 << 20
 _LENGTH: Final = struct.Struct("<I")
 _PLACE: Final = struct.Struct("<IQQQ")
 
+QUARANTINE: Final = "quarantine"
+"""The kind of a `Source` whose records are published as they are: no logic works them, their contract is checked."""
+
 CELL_TASK: Final = 0
 """The sequence number of the task that the worker is at; 0 is none."""
 CELL_SINCE: Final = 1

@@ -10,6 +10,7 @@ from typing import Any
 from hansa.access.tokens import Authenticator, TokenIssuer
 from hansa.discovery.event_search import EventSearch
 from hansa.discovery.lineage_graph import LineageGraph
+from hansa.discovery.quarantine import QuarantineSearch
 from hansa.discovery.readers import Meter, Readers
 from hansa.discovery.runs import RunHistory
 from hansa.eventlog.awaitable import AwaitableLog
@@ -17,6 +18,7 @@ from hansa.lifecycle.deploy import Deployer
 from hansa.lifecycle.forgetting import Forgetting
 from hansa.lifecycle.mesh import Mesh
 from hansa.lifecycle.operations import Operations
+from hansa.lifecycle.quarantine import Quarantine
 from hansa.lifecycle.views import Views
 from hansa.registry.interface import Registry
 from hansa.runtime.engine import Engine
@@ -48,6 +50,8 @@ class Services:
     """The file of a lookup, which follows its port from the first call on."""
     scheduler: Scheduler
     operations: Operations
+    aside: QuarantineSearch
+    quarantine: Quarantine
     standings: Views
     forgetting: Forgetting
     backup: Callable[[Path], Awaitable[dict[str, Any]]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -219,11 +219,26 @@ def run_lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield from facts(found, _FACTS)
     for logic in found["logic"]:
         yield "  " + "  ".join(str(logic[name]) for name in _LOGIC if logic.get(name) is not None)
+    yield from check_lines(found.get("checks", ()))
     if error := found.get("error"):
         yield from _error_lines(error)
     if found.get("output"):
         yield "output:"
         yield from found["output"].splitlines()
+
+
+def check_lines(checks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What people read of the checks of a run: those that did not pass, and how many did."""
+    passed = sum(check["state"] == "passed" for check in checks)
+    if checks:
+        yield f"checks: {passed} of {len(checks)} passed"
+    for check in checks:
+        if check["state"] == "skipped":
+            yield f"  skipped  {check['port']}  {check['rule']}: {check['note']}"
+        elif check["state"] != "passed":
+            measured = "" if check["measured"] is None else f", measured {check['measured']:g}"
+            what = f"{check['bad']} of {check['checked']}{measured} ({check['action']})"
+            yield f"  {check['state']}  {check['port']}  {check['rule']}: {what}"
 
 
 def _show_result(session: Session, started: Started, *, wait: bool) -> None:

@@ -28,6 +28,7 @@ IN_PATH: Final[dict[str, dict[str, Any]]] = {
     "process": {"type": "string", "pattern": rf"^{_NAME}\.{_NAME}:{_NAME}$"},
     "port": {"type": "string", "pattern": f"^{_NAME}@[1-9][0-9]{{0,3}}$"},
     "run": {"type": "string", "format": "uuid"},
+    "entry": {"type": "string", "format": "uuid"},
     "token": {"type": "string", "pattern": "^[A-Za-z0-9]{1,40}$"},
     "view": {"type": "string"},
     "index": {"type": "integer", "minimum": 0, "maximum": 1000},

@@ -224,6 +224,7 @@ def plain(entry: RunEntry) -> dict[str, Any]:
         {"port": port, "partition": part, "from": first, "to": end} for port, part, first, end in entry.reads
     ]
     found["writes"] = [{"port": port, "records": records} for port, records in entry.writes]
+    found["checks"] = [msgspec.structs.asdict(check) for check in entry.checks]
     return found
 
 

@@ -1,0 +1,121 @@
+"""Records that broke their contract: what waits, and what is done with it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from hansa.access.decide import Action
+from hansa.discovery.quarantine import Entry, QuarantineQuery
+from hansa.lifecycle.operations import SEEN_S
+from hansa.server.api.base import JSON, ApiRoute, Asked, Endpoint
+from hansa.server.api.forms import Limit, ProductId, Time
+from hansa.server.api.runs import Wait, answered
+from hansa.server.merge import rfc3339
+from hansa.views.times import parse_time
+
+
+class FindQuery(msgspec.Struct, kw_only=True):
+    """`text` is looked for in the reasons."""
+
+    port: str | None = None
+    product: ProductId | None = None
+    process: str | None = None
+    run: str | None = None
+    state: Literal["waiting", "replayed", "discarded", "all"] = "waiting"
+    text: str | None = None
+    since: Time | None = None
+    limit: Limit = 50
+    after: str | None = None
+    token: str | None = None
+
+
+class WaitQuery(msgspec.Struct):
+    wait_s: Wait = 15.0
+
+
+class Correction(msgspec.Struct, forbid_unknown_fields=True):
+    record: dict[str, Any]
+
+
+class Discarding(msgspec.Struct, forbid_unknown_fields=True):
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+
+
+def routes(endpoint: Endpoint) -> list[ApiRoute]:
+    read, mend = Action.QUARANTINE_READ, Action.QUARANTINE_MEND
+    return [
+        endpoint.route("GET", "/quarantine", find, read),
+        endpoint.route("GET", "/quarantine/{entry}", show, read),
+        endpoint.route("POST", "/quarantine/{entry}/correct", correct, mend),
+        endpoint.route("POST", "/quarantine/{entry}/replay", replay, mend, answers=(JSON,)),
+        endpoint.route("POST", "/quarantine/{entry}/discard", discard, mend),
+    ]
+
+
+async def find(asked: Asked, query: FindQuery) -> Any:
+    """Records that were set aside, newest first, with the reasons; those that wait, unless `state` says otherwise."""
+    product = query.product or (query.port.partition("/")[0] if query.port else None)
+    domains = None
+    if product is not None:
+        asked.allow(asked.of(product))
+    elif (within := asked.within()) is not None:
+        domains = sorted(within)
+    services = asked.services
+    await services.views.reach(asked.token(query.token), SEEN_S, "quarantine")
+    state = None if query.state == "all" else query.state
+    wanted = QuarantineQuery(
+        query.port, query.product, query.process, query.run, state, domains, query.text,
+        parse_time(query.since) if query.since else None, query.limit, query.after,
+    )  # fmt: skip
+    page = await asyncio.to_thread(services.aside.find, wanted)
+    return {"items": [_plain(entry) for entry in page.entries], "next": page.next}
+
+
+async def show(asked: Asked) -> Any:
+    """One of them, with the record as it stands now."""
+    entry, record = await asked.services.quarantine.get(asked.path("entry"))
+    asked.allow(asked.of(entry.product))
+    return {**_plain(entry), "record": record}
+
+
+async def correct(asked: Asked, body: Correction) -> Any:
+    """Puts another record in its place."""
+    entry = await _allowed(asked)
+    await asked.services.quarantine.correct(asked.principal.id, entry.id, body.record)
+    return await _now(asked)
+
+
+async def replay(asked: Asked, query: WaitQuery) -> Any:
+    """Checks it again and publishes it, once, in a run that is linked to the first; fails with the reasons where the
+    contract is broken still."""
+    entry = await _allowed(asked)
+    return answered(await asked.services.quarantine.replay(asked.principal.id, entry.id, query.wait_s))
+
+
+async def discard(asked: Asked, body: Discarding) -> Any:
+    """It will not be published."""
+    entry = await _allowed(asked)
+    await asked.services.quarantine.discard(asked.principal.id, entry.id, body.reason)
+    return await _now(asked)
+
+
+async def _allowed(asked: Asked) -> Entry:
+    entry, _ = await asked.services.quarantine.get(asked.path("entry"))
+    asked.allow(asked.of(entry.product))
+    return entry
+
+
+async def _now(asked: Asked) -> Any:
+    entry, record = await asked.services.quarantine.get(asked.path("entry"))
+    return {**_plain(entry), "record": record}
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(entry)
+    found["held_at"] = rfc3339(found.pop("held_us"))
+    settled_us = found.pop("settled_us")
+    found["settled_at"] = rfc3339(settled_us) if settled_us else None
+    return found
