@@ -11,7 +11,8 @@ from server import Server, running
 FORGER = Path(__file__).parent / "products" / "forger"
 LAB = Path(__file__).parent / "products" / "lab"
 FORGED = (
-    "other_port", "unknown_port", "runs", "audit", "partition", "count", "negative", "garbage", "subject", "event",
+    "other_port", "unknown_port", "schema", "bounds", "aside", "taken",
+    "runs", "audit", "partition", "count", "negative", "garbage", "subject", "event",
     "lookup", "state_key", "refused", "output", "status", "state", "duration", "step", "ask",
     "no_message", "no_length", "no_place",
 )  # fmt: skip

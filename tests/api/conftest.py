@@ -50,6 +50,15 @@ def run(shop: Server) -> str:
     return answer.headers["hansa-run"]
 
 
+@pytest.fixture(scope="session")
+def entry(shop: Server) -> str:
+    """A record of the domain shop that was set aside."""
+    answer = shop.call("POST", "/shop/orders/orders", {"item": "!"})
+    answer.raise_for_status()
+    found = shop.http.get("/quarantine", params={"token": answer.headers["hansa-token"]})
+    return str(found.json()["items"][0]["id"])
+
+
 def token(server: Server, person: str, **limits: object) -> str:
     """A new token, of all scopes unless limited."""
     body = {"name": "test", "principal": person, "scopes": SCOPES, **limits}

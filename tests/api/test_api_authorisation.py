@@ -29,11 +29,11 @@ def http(shop: Server) -> Iterator[httpx.Client]:
         yield client
 
 
-def asked(http: httpx.Client, token: str | None, door: str, run: str) -> tuple[int, dict[str, Any]]:
+def asked(http: httpx.Client, token: str | None, door: str, **names: str) -> tuple[int, dict[str, Any]]:
     """The status, and the problem where there is one. A stream is left at once."""
     row, method = DOORS[door], door.partition(" ")[0]
     headers = {"authorization": f"Bearer {token}"} if token else {}
-    path = row.path.format(run=run)
+    path = row.path.format(**names)
     with http.stream(method, path, json=row.json, content=row.content, headers=headers) as answer:
         if answer.status_code < 400:
             return answer.status_code, {}
@@ -44,9 +44,9 @@ def asked(http: httpx.Client, token: str | None, door: str, run: str) -> tuple[i
 @pytest.mark.parametrize("caller", CALLERS)
 @pytest.mark.parametrize("door", DOORS)
 def test_a_door_opens_for_those_in_the_table_only(
-    door: str, caller: str, http: httpx.Client, tokens: dict[str, str | None], run: str
+    door: str, caller: str, http: httpx.Client, tokens: dict[str, str | None], run: str, entry: str
 ) -> None:
-    status, problem = asked(http, tokens[caller], door, run)
+    status, problem = asked(http, tokens[caller], door, run=run, entry=entry)
     if CALLERS[caller] in DOORS[door].who:
         assert status not in (401, 403), problem
         assert status < 500, problem

@@ -22,7 +22,7 @@ CODES = set(
 OPERATIONS = operations()
 UNKNOWN = {
     "product": "shop.gone", "process": "shop.orders:gone", "port": "gone@1", "run": str(uuid.uuid4()), "person": "gone",
-    "domain": "gone", "token": "gone", "index": "7", "view": "gone",
+    "domain": "gone", "token": "gone", "index": "7", "view": "gone", "entry": str(uuid.uuid4()),
 }  # fmt: skip
 WITH_IDS = [name for name, operation in OPERATIONS.items() if "{" in operation.path]
 MAKING = {"POST /products/{product}/plan", "POST /products/{product}/deploy"}
@@ -58,7 +58,7 @@ def problem_in(answer: httpx.Response, status: int, code: str | None = None) -> 
 def send(server: Server, name: str, **changes: Any) -> httpx.Response:
     """What the route's row says, with changes."""
     row = DOORS[name]._replace(**{part: changes.pop(part) for part in Door._fields if part in changes})
-    path = row.path.format(run=changes.pop("run", UNKNOWN["run"]))
+    path = row.path.format(**{name: changes.pop(name, UNKNOWN[name]) for name in ("run", "entry")})
     if row.content is not None or "content" in changes:
         return server.http.request(name.partition(" ")[0], path, content=row.content, **changes)
     return server.http.request(name.partition(" ")[0], path, json=row.json, **changes)
@@ -121,9 +121,11 @@ def test_a_token_that_is_none_is_refused_at_both_doors(token: str, shop: Server)
 
 
 @pytest.mark.parametrize("name", DOORS)
-def test_who_may_not_is_told_what_it_takes(name: str, shop: Server, tokens: dict[str, str | None], run: str) -> None:
+def test_who_may_not_is_told_what_it_takes(
+    name: str, shop: Server, tokens: dict[str, str | None], run: str, entry: str
+) -> None:
     if "l" not in DOORS[name].who:
-        answer = send(shop, name, headers={"authorization": f"Bearer {tokens['limited']}"}, run=run)
+        answer = send(shop, name, headers={"authorization": f"Bearer {tokens['limited']}"}, run=run, entry=entry)
         assert "it takes " in problem_in(answer, 403, "access.denied")["detail"]
 
 

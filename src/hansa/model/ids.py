@@ -48,6 +48,7 @@ RESERVED: Final = frozenset(
         "registry",
         "restore",
         "revisions",
+        "quarantine",
         "runs",
         "schedules",
         "search",

@@ -23,6 +23,7 @@ def done(seq: int, **fields: Any) -> wire.Done:
     return wire.Done(seq, "succeeded", 200, b'"forged"', "application/json", 0, 1, [], **fields)
 
 
+BELOW = entry("a", {"name": "a", "value": -1})
 FACT = entry("a", {"name": "a", "value": 1})
 EVENT = {
     "id": "1", "name": "forged", "source": "x", "product": "lab.bench", "process": "sums", "revision": "r", "run": "r",
@@ -36,6 +37,10 @@ FORGED = {
     "partition": lambda seq: done(seq, effects=[wire.Effect("lab.forger/facts@1", 7, 1, FACT)]),
     "count": lambda seq: done(seq, effects=[wire.Effect("lab.forger/facts@1", 0, 1000, FACT)]),
     "negative": lambda seq: done(seq, effects=[wire.Effect("lab.forger/facts@1", 0, -1, FACT)]),
+    "schema": lambda seq: done(seq, effects=[wire.Effect("lab.forger/facts@1", 0, 1, entry("a", {"name": "a"}))]),
+    "bounds": lambda seq: done(seq, effects=[wire.Effect("lab.forger/facts@1", 0, 1, BELOW)]),
+    "aside": lambda seq: done(seq, effects=[wire.Effect("_quarantine:lab.forger/facts@1", 0, 1, FACT)]),
+    "taken": lambda seq: done(seq, taken=[wire.Unique("lab.bench/squares@1", "unique", "a" * 32, "")]),
     "garbage": lambda seq: done(seq, effects=[wire.Effect("lab.forger/facts@1", 0, 1, b"\xc1")]),
     "subject": lambda seq: done(seq, effects=[wire.Effect("lab.forger/facts@1", 0, 1, FACT, "a person")]),
     "event": lambda seq: done(seq, effects=[wire.Effect("_events", 0, 1, entry("x", EVENT))]),
