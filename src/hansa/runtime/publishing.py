@@ -56,24 +56,28 @@ class Writer:
         self._judge = Judge(port, rules, self._encoder.key, self._hidden)
         self._is_plain = not rules
 
-    def write(self, rows: Iterable[Any], into: Into, *, refuse: bool = False) -> None:
-        """Puts what the run commits of the rows into its buffer. `refuse` sets nothing aside.
+    def write(self, rows: Iterable[Any], into: Into, *, refuse: bool = False) -> Sequence[int]:
+        """Puts what the run commits of the rows into its buffer, and tells which are published, by their index.
+        `refuse` sets nothing aside.
 
         Raises `ContractViolation` with every violation of every row; then nothing is published.
         """
         given = list(rows)
         records, broken = self._encoder.check(given)
+        kept: Sequence[int] = range(len(given))
         if broken or not self._is_plain:
-            records = self._judged(given, records, broken, into, refuse=refuse)
+            kept = self._judged(given, records, broken, into, refuse=refuse)
+            records = [records[at] for at in kept]
         into.effects += [
             wire.Effect(self._port.id, part.partition, part.count, part.entries, part.subject)
             for part in self._encoder.entries(records)
         ]
+        return kept
 
     def _judged(
         self, rows: list[Any], records: list[Any], broken: list[Violation], into: Into, *, refuse: bool
-    ) -> list[Any]:
-        """The records that are published; what is set aside, and what each check came to, are in the buffer."""
+    ) -> list[int]:
+        """Which rows are published; what is set aside, and what each check came to, are in the buffer."""
         verdict = self._judge.decide(records, broken, lambda rule, digests: self._owners(rule, digests, into))
         for result in verdict.results:
             into.check(result)
@@ -83,7 +87,7 @@ class Writer:
         for rule, digest, owner in verdict.claims:
             into.take(wire.Unique(self._port.id, rule, digest, owner))
         into.effects += self._set_aside(rows, verdict)
-        return [records[at] for at in verdict.kept]
+        return verdict.kept
 
     def _owners(self, rule: str, digests: list[str], into: Into) -> dict[str, str]:
         """Whose the values are that are taken: by what the run has published, and by what stands in the log."""

@@ -4,14 +4,22 @@ contracts."""
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 
+from hansa.contracts.odps import PRODUCT_FILE, read_product
 from hansa.errors import AuthorError
+from hansa.model.product import OutputPortSpec
+from hansa.model.run import CheckResult
+from hansa.runtime import wire
+from hansa.runtime.publishing import Writer
 from hansa.sdk.context import Context, Output, RunInfo, State, TriggerInfo
 from hansa.sdk.ports import OutputPort, Port, Record
 
@@ -50,12 +58,50 @@ class FakeState(State):
         return iter(sorted(key for key in self.values if key.startswith(prefix)))
 
 
+class _Published:
+    """Where a test's publishing goes: what was taken is remembered, nothing else is kept."""
+
+    def __init__(self) -> None:
+        self.effects: list[wire.Effect] = []
+        self.checks: list[CheckResult] = []
+        self._taken: dict[tuple[str, str, str], str] = {}
+
+    def ask(self, what: str, arguments: Any) -> Any:
+        del what, arguments  # there is no log: nobody else has taken anything
+        return {}
+
+    def owners(self, port: str, rule: str, digests: Sequence[str]) -> dict[str, str]:
+        keys = {digest: (port, rule, digest) for digest in digests}
+        return {digest: self._taken[key] for digest, key in keys.items() if key in self._taken}
+
+    def take(self, unique: wire.Unique) -> None:
+        self._taken[unique.port, unique.rule, unique.digest] = unique.owner
+
+    def check(self, result: CheckResult) -> None:
+        self.checks.append(result)
+
+
+@lru_cache(maxsize=64)
+def _declared(ports: Path, modified_ns: int) -> Mapping[str, OutputPortSpec]:
+    """The output ports of the product whose `ports.py` this is; none where the folder is no product's."""
+    del modified_ns  # the folder is read again once its ports.py has changed
+    is_product = (ports.parent / PRODUCT_FILE).is_file()
+    return {port.id: port for port in read_product(ports.parent).outputs} if is_product else {}
+
+
+def declared_port(port: Port[Any]) -> OutputPortSpec | None:
+    """What the product's files say of a port, found beside the module that has its records' class."""
+    module = getattr(sys.modules.get(port.record.__module__), "__file__", None)
+    return None if module is None else _declared(Path(module), Path(module).stat().st_mtime_ns).get(port.id)
+
+
 class FakeContext(Context):
     """`FakeContext(lookups={hourly: [Hourly(…)]}, state={"seen": 3}, now=datetime(…))`.
 
-    `published` maps a port's id to its records, `emitted` is a list of events as dicts. Publishing a record that breaks
-    its contract raises `ContractViolation`, and to a port of another product `port.not_own`, as it would when deployed;
-    without `product`, the owner of the first port published to is the product.
+    `published` maps a port's id to its records, `emitted` is a list of events as dicts. The contract that stands beside
+    the product's `ports.py` is enforced: publishing a record that breaks it raises `ContractViolation`, or puts it into
+    `quarantined`, and publishing to a port of another product `port.not_own`, as it would when deployed. `checks` has
+    what each rule came to. Without `product`, the owner of the first port published to is the product.
     """
 
     def __init__(
@@ -72,6 +118,10 @@ class FakeContext(Context):
     ) -> None:
         self._product = product
         self.published: dict[str, list[Record]] = {}
+        self.quarantined: dict[str, list[Record]] = {}
+        self._into = _Published()
+        self._writers: dict[str, Writer] = {}
+        self.checks = self._into.checks
         self.emitted: list[dict[str, Any]] = []
         self.called: list[tuple[str, Any]] = []
         self.trigger = trigger or TriggerInfo("manual")
@@ -92,9 +142,21 @@ class FakeContext(Context):
     def publish(self, port: OutputPort[R], records: R | Iterable[R]) -> None:
         self._product = self._product or port.id.partition("/")[0]
         port.check_owner(self._product)
-        rows = [records] if isinstance(records, Record) else list(records)
-        port.encode(rows)
-        self.published.setdefault(port.id, []).extend(rows)
+        rows: list[Record] = [records] if isinstance(records, Record) else list(records)
+        kept = self._kept(port, rows)
+        self.published.setdefault(port.id, []).extend(rows[at] for at in kept)
+        if aside := sorted(set(range(len(rows))) - set(kept)):
+            self.quarantined.setdefault(port.id, []).extend(rows[at] for at in aside)
+
+    def _kept(self, port: OutputPort[Any], rows: list[Record]) -> Sequence[int]:
+        """Which of the rows are published, by the contract that the product's files have, else by the class."""
+        declared = declared_port(port)
+        if declared is None:
+            port.encode(rows)
+            return range(len(rows))
+        if port.id not in self._writers:
+            self._writers[port.id] = Writer(declared, self._into)
+        return self._writers[port.id].write(rows, self._into)
 
     def emit(
         self,

@@ -18,7 +18,7 @@ from hansa.errors import CallerError, HansaError
 from hansa.eventlog.interface import Advance, Append, CommitSet, Committed, Outcome, Put, TopicConfig, split
 from hansa.eventlog.memory import MemoryLog
 from hansa.model.product import EventTrigger, PortTrigger, ProductSpec
-from hansa.model.quarantine import quarantine_topic, unique_scope
+from hansa.model.quarantine import Held, Reason, quarantine_topic, unique_scope
 from hansa.model.run import EVENTS_TOPIC, RUNS_TOPIC, new_run_id
 from hansa.runtime import wire
 from hansa.runtime.attempt import Serving
@@ -149,6 +149,12 @@ class InlineHansa:
         if isinstance(port, Port):
             return [msgspec.msgpack.decode(body, type=port.record) for _, body in self._entries(port.id)]
         return [msgspec.msgpack.decode(body) for _, body in self._entries(port)]
+
+    def quarantined(self, port: Port[Any] | str) -> list[tuple[Any, list[Reason]]]:
+        """What was set aside on its way to a port, in order, each record as a dict and with the reasons."""
+        topic = quarantine_topic(port.id if isinstance(port, Port) else port)
+        held = [msgspec.msgpack.decode(body, type=Held) for _, body in self._entries(topic)]
+        return [(msgspec.msgpack.decode(one.record), one.reasons) for one in held]
 
     def events(self, name: str | None = None) -> list[dict[str, Any]]:
         """All events, or those of one name, in order."""

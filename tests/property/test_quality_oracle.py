@@ -1,0 +1,166 @@
+"""Quality rules against a naive reading of the standard: one record, one rule, one loop at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hansa.contracts.check import Validator
+from hansa.contracts.quality.judge import Judge, Verdict
+from hansa.contracts.quality.rules import compile_rules
+from hansa.model.product import ContractSpec, FieldSpec, OnViolation, OutputPortSpec, PortKind, RuleSpec
+
+FIELDS = (
+    FieldSpec("id", "integer", True),
+    FieldSpec("kind", "string"),
+    FieldSpec("code", "string", unique=True),
+    FieldSpec("n", "integer"),
+)
+OPERATORS: dict[str, Callable[..., bool]] = {
+    "mustBe": lambda v, a: v == a, "mustNotBe": lambda v, a: v != a, "mustBeGreaterThan": lambda v, a: v > a,
+    "mustBeGreaterOrEqualTo": lambda v, a: v >= a, "mustBeLessThan": lambda v, a: v < a,
+    "mustBeLessOrEqualTo": lambda v, a: v <= a, "mustBeBetween": lambda v, a, b: a <= v <= b,
+    "mustNotBeBetween": lambda v, a, b: not a <= v <= b,
+}  # fmt: skip
+ROWS = st.lists(
+    st.fixed_dictionaries({
+        "id": st.integers(0, 3), "kind": st.sampled_from([None, "", "a", "b", "c"]),
+        "code": st.sampled_from([None, "x", "y", "z"]), "n": st.sampled_from([None, -1, 0, 1, 10]),
+    }),
+    max_size=8,
+)  # fmt: skip
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> RuleSpec:
+    path = draw(st.sampled_from(["kind", "n"]))
+    metric = draw(st.sampled_from(["nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount"]))
+    operator = draw(st.sampled_from(sorted(OPERATORS)))
+    operands = sorted(draw(st.lists(st.integers(0, 4), min_size=2, max_size=2)))
+    values = st.lists(st.sampled_from([None, "", "a", "b"] if path == "kind" else [None, -1, 0, 1]), min_size=1)
+    arguments = {
+        "missingValues": lambda: {"missingValues": draw(values)},
+        "invalidValues": lambda: draw(st.sampled_from([{"pattern": "[ab]|1"}, {"validValues": draw(values)}])),
+    }.get(metric, dict)()
+    unit = "rows" if metric == "rowCount" else draw(st.sampled_from(["rows", "percent"]))
+    return RuleSpec(
+        "r", "" if metric == "rowCount" else path, "library", metric, arguments, operator,
+        tuple(operands) if operator.endswith("Between") else (operands[0],), unit,
+    )  # fmt: skip
+
+
+def port(*specs: RuleSpec, action: OnViolation = "quarantine", **more: Any) -> OutputPortSpec:
+    contract = ContractSpec("w", "1.0.0", FIELDS, rules=specs, on_violation=action, **more)
+    return OutputPortSpec("shop.a/wares@1", "wares", "1.0.0", PortKind.STREAM, contract)
+
+
+class Store:
+    """A port with what stands in the log of values that must be unique."""
+
+    def __init__(self, port: OutputPortSpec) -> None:
+        self.encoder = Validator(port).encoder
+        self.judge = Judge(port, compile_rules(port.contract), self.encoder.key, frozenset())
+        self.taken: dict[tuple[str, str], str] = {}
+
+    def decide(self, rows: list[dict[str, Any]]) -> Verdict:
+        records, broken = self.encoder.check(rows)
+        return self.judge.decide(records, broken, self._owners)
+
+    def _owners(self, rule: str, digests: list[str]) -> dict[str, str]:
+        return {digest: self.taken[rule, digest] for digest in digests if (rule, digest) in self.taken}
+
+    def commit(self, verdict: Verdict) -> None:
+        for rule, digest, owner in verdict.claims:
+            assert (rule, digest) not in self.taken
+            self.taken[rule, digest] = owner
+
+
+def is_bad(rule: RuleSpec, value: Any) -> bool:
+    if rule.metric == "nullValues":
+        return value is None
+    if rule.metric == "missingValues":
+        return any(value == one and type(value) is type(one) for one in rule.arguments["missingValues"])
+    if value is None:
+        return False
+    if "pattern" in rule.arguments:
+        return re.fullmatch(rule.arguments["pattern"], str(value)) is None
+    return value not in rule.arguments["validValues"]
+
+
+def counted(rule: RuleSpec, rows: list[dict[str, Any]]) -> float | None:
+    """What the standard measures; None for a percentage of nothing."""
+    values = [row.get(rule.path) for row in rows]
+    if rule.metric == "rowCount":
+        return len(rows)
+    if rule.metric == "duplicateValues":
+        seen = [value for value in values if value is not None]
+        found = len(seen) - len(set(seen))
+    else:
+        found = sum(is_bad(rule, value) for value in values)
+    if rule.unit == "rows":
+        return found
+    return 100 * found / len(rows) if rows else None
+
+
+@given(rules(), ROWS)
+def test_a_rule_holds_where_the_standard_says_so(rule: RuleSpec, rows: list[dict[str, Any]]) -> None:
+    plain = tuple(replace(field, unique=False) for field in FIELDS)
+    spec = port(rule, action="warn")
+    spec = replace(spec, contract=replace(spec.contract, fields=plain))
+    [result] = [one for one in Store(spec).decide(rows).results if one.rule == "r"]
+    measured = counted(rule, rows)
+    holds = measured is None or OPERATORS[rule.operator](measured, *rule.operands)
+    assert result.state == ("passed" if holds else "warning")
+
+
+@given(ROWS)
+def test_good_and_bad_records_are_told_apart(rows: list[dict[str, Any]]) -> None:
+    rule = RuleSpec("r", "kind", "library", "invalidValues", {"validValues": ["a", "b"]}, "mustBe", (0,))
+    plain = tuple(replace(field, unique=False) for field in FIELDS)
+    spec = port(rule)
+    verdict = Store(replace(spec, contract=replace(spec.contract, fields=plain))).decide(rows)
+    bad = {at for at, row in enumerate(rows) if row["kind"] not in (None, "a", "b")}
+    assert (set(verdict.aside), verdict.kept) == (bad, [at for at in range(len(rows)) if at not in bad])
+
+
+@given(st.lists(st.tuples(ROWS, st.booleans()), max_size=6))
+def test_a_value_is_published_once_whatever_is_lost_on_the_way(
+    batches: list[tuple[list[dict[str, Any]], bool]],
+) -> None:
+    """Batches whose commit is lost are worked again, as after a kill: nothing is lost, nothing is there twice."""
+    store, published, aside = Store(port()), [], []
+    for rows, is_lost in batches:
+        verdict = store.decide(rows)
+        if is_lost:
+            verdict = store.decide(rows)
+        store.commit(verdict)
+        published += [rows[at]["code"] for at in verdict.kept if rows[at]["code"] is not None]
+        aside += [rows[at]["code"] for at in verdict.aside]
+    assert len(published) == len(set(published))
+    everything = [row["code"] for rows, _ in batches for row in rows if row["code"] is not None]
+    assert sorted(published + aside) == sorted(everything)
+    assert set(published) == set(everything)
+
+
+@given(ROWS)
+def test_states_of_one_key_keep_its_value(rows: list[dict[str, Any]]) -> None:
+    store, owner = Store(port(key=("id",))), dict[str, int]()
+    verdict = store.decide(rows)
+    for at, row in enumerate(rows):
+        is_free = row["code"] is None or owner.setdefault(row["code"], row["id"]) == row["id"]
+        assert (at in verdict.kept) == is_free
+
+
+@given(ROWS)
+def test_a_whole_batch_waits_for_its_worst_record(rows: list[dict[str, Any]]) -> None:
+    verdict, single = Store(port(whole_batches=True)).decide(rows), Store(port()).decide(rows)
+    is_held = bool(single.aside)
+    assert (sorted(verdict.aside), bool(verdict.kept)) == (
+        (list(range(len(rows))), False) if is_held else ([], bool(rows))
+    )
+    assert not (is_held and verdict.claims)
