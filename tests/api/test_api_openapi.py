@@ -29,6 +29,7 @@ HAVE_A_GRAMMAR = {
     "/products/{product}/rollback": "the hash of a revision",
     "/runs": "the cursor of a page",
     "/dead_letters": "the cursor of a page",
+    "/quarantine": "the cursor of a page",
     "/ports/{product}/{port}/records": "a condition, a position",
     "/ports/{product}/{port}/lookup": "the key of the contract",
     "/events": "a condition, an event",
