@@ -90,7 +90,8 @@ class Quarantine:
                 return Answer(run.id, RunState.RUNNING, 202, b"", "", accepted_us=run.accepted_us)
             if answer.run != run.id:
                 raise _settled(f"{entry} was settled meanwhile", "`hansa quarantine show` says how.")
-            return answer
+            is_broken_still = answer.error is not None and answer.error.code == "contract.violated"
+            return msgspec.structs.replace(answer, status=422) if is_broken_still else answer
 
     def _run(self, live: LiveProcess, actor: str, entry: Entry, record: Any) -> tuple[Run, asyncio.Future[Answer]]:
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()

@@ -47,6 +47,8 @@ TABLE = {
     "backup": "a|a",
     "view.rebuild": "a|a",
     "person.forget": "oa|a",
+    "quarantine.read": "doa|a",
+    "quarantine.mend": "doa|a",
 }
 
 
