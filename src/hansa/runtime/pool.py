@@ -143,7 +143,10 @@ class Pool:
         return len(self._waiting)
 
     def dispatch(self, job: Job) -> None:
-        """Gives the job to a worker now, or as soon as there is one. Raises `Unavailable("run.queue_full")`."""
+        """Gives the job to a worker now, or as soon as there is one. Raises `Unavailable`: `run.queue_full`, or
+        `revision.replaced` where the pool has ended."""
+        if self._drained.is_set():
+            raise Unavailable("revision.replaced", "This revision is served no more", hint="Try again in a moment.")
         worker = self._choose()
         if worker is not None:
             self._give(worker, job)

@@ -1,17 +1,17 @@
 """The pool: where a task goes, what a death costs, and that each task is answered exactly once.
 
-Links are real and never connected; a process is only its shared cells, its last words and whether it was killed.
+Links are real and never connected (`links`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import mmap
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, cast
 
 import pytest
+from links import LOADED, Process, linked
 
 from hansa.errors import HansaError, OperatorError, Unavailable
 from hansa.runtime import pool as pools
@@ -20,23 +20,7 @@ from hansa.runtime.link import Link
 from hansa.runtime.pool import Job, Lost, Pool, Worker
 from hansa.runtime.zygote import WorkerProcess
 
-LOADED = wire.Loaded(b"", [], {})
 LATER_NS = 10**18
-
-
-class Process:
-    """The memory that a worker shares with the server."""
-
-    def __init__(self) -> None:
-        self.ring = mmap.mmap(-1, 1 << 20)
-        self.cells = mmap.mmap(-1, 4096)
-        self.killed = False
-
-    def kill(self) -> None:
-        self.killed = True
-
-    def stderr_tail(self) -> str:
-        return "last words"
 
 
 class Hall:
@@ -69,7 +53,7 @@ class Hall:
         process = Process()
         self.processes.append(process)
         self.lost.append(on_lost)
-        return Link(cast("WorkerProcess", process), on_message, on_lost), LOADED
+        return linked(process, on_message, on_lost), LOADED
 
     def dispatch(self, *, timeout_s: float = 1.0) -> int:
         seq = self.pool.next_seq()
@@ -350,7 +334,7 @@ def test_an_adopted_worker_gets_what_waits() -> None:
     async def body() -> None:
         hall = Hall(workers_max=1)
         hall.dispatch()
-        worker = hall.pool.adopt(Link(cast("WorkerProcess", Process()), hall.messages.append, lambda: None))
+        worker = hall.pool.adopt(linked(Process(), hall.messages.append, lambda: None))
         assert list(worker.jobs) == [1]
         await turn()
 
@@ -456,7 +440,7 @@ def test_a_task_before_which_workers_keep_dying_is_lost_in_the_end() -> None:
 def test_a_worker_that_was_lost_before_it_was_adopted_gets_nothing() -> None:
     async def body() -> None:
         hall = Hall()
-        link = Link(cast("WorkerProcess", Process()), hall.messages.append, lambda: None)
+        link = linked(Process(), hall.messages.append, lambda: None)
         link.is_lost = True
         hall.pool.adopt(link)
         assert hall.held() == []
