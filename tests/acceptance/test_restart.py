@@ -65,3 +65,17 @@ def test_what_is_live_is_served_though_its_files_would_be_refused_today(own: Ser
     assert own.call("POST", "/lab/bench/sums", {"left": 1}).status_code == 201
     own.call("PUT", "/lab/bench/numbers", [{"name": "kept", "value": 6}]).raise_for_status()
     assert own.until(lambda: [r for r in own.records("lab.bench/squares@1") if r["name"] == "kept"])
+
+
+def test_a_server_at_rest_whose_folder_another_one_took_says_so_and_ends(own: Server) -> None:
+    own.kill()
+    own.start(HANSA_KEEP_EVERY_S="0.5")
+    (own.data / "lock").unlink()
+    other = Server(own.data)
+    try:
+        assert own.process.wait(20) == 1
+        assert "log.fenced" in own.output.read_text()
+        assert other.call("POST", "/lab/bench/sums", {"left": 1}).status_code == 201
+    finally:
+        own.kill()
+        other.stop()

@@ -24,6 +24,7 @@ from hansa.access.principal import SYSTEM, Scope
 from hansa.access.tokens import LIFETIME_MAX_S
 from hansa.bootstrap.hansa import Hansa, Settings, now_us
 from hansa.errors import OperatorError
+from hansa.eventlog.awaitable import AwaitableLog
 from hansa.registry.values import Account
 from hansa.server.app import App
 from hansa.server.calls import Calls
@@ -39,8 +40,8 @@ Ready = Callable[[Services, str, str], Awaitable[None]]
 
 
 def serve(data: Path, host: str, port: int, *, ready: Ready) -> None:
-    """Runs a Hansa on the folder `data` until SIGINT or SIGTERM. Raises `OperatorError` (`store.locked`,
-    `port.taken`)."""
+    """Runs a Hansa on the folder `data` until SIGINT or SIGTERM. Raises `OperatorError` (`store.locked`, `port.taken`;
+    `log.fenced` once another one has taken the folder)."""
     uvloop.run(_serve(Settings.from_environment(data.absolute()), host, port, ready))
 
 
@@ -60,12 +61,19 @@ async def _serve(settings: Settings, host: str, port: int, ready: Ready) -> None
         url = f"http://{host}:{listening.getsockname()[1]}"
         token = await asyncio.to_thread(admin_token, services, settings.data, url)
         answering = asyncio.create_task(server.serve([listening]))
-        telling = asyncio.create_task(_tell(server, ready, services, url, token))
+        beside = [
+            asyncio.create_task(_tell(server, ready, services, url, token)),
+            asyncio.create_task(_leave_when_fenced(server, services.log)),
+        ]
         await answering
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
     finally:
         await hansa.close()
+    if services.log.fenced.done():
+        taken = services.log.fenced.result()
+        raise OperatorError(taken.code, taken.message, hint=taken.hint)
 
 
 class _Server(uvicorn.Server):
@@ -99,6 +107,12 @@ async def _tell(server: uvicorn.Server, ready: Ready, services: Services, url: s
     while not server.started:
         await asyncio.sleep(0.01)
     await ready(services, url, token)
+
+
+async def _leave_when_fenced(server: _Server, log: AwaitableLog) -> None:
+    """Another Hansa has taken the folder: this one can keep nothing any more, and must not seem to serve."""
+    await asyncio.shield(log.fenced)
+    server.handle_exit(signal.SIGTERM, None)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from hansa.errors import CallerError, Unavailable
+from hansa.errors import CallerError, HansaError, Unavailable
 from hansa.eventlog.interface import CommitSet, Committed, Log, Outcome, Refused
 
 _report = logging.getLogger("hansa.eventlog")
@@ -24,6 +24,9 @@ class AwaitableLog:
         self._loop = loop
         self._watchers: dict[str, list[Callable[[], None]]] = {}
         self._gathered: list[tuple[CommitSet, tuple[CommitSet, Tell]]] = []
+        self.fenced: asyncio.Future[HansaError] = loop.create_future()
+        """Resolves to why, once a commit was refused as another process has taken the log: nothing more can be done
+        here."""
         log.start(self._on_outcomes)
 
     def submit(self, commit: CommitSet, tell: Tell) -> None:
@@ -66,6 +69,8 @@ class AwaitableLog:
             if type(outcome) is Committed:
                 for append in commit.appends:
                     topics.add(append.topic)
+            elif isinstance(outcome, HansaError) and outcome.code == "log.fenced" and not self.fenced.done():
+                self.fenced.set_result(outcome)
             _call(tell, outcome)
         for topic in topics & self._watchers.keys():
             for wake in tuple(self._watchers[topic]):

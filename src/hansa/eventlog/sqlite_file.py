@@ -63,6 +63,7 @@ _MIGRATIONS: Final = (_BATCHES, _CHECKSUMS)
 _OWNER: Final = "log"
 """The resource whose epoch says which process may write: the one that opened the file last."""
 _EPOCH: Final = f"SELECT epoch FROM epoch WHERE resource = '{_OWNER}'"
+_TAKEN: Final = "another Hansa has opened the data folder since"
 _PAGE_BYTES: Final = 4096
 """Of a new file. A commit writes each page that it touches as a whole, so small ones write the least."""
 _WAL_LONG_BYTES: Final = 24 << 20
@@ -183,7 +184,7 @@ class LogFile:
         """
         with self.lock:
             if self.failure is not None:
-                raise stopped(self.failure)
+                raise self._end()
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
                 self._check_owner()
@@ -200,12 +201,18 @@ class LogFile:
     def _check_owner(self) -> None:
         """Inside a transaction: no later epoch can begin before it ends."""
         if self._writer.execute(_EPOCH).fetchone()[0] != self._epoch:
-            self.failure = "another Hansa has opened the data folder since"
-            raise Unavailable(
-                "log.fenced",
-                f"Epoch {self._epoch} of the log ended: {self.failure}",
-                hint="Stop this one. A data folder is for one Hansa: its file `lock` must not be copied or removed.",
-            )
+            self.failure = _TAKEN
+            raise self._end()
+
+    def _end(self) -> HansaError:
+        """Why this log takes no more commits."""
+        if self.failure is not _TAKEN:
+            return stopped(self.failure)
+        return Unavailable(
+            "log.fenced",
+            f"Epoch {self._epoch} of the log ended: {self.failure}",
+            hint="Stop this one. A data folder is for one Hansa: its file `lock` must not be copied or removed.",
+        )
 
     def _undo(self) -> None:
         try:
@@ -220,7 +227,7 @@ class LogFile:
             if later is not None:
                 return later
             self._fail(failure)
-        return stopped(self.failure)
+        return self._end()
 
     def _fail(self, failure: sqlite3.Error) -> None:
         _report.error("the log has stopped", exc_info=failure)

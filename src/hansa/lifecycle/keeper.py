@@ -55,6 +55,7 @@ class Keeper:
                 pass
             if time.monotonic() < due_s:
                 return due_s
+            await self.log.commit(CommitSet())  # so that it is noticed here, too, when another one takes the log
             await self._retention.turn(time.time_ns() // 1000)
         except HansaError as failure:
             _report.warning("housekeeping waits: %s", failure)

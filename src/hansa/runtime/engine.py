@@ -53,7 +53,7 @@ class Engine:
     def __init__(self, log: AwaitableLog, ask: Callable[[Run, wire.Ask], Any]) -> None:
         self.log = log
         self._journal = Journal(log)
-        self._find: Callable[[str, str], LiveProcess | None] = lambda product, process: None
+        self._find: Callable[[str, str], LiveProcess | None] = lambda *_: None
         self._ask = ask
         self.active: dict[str, Run] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -299,8 +299,8 @@ class Engine:
             await self.log.commit(given_up)
 
     def recover(self, find: Callable[[str, str], LiveProcess | None]) -> int:
-        """Starts what stood unfinished in the log, each when it is due; returns how many. From now on a run that is tried
-        again is so in the revision that `find` gives."""
+        """Starts what stood unfinished in the log, each when it is due; returns how many. From now on a run that is
+        tried again is so in the revision that `find` gives."""
         self._find = find
         runs = self._journal.unfinished(find, self.active)
         for run, due_us in runs:

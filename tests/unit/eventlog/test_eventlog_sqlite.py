@@ -117,7 +117,7 @@ def test_of_two_logs_on_one_file_only_the_later_commits(bench: Bench, tmp_path: 
     assert bodies(second.log) == ["first", "of the second"]
     with pytest.raises(Unavailable) as raised:
         bench.log.declare("new", TopicConfig())
-    assert raised.value.code == "log.stopped"
+    assert raised.value.code == "log.fenced"
     second.log.stop()
 
 
