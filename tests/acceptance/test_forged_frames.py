@@ -14,7 +14,7 @@ FORGED = (
     "other_port", "unknown_port", "schema", "bounds", "aside", "taken",
     "runs", "audit", "partition", "count", "negative", "garbage", "subject", "event",
     "lookup", "state_key", "refused", "output", "status", "state", "duration", "step", "ask",
-    "no_message", "no_length", "no_place",
+    "no_message", "no_length", "no_place", "asks", "chunks",
 )  # fmt: skip
 
 

@@ -31,7 +31,8 @@ from hansa.model.product import (
     Trigger,
 )
 from hansa.registry.values import Consent, Deployed
-from hansa.runtime.pool import Pool, Worker
+from hansa.runtime.job import Worker
+from hansa.runtime.pool import Pool
 from hansa.sdk.describe import absolute_path
 from hansa.sdk.finding import Finding, plan_error
 from hansa.triggers import schedule

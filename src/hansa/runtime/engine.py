@@ -34,9 +34,9 @@ from hansa.runtime.entries import (
     refusal,
     state_puts,
 )
+from hansa.runtime.job import Job, Lost, Worker
 from hansa.runtime.journal import Journal, ignore
 from hansa.runtime.live import LiveProcess
-from hansa.runtime.pool import Job, Lost, Worker
 from hansa.runtime.run import Answer, Run
 
 DEPTH_MAX: Final = 16
@@ -151,7 +151,7 @@ class Engine:
             answer = wire.Answer(ask.number, b"", RunError("hansa.internal", f"{type(failure).__name__}: {failure}"))
         if waits:
             pool.block(worker, is_blocked=False)
-        worker.link.send(answer)
+        worker.answer(answer)
 
     def _chunk(self, run: Run, worker: Worker, done: wire.Done) -> None:
         """One chunk of a long load: a child run with its own commit; the worker goes on when it is committed."""
@@ -163,7 +163,7 @@ class Engine:
         def tell(outcome: Outcome) -> None:
             run.note_refusal(outcome)
             error = None if isinstance(outcome, Committed) else refusal(outcome)
-            worker.link.send(wire.Answer(-1, b"", error))
+            worker.answer(wire.Answer(-1, b"", error))
 
         self.log.submit(commit, tell)
 

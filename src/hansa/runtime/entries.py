@@ -13,7 +13,7 @@ from hansa.model.ids import subject_name
 from hansa.model.quarantine import unique_scope
 from hansa.model.run import EVENTS_TOPIC, RUNS_TOPIC, LogicRun, RunEntry, RunError, RunState, new_run_id
 from hansa.runtime import wire
-from hansa.runtime.pool import Lost
+from hansa.runtime.job import Lost
 from hansa.runtime.run import Answer, Run
 
 IDEMPOTENCY_S: Final = 24 * 3600

@@ -11,11 +11,11 @@ import collections
 import dataclasses
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hansa.errors import HansaError, Unavailable
+from hansa.errors import HansaError, InternalError, Unavailable
 from hansa.runtime import wire
+from hansa.runtime.job import Job, Lost, Worker
 from hansa.runtime.link import Link
 
 PIPELINE_MAX: Final = 64
@@ -35,54 +35,6 @@ REST_S: Final = 30.0
 """So long after its last run is a worker exchanged for a fresh one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The task ended its worker. `reason`: crashed, timed_out, cancelled, overstepped."""
-
-    reason: str
-    detail: str
-
-
-@dataclass(slots=True)
-class Job:
-    """A task and who waits for it. Callbacks come from the event loop and must not raise. `breach` says what is wrong
-    with a frame of its worker, see `Rights`."""
-
-    task: wire.Task
-    timeout_s: float
-    breach: Callable[[wire.Task, Any], str | None]
-    on_done: Callable[[wire.Done | Lost], None]
-    on_message: Callable[[Worker, Any], None]
-    moves: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class Worker:
-    """One process and what it has been given, oldest first."""
-
-    link: Link
-    jobs: dict[int, Job] = field(default_factory=dict)
-    mean_s: float = 0.0
-    idle_since: float = 0.0
-    heard_at: float = 0.0
-    """When it last ended a task or a chunk, or was given one while it had none (monotonic s)."""
-    ending: str | None = None
-    """Why it was killed: timed_out, cancelled or overstepped."""
-    fault: str = ""
-    """What it said that it had no right to."""
-    culprit: int = 0
-    calls: int = 0
-    """How many other processes its task waits for; branches may wait for several. While it does, it gets no more tasks
-    and does not count as one of the pool's: the other process may need a worker here, and would wait for this one for
-    ever."""
-    is_fresh: bool = False
-    """True while it has done nothing but load its product, in a process that was just forked."""
-
-    @property
-    def takes_tasks(self) -> bool:
-        return self.ending is None and not self.calls
-
-
 def _is_long(worker: Worker) -> bool:
     """True where the task that the worker is at has turned out to be a long one, whatever those before it were."""
     seq, since_ns = wire.marked(worker.link.process.cells)
@@ -95,6 +47,18 @@ def _ignored(_: wire.Done | Lost) -> None:
 
 Fork = Callable[[Callable[[Any], None], Callable[[], None]], Awaitable[tuple[Link, wire.Loaded]]]
 """Gives a worker that has loaded the revision: (on_message, on_lost) → its link and what it said."""
+
+
+async def _forked(
+    fork: Fork, on_message: Callable[[Any], None], on_lost: Callable[[], None]
+) -> tuple[Link, wire.Loaded] | HansaError:
+    """A worker, or why there is none: whatever keeps it from starting, those who wait for it must be told."""
+    try:
+        return await fork(on_message, on_lost)
+    except HansaError as failure:
+        return failure
+    except Exception as failure:
+        return InternalError("worker.failed", f"No worker could be started: {type(failure).__name__}: {failure}")
 
 
 class Pool:
@@ -309,15 +273,14 @@ class Pool:
     async def _started(self, fork: Fork) -> Worker | None:
         """One more worker of the pool; None where there is none, or the pool has ended meanwhile."""
         holder: list[Worker] = []
-        try:
-            link, _ = await fork(
-                lambda message: self.heard(holder[0], message) if holder else None, lambda: self.lost(holder)
-            )
-        except HansaError as failure:
-            self._starting -= 1
-            self._give_up(failure)
-            return None
+        found = await _forked(
+            fork, lambda message: self.heard(holder[0], message) if holder else None, lambda: self.lost(holder)
+        )
         self._starting -= 1
+        if isinstance(found, HansaError):
+            self._give_up(found)
+            return None
+        link, _ = found
         if self._drained.is_set():
             link.close()
             return None
@@ -347,13 +310,15 @@ class Pool:
         job = worker.jobs.get(message.seq)
         if job is None or worker.fault:
             return
-        worker.fault = job.breach(job.task, message) or ""
+        is_end = isinstance(message, wire.Done) and message.chunk is None
+        wrong = job.breach(job.task, message) or (None if is_end else worker.meter.breach(message, time.monotonic()))
+        worker.fault = wrong or ""
         if worker.fault:
             self._end(worker, message.seq, "overstepped")
             return
         if isinstance(message, wire.Done):
             worker.heard_at = time.monotonic()
-        if not isinstance(message, wire.Done) or message.chunk is not None:
+        if not is_end:
             if isinstance(message, wire.Done):
                 worker.mean_s = max(worker.mean_s, SHORT_S)  # it is at a load: nobody should wait behind it
             job.on_message(worker, message)

@@ -28,6 +28,10 @@ OUTPUT_SLACK_CHARS: Final = 256
 DURATION_MAX_US: Final = 1 << 50
 """Some 35 years: more is no duration, and would not fit where times are added."""
 CHUNKS_MAX: Final = 1 << 40
+UNANSWERED_MAX: Final = 1024
+"""Asks and chunks of one worker that wait for an answer. Honest ones are few: one of each branch, and three chunks."""
+SAID_PER_S_MAX: Final = 20_000
+"""Asks, steps and chunks of one worker in a second: several times what one that waits for its answers can say."""
 
 _held: Final = msgspec.msgpack.Decoder(list[tuple[str, Held]]).decode
 DIGEST_CHARS: Final = 32
@@ -46,6 +50,32 @@ class _EventOrigin(msgspec.Struct, frozen=True):
 
 
 _events: Final = msgspec.msgpack.Decoder(list[tuple[str | None, _EventOrigin]]).decode
+
+
+class Meter:
+    """Counts what a worker says in the middle of its tasks, so that it cannot flood the server."""
+
+    __slots__ = ("_said", "_second", "_unanswered")
+
+    def __init__(self) -> None:
+        self._unanswered = self._said = self._second = 0
+
+    def breach(self, message: Any, now_s: float) -> str | None:
+        """Counts one message; what is wrong where it is one too many."""
+        if int(now_s) != self._second:
+            self._second, self._said = int(now_s), 0
+        self._said += 1
+        if self._said > SAID_PER_S_MAX:
+            return f"it said more than {SAID_PER_S_MAX} things in a second"
+        if type(message) is not wire.StepDone:
+            self._unanswered += 1
+            if self._unanswered > UNANSWERED_MAX:
+                return f"it asked for more than {UNANSWERED_MAX} things at once"
+        return None
+
+    def answered(self) -> None:
+        """One of them has its answer."""
+        self._unanswered -= 1
 
 
 class Rights:
@@ -70,10 +100,12 @@ class Rights:
         if type(message) is wire.Ask:
             return None if message.what in ASKS else f"it asked for {message.what[:50]!r}"
         if type(message) is wire.StepDone:
-            return self._step(message)
+            return self._step(task, message)
         return f"it sent {type(message).__name__} in the middle of a run"
 
-    def _step(self, step: wire.StepDone) -> str | None:
+    def _step(self, task: wire.Task, step: wire.StepDone) -> str | None:
+        if step.index in task.steps:
+            return f"it journalled step {step.index} twice"
         if self._is_journalled and 0 <= step.index < self._steps:
             return None if _is_step(step.result) else f"it journalled step {step.index} in no known form"
         return f"it journalled step {step.index} of {self._steps if self._is_journalled else 0}"

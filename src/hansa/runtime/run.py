@@ -12,8 +12,8 @@ from hansa.eventlog.interface import Advance, CommitSet, Committed, Outcome
 from hansa.model.product import RetryPolicy
 from hansa.model.run import RunError, RunState, new_run_id
 from hansa.runtime import wire
+from hansa.runtime.job import Job
 from hansa.runtime.live import LiveProcess
-from hansa.runtime.pool import Job
 
 _NOTHING: Final[dict[Any, Any]] = {}
 """Shared by all that have none; never written to."""

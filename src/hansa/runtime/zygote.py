@@ -184,7 +184,10 @@ class Zygote:
         async with self._slots:
             if self.died.done():
                 raise _died(self.libraries)
-            lines = WorkerLines(self._loop, self._ring_bytes)
+            try:
+                lines = WorkerLines(self._loop, self._ring_bytes)
+            except OSError as failure:  # no more descriptors, say
+                raise _refused(str(failure)) from failure
             reply: asyncio.Future[WorkerProcess] = self._loop.create_future()
             ticket = next(self._tickets)
             self._asked[ticket] = _Asked(reply, lines)

@@ -16,8 +16,9 @@ from links import LOADED, Process, linked
 from hansa.errors import HansaError, OperatorError, Unavailable
 from hansa.runtime import pool as pools
 from hansa.runtime import wire
+from hansa.runtime.job import Job, Lost, Worker
 from hansa.runtime.link import Link
-from hansa.runtime.pool import Job, Lost, Pool, Worker
+from hansa.runtime.pool import Pool
 from hansa.runtime.zygote import WorkerProcess
 
 LATER_NS = 10**18
@@ -296,6 +297,22 @@ def test_where_no_worker_can_be_started_whoever_waits_is_told() -> None:
         assert hall.failures == [failure]
         assert hall.answers == {1: [Lost("crashed", str(failure))], 2: [Lost("crashed", str(failure))]}
         assert hall.pool.waiting == 0
+
+    work(body)
+
+
+def test_whatever_keeps_workers_from_starting_those_who_wait_are_told_and_the_next_try_is_made() -> None:
+    async def body() -> None:
+        hall = Hall()
+        failing, hall.pool._fork = hall.pool._fork, cast("Any", None)
+        first = hall.dispatch()
+        await turn()
+        assert "worker.failed" in str(hall.failures[0])
+        assert hall.answers[first][0].reason == "crashed"
+        hall.pool._fork = failing
+        hall.dispatch()
+        await turn()
+        assert len(hall.held()) == 1
 
     work(body)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from hansa.model.product import (
 )
 from hansa.model.run import RunError
 from hansa.runtime import wire
-from hansa.runtime.rights import Rights
+from hansa.runtime.rights import SAID_PER_S_MAX, UNANSWERED_MAX, Meter, Rights
 
 FIELDS = (FieldSpec("a", "integer"),)
 PLAIN = OutputPortSpec("shop.orders/orders@1", "orders", "1.0.0", PortKind.STREAM, ContractSpec("o", "1.0.0", FIELDS))
@@ -116,3 +117,24 @@ def test_what_goes_beyond_is_named(message: Any, said: str) -> None:
 def test_only_a_process_that_journals_may_journal() -> None:
     rights = Rights(PRODUCT, "r1", ProcessSpec("load", PROCESS.steps))
     assert "step 0" in (rights.breach(TASK, wire.StepDone(1, 0, b"")) or "")
+
+
+def test_a_step_is_journalled_once() -> None:
+    rights = Rights(PRODUCT, "r1", replace(PROCESS, durability="step"))
+    step = wire.StepDone(1, 0, msgspec.msgpack.encode(wire.Step(b"")))
+    assert rights.breach(TASK, step) is None
+    assert "twice" in str(rights.breach(msgspec.structs.replace(TASK, steps={0: b""}), step))
+
+
+def test_who_says_too_much_at_once_or_in_a_second_is_named() -> None:
+    meter = Meter()
+    ask = wire.Ask(1, 1, "state", [])
+    assert [meter.breach(ask, 5.0) for _ in range(UNANSWERED_MAX)] == [None] * UNANSWERED_MAX
+    meter.answered()
+    assert meter.breach(ask, 5.1) is None
+    assert "at once" in str(meter.breach(ask, 5.2))
+    meter = Meter()
+    step = wire.StepDone(1, 0, b"")
+    assert [meter.breach(step, 5.0) for _ in range(SAID_PER_S_MAX)] == [None] * SAID_PER_S_MAX
+    assert "in a second" in str(meter.breach(step, 5.9))
+    assert meter.breach(step, 6.0) is None

@@ -15,6 +15,11 @@ from hansa.runtime.worker import Channel
 product = DataProduct(__file__)
 
 
+def packed(message: Any) -> bytes:
+    frame = wire.encode(message)
+    return len(frame).to_bytes(4, "little") + frame
+
+
 def entry(key: str, body: Any) -> bytes:
     return msgspec.msgpack.encode((key, body))
 
@@ -54,6 +59,10 @@ FORGED = {
     "step": lambda seq: wire.StepDone(seq, 9, b"\x01"),
     "ask": lambda seq: wire.Ask(seq, 1, "registry", []),
 }
+FLOODS = {
+    "asks": lambda seq: b"".join(packed(wire.Ask(seq, n, "state", ["get", "k"])) for n in range(5000)),
+    "chunks": lambda seq: b"".join(packed(done(seq, chunk=n)) for n in range(1, 5000)),
+}
 RAW = {
     "no_message": b"\x03\x00\x00\x00\xc1\xc1\xc1",
     "no_length": b"\xff\xff\xff\x7f" + b"x" * 100,
@@ -75,7 +84,10 @@ def forge(body: dict[str, Any]) -> str:
     there = channel()
     seq = wire.marked(there.cells)[0]
     kind = body["kind"]
-    os.write(there._sock.fileno(), RAW[kind] if kind in RAW else wire.pack(FORGED[kind](seq), there._out))
+    if kind in FLOODS:
+        there._sock.sendall(FLOODS[kind](seq))
+    else:
+        os.write(there._sock.fileno(), RAW[kind] if kind in RAW else wire.pack(FORGED[kind](seq), there._out))
     time.sleep(5)
     return "alive"
 
