@@ -51,6 +51,12 @@ LEAVE_S: Final = 0.1
 BASE: Final = LibrarySet("base", own=BASE_MODULES)
 
 
+def _has_resources(spec: ProductSpec) -> bool:
+    """Whether its logic takes what is made once per worker, by `@product.resource`."""
+    steps = [step for process in spec.processes for step in process.steps]
+    return any(parameter.source == "resource" for step in steps for parameter in step.parameters)
+
+
 async def _left(pool: Pool) -> None:
     """The workers of a revision that was replaced finish what they have, and leave."""
     await asyncio.sleep(LEAVE_S)
@@ -313,6 +319,8 @@ class Mesh:
             folder = self.folder(revision)
             declared = replace(spec, logic=(), processes=())  # its files may be older than what reads them today
             pool = self.pool(await self.to_serve(spec.id, revision.hash, folder, declared, lambda _: None))
+        if _has_resources(spec):
+            pool.keep_workers()
         old = self.products.get(spec.id)
         self.products[spec.id] = LiveProduct(spec, revision.hash, pool)
         self.failures.pop(spec.id, None)

@@ -160,6 +160,10 @@ class Pool:
         for worker in self._workers:
             worker.link.close()
 
+    def keep_workers(self) -> None:
+        """None is exchanged for a fresh one when it rests: they have made what would have to be made anew."""
+        self._fresh = None
+
     def _look_in(self, after_s: float | None) -> None:
         """Has `watch` called then, and at no other time; None is never."""
         if self._look is not None:
