@@ -45,7 +45,7 @@ def reasons(found: dict[str, Any]) -> list[tuple[str, str]]:
 def test_a_caller_is_told_every_field_that_is_wrong(shop: Server) -> None:
     before = shop.records(PRICES)
     answer = put(shop, "prices", {"sku": "a", "cents": -1}, {"sku": "b", "cents": 1}, {"sku": 3})
-    assert (answer.status_code, answer.json()["code"]) == (500, "contract.violated")
+    assert (answer.status_code, answer.json()["code"]) == (422, "contract.violated")
     told = [(e["index"], e["path"], e["code"], e["value"]) for e in answer.json()["errors"]]
     assert told == [
         (0, "cents", "field.range", "-1"), (2, "cents", "field.missing", ""), (2, "sku", "field.type", "3"),
@@ -96,7 +96,7 @@ def test_a_corrected_record_is_published_once_in_a_run_that_knows_the_first(shop
     [found] = waiting(shop, run=run["id"])
     path = f"/quarantine/{found['id']}"
     refused = shop.call("POST", f"{path}/replay")
-    assert (refused.status_code, refused.json()["code"]) == (500, "contract.violated")
+    assert (refused.status_code, refused.json()["code"]) == (422, "contract.violated")
     assert [one["state"] for one in waiting(shop, run=run["id"])] == ["waiting"]
     corrected = shop.call("POST", f"{path}/correct", {"record": {"sku": "c1", "ean": 201, "kind": "game"}})
     assert (corrected.status_code, corrected.json()["corrected_by"]) == (200, "admin")
