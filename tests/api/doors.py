@@ -17,6 +17,11 @@ LIMITED: Final = {"reader": "r", "limited": "l"}
 NO_ONE: Final = {"nobody": "n", "expired": "e"}
 """Who comes without a token, and with one that was good once."""
 EVERY_MEMBER: Final = "cdosar"
+REGISTRY: Final = "/schema-registry"
+STOCK: Final = "shop-orders-stock-v1-value"
+"""The subject of a port; `free` is nobody's."""
+VERSIONS: Final = f"{REGISTRY}/subjects/{STOCK}/versions"
+TEXT: Final = {"schema": '"string"'}
 EVENT: Final = {"specversion": "1.0", "id": "1", "source": "test", "type": "tested"}
 
 
@@ -88,6 +93,42 @@ DOORS: Final = {
     "GET /views": Door("a", "/views"),
     "POST /views/{view}/rebuild": Door("a", "/views/runs/rebuild", {}),
     "POST /forget": Door("oa", "/forget", {"subject": "nobody", "product": "shop.orders"}),
+    "GET /schema-registry/subjects": Door(EVERY_MEMBER, f"{REGISTRY}/subjects"),
+    "POST /schema-registry/subjects/{subject}": Door(EVERY_MEMBER, f"{REGISTRY}/subjects/{STOCK}", TEXT),
+    "DELETE /schema-registry/subjects/{subject}": Door("dosa", f"{REGISTRY}/subjects/gone-value"),
+    "GET /schema-registry/subjects/{subject}/versions": Door(EVERY_MEMBER, f"{REGISTRY}/subjects/{STOCK}/versions"),
+    "POST /schema-registry/subjects/{subject}/versions": Door("dosa", f"{REGISTRY}/subjects/free/versions", TEXT),
+    "GET /schema-registry/subjects/{subject}/metadata": Door(EVERY_MEMBER, f"{REGISTRY}/subjects/{STOCK}/metadata"),
+    "GET /schema-registry/subjects/{subject}/versions/{version}": Door(EVERY_MEMBER, f"{VERSIONS}/1"),
+    "DELETE /schema-registry/subjects/{subject}/versions/{version}": Door("doa", f"{VERSIONS}/1"),
+    "GET /schema-registry/subjects/{subject}/versions/{version}/schema": Door(EVERY_MEMBER, f"{VERSIONS}/1/schema"),
+    "GET /schema-registry/subjects/{subject}/versions/{version}/referencedby": Door(
+        EVERY_MEMBER, f"{VERSIONS}/1/referencedby"
+    ),
+    "GET /schema-registry/schemas": Door(EVERY_MEMBER, f"{REGISTRY}/schemas"),
+    "GET /schema-registry/schemas/types": Door(EVERY_MEMBER, f"{REGISTRY}/schemas/types"),
+    "GET /schema-registry/schemas/ids/{schema}": Door(EVERY_MEMBER, f"{REGISTRY}/schemas/ids/1"),
+    "GET /schema-registry/schemas/ids/{schema}/schema": Door(EVERY_MEMBER, f"{REGISTRY}/schemas/ids/1/schema"),
+    "GET /schema-registry/schemas/ids/{schema}/subjects": Door(EVERY_MEMBER, f"{REGISTRY}/schemas/ids/1/subjects"),
+    "GET /schema-registry/schemas/ids/{schema}/versions": Door(EVERY_MEMBER, f"{REGISTRY}/schemas/ids/1/versions"),
+    "POST /schema-registry/compatibility/subjects/{subject}/versions": Door(
+        EVERY_MEMBER, f"{REGISTRY}/compatibility/subjects/{STOCK}/versions", TEXT
+    ),
+    "POST /schema-registry/compatibility/subjects/{subject}/versions/{version}": Door(
+        EVERY_MEMBER, f"{REGISTRY}/compatibility/subjects/{STOCK}/versions/latest", TEXT
+    ),
+    "GET /schema-registry/contexts": Door(EVERY_MEMBER, f"{REGISTRY}/contexts"),
+    "GET /schema-registry/config": Door(EVERY_MEMBER, f"{REGISTRY}/config"),
+    "PUT /schema-registry/config": Door("a", f"{REGISTRY}/config", {"compatibility": "BACKWARD"}),
+    "DELETE /schema-registry/config": Door("a", f"{REGISTRY}/config"),
+    "GET /schema-registry/config/{subject}": Door(EVERY_MEMBER, f"{REGISTRY}/config/{STOCK}"),
+    "PUT /schema-registry/config/{subject}": Door("dosa", f"{REGISTRY}/config/free", {"compatibility": "NONE"}),
+    "DELETE /schema-registry/config/{subject}": Door("dosa", f"{REGISTRY}/config/free"),
+    "GET /schema-registry/mode": Door(EVERY_MEMBER, f"{REGISTRY}/mode"),
+    "PUT /schema-registry/mode": Door("a", f"{REGISTRY}/mode", {"mode": "READWRITE"}),
+    "GET /schema-registry/mode/{subject}": Door(EVERY_MEMBER, f"{REGISTRY}/mode/{STOCK}"),
+    "PUT /schema-registry/mode/{subject}": Door("dosa", f"{REGISTRY}/mode/free", {"mode": "READWRITE"}),
+    "DELETE /schema-registry/mode/{subject}": Door("dosa", f"{REGISTRY}/mode/free"),
     "POST /shop/orders/orders": Door("cdoa", "/shop/orders/orders", {"item": "a"}),
     "PUT /shop/orders/orders": Door("cdoa", "/shop/orders/orders", {"item": "a"}),
     "POST /shop/orders/later": Door("cdoa", "/shop/orders/later", {"item": "a"}),

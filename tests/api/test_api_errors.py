@@ -23,9 +23,16 @@ OPERATIONS = operations()
 UNKNOWN = {
     "product": "shop.gone", "process": "shop.orders:gone", "port": "gone@1", "run": str(uuid.uuid4()), "person": "gone",
     "domain": "gone", "token": "gone", "index": "7", "view": "gone", "entry": str(uuid.uuid4()),
+    "subject": "gone-value", "version": "7", "schema": "999999",
 }  # fmt: skip
 WITH_IDS = [name for name, operation in OPERATIONS.items() if "{" in operation.path]
-MAKING = {"POST /products/{product}/plan", "POST /products/{product}/deploy"}
+MAKING = {
+    "POST /products/{product}/plan",
+    "POST /products/{product}/deploy",
+    "POST /schema-registry/subjects/{subject}/versions",
+    "PUT /schema-registry/config/{subject}",
+    "PUT /schema-registry/mode/{subject}",
+}
 """What these name need not be there."""
 WITH_QUERY = [name for name, o in OPERATIONS.items() if o.query and issubclass(o.query, msgspec.Struct)]
 WITH_JSON = [name for name, operation in OPERATIONS.items() if operation.body is not None]

@@ -37,6 +37,18 @@ HAVE_A_GRAMMAR = {
     "/events/count": "a condition",
     "/events/patterns": "a condition",
     "/lineage": "the id of a node",
+    **dict.fromkeys(
+        [
+            "/schema-registry/subjects/{subject}",
+            "/schema-registry/subjects/{subject}/versions",
+            "/schema-registry/subjects/{subject}/versions/{version}",
+            "/schema-registry/compatibility/subjects/{subject}/versions",
+            "/schema-registry/compatibility/subjects/{subject}/versions/{version}",
+        ],
+        "a schema, and the subject of a port that has no other",
+    ),
+    **dict.fromkeys(["/schema-registry/config", "/schema-registry/config/{subject}"], "the words of levels"),
+    **dict.fromkeys(["/schema-registry/mode", "/schema-registry/mode/{subject}"], "the words of modes"),
 }
 """What a schema cannot say of these: they may refuse what fits it."""
 LENIENT = {
@@ -50,7 +62,7 @@ LENIENT = {
 """These may take what does not fit their schema."""
 KNOWN = {
     "product": "depot.parts", "port": "stock@1", "process": "depot.parts:parts", "domain": "depot", "index": 0,
-    "person": "admin",
+    "person": "admin", "subject": "shop-orders-stock-v1-value", "version": "latest", "schema": 1,
 }  # fmt: skip
 """Ids that there are, for a part of the requests: with others most of the API only says that it does not know them."""
 

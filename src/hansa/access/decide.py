@@ -33,6 +33,8 @@ class Action(StrEnum):
     PRODUCT_DEPLOY = "product.deploy"
     PRODUCT_RETIRE = "product.retire"
     TRIGGER_MANAGE = "trigger.manage"
+    SCHEMA_WRITE = "schema.write"
+    SCHEMA_MANAGE = "schema.manage"
     DOMAIN_MANAGE = "domain.manage"
     TOKEN_MANAGE = "token.manage"
     PEOPLE_MANAGE = "people.manage"
@@ -118,6 +120,8 @@ SCOPE_OF: Final = {
     Action.PRODUCT_DEPLOY: Scope.DEPLOY,
     Action.PRODUCT_RETIRE: Scope.DEPLOY,
     Action.TRIGGER_MANAGE: Scope.OPERATE,
+    Action.SCHEMA_WRITE: Scope.PUBLISH,
+    Action.SCHEMA_MANAGE: Scope.ADMIN,
     Action.DOMAIN_MANAGE: Scope.ADMIN,
     Action.TOKEN_MANAGE: Scope.ADMIN,
     Action.PEOPLE_MANAGE: Scope.ADMIN,
@@ -145,6 +149,7 @@ _DEVELOPER: Final = _CONSUMER | {
     Action.TRIGGER_MANAGE,
     Action.QUARANTINE_READ,
     Action.QUARANTINE_MEND,
+    Action.SCHEMA_WRITE,
 }
 _OWNER: Final = _DEVELOPER | {
     Action.PRODUCT_RETIRE,
@@ -236,6 +241,14 @@ def _open_reading(question: _Question) -> Decision | None:
     return None
 
 
+def _free_schemas(question: _Question) -> Decision | None:
+    """Subjects of the schema registry that are of no domain belong to nobody: whoever develops may change them."""
+    is_free = question.action is Action.SCHEMA_WRITE and question.what.domain is None
+    if is_free and any(role in (Role.OWNER, Role.DEVELOPER) for _, role in question.principal.roles):
+        return question.allow("schema.free", "the subject is of no domain, and it is developer of one")
+    return None
+
+
 def _role(question: _Question) -> Decision | None:
     role = question.principal.role_in(question.what.domain)
     if role and question.action in ACTIONS_OF[role]:
@@ -244,6 +257,8 @@ def _role(question: _Question) -> Decision | None:
 
 
 def _default(question: _Question) -> Decision:
+    if question.action is Action.SCHEMA_WRITE and question.what.domain is None:
+        return question.deny("default", f"it takes the role {Role.OWNER} or {Role.DEVELOPER} in some domain")
     roles = [role for role in Role if question.action in ACTIONS_OF[role]]
     if question.what.domain is None or not roles:
         return question.deny("default", "it takes an admin")
@@ -258,5 +273,6 @@ _RULES: Final[tuple[Callable[[_Question], Decision | None], ...]] = (
     _admin,
     _own_tokens,
     _open_reading,
+    _free_schemas,
     _role,
 )

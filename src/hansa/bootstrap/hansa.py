@@ -21,6 +21,7 @@ from hansa.bootstrap.asks import Asks
 from hansa.bootstrap.backup import backup_into
 from hansa.bootstrap.doctor import examine
 from hansa.bootstrap.schedules import LogStarter, Timetable
+from hansa.contracts.odps import windows_in
 from hansa.discovery.event_search import EventSearch
 from hansa.discovery.lineage_graph import LineageGraph
 from hansa.discovery.quarantine import QuarantineSearch
@@ -42,6 +43,7 @@ from hansa.lifecycle.views import Views
 from hansa.model.product import ProductSpec
 from hansa.model.run import KEEPING_TOPIC
 from hansa.outputs.lookups import Lookups
+from hansa.protocols.schema_registry.registry import SchemaRegistry
 from hansa.registry.sqlite import SqliteRegistry
 from hansa.runtime.engine import Engine
 from hansa.runtime.environment import EnvironmentBuilder
@@ -140,6 +142,8 @@ class Hansa:
         readers = Readers(standings.cursors, mesh.groups, standings.lookups)
         retention = Retention(log, settings.keep, readers, runs)
         self._mesh = mesh
+        schemas = SchemaRegistry(registry, lambda revision: windows_in(mesh.folder(revision)))
+        mesh.on_change.append(schemas.forget)
         starter = LogStarter(log, mesh, engine)
         self._scheduler = Scheduler(starter, clock_us=self._clock_us, sleep=asyncio.sleep)
         self._meter = meter = Meter(log, self._clock_us)
@@ -178,6 +182,7 @@ class Hansa:
                 self._views,
                 self._followed,
             ),
+            schemas=schemas,
             backup=lambda target: asyncio.to_thread(backup_into, target, data, self._log, registry),
             doctor=lambda: asyncio.to_thread(examine, self._log, registry, standings, retention, data),
         )

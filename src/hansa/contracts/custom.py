@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast, get_args
 
 from hansa.contracts.part import VENDOR, Part
 from hansa.errors import AuthorError
-from hansa.model.product import CompatibilityMode, OnViolation
+from hansa.model.product import CompatibilityMode, OnViolation, WireFormat
 from hansa.sdk.triggers import seconds
 
 PARTITIONS_MAX: Final = 256
@@ -49,6 +49,9 @@ CUSTOM: Final = (
            "=BACKWARD,BACKWARD_TRANSITIVE,FORWARD,FORWARD_TRANSITIVE,FULL,FULL_TRANSITIVE,NONE",
            "Which changes a new version may make within its major, in Confluent's words; `FULL_TRANSITIVE` without it.",
            "BACKWARD"),
+    Custom("contract", "wireFormat", "=avro,json,protobuf",
+           "How records stand on the port's topic outside of Hansa, and in the schema registry; without it, Avro, or"
+           " JSON where Avro cannot carry them.", "protobuf"),
     Custom("contract", "shield", "shield",
            "For how long the last good data may be served where an input is late (`staleAfter`) or gone (`limit`).",
            "{staleAfter: 1h, limit: 1d}"),
@@ -117,6 +120,7 @@ class Terms:
     replay_s: float | None = None
     delivery: str = "exactlyOnce"
     compatibility: CompatibilityMode = CompatibilityMode.FULL_TRANSITIVE
+    wire_format: WireFormat | None = None
     shield: Shield | None = None
     window: Window | None = None
     on_violation: OnViolation = "refuse"
@@ -135,6 +139,7 @@ def read_terms(contract: Part) -> Terms:
         replay_s=duration(custom, "replay", "contract.replay"),
         delivery=custom.text("delivery", "exactlyOnce"),
         compatibility=_mode(custom.text("compatibility")),
+        wire_format=_wire_format(custom.text("wireFormat")),
         shield=_shield(custom.mapping("shield")),
         window=_window(custom.mapping("window")),
         on_violation=ACTIONS.get(custom.text("onViolation"), "refuse"),
@@ -144,6 +149,10 @@ def read_terms(contract: Part) -> Terms:
 
 def _mode(word: str) -> CompatibilityMode:
     return CompatibilityMode(word) if word in frozenset(CompatibilityMode) else CompatibilityMode.FULL_TRANSITIVE
+
+
+def _wire_format(word: str) -> WireFormat | None:
+    return cast("WireFormat", word) if word in get_args(WireFormat) else None
 
 
 def _partitions(custom: Part) -> int:

@@ -100,6 +100,7 @@ def _contract(part: Part) -> ContractFile:
         status=part.text("status", "active"),
         subject=next(iter(_known("subject", (terms.subject,) if terms.subject else (), custom, fields)), None),
         compatibility=terms.compatibility,
+        wire_format=terms.wire_format,
         rules=read_rules(objects[0], fields) if objects else (),
         on_violation=terms.on_violation,
         whole_batches=terms.whole_batches,

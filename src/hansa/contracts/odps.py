@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
+from hansa.contracts.custom import Window
 from hansa.contracts.document import Document, read_document
 from hansa.contracts.odcs import ContractFile, examine_contract, major_of, normal_version
 from hansa.contracts.part import Part
@@ -60,6 +61,12 @@ def read_files(folder: Path) -> ProductFiles:
     if found := [*merged(check_document(document, ODPS), findings), *broken]:
         raise plan_error(found)
     return ProductFiles(spec, document, {port.id: contract for port, contract in outputs})
+
+
+def windows_in(folder: Path) -> dict[str, Window]:
+    """The windows that the contracts of a product open, by port. Raises `PlanError`."""
+    windows = {port: file.terms.window for port, file in read_files(folder).contracts.items()}
+    return {port: window for port, window in windows.items() if window is not None}
 
 
 class ProductReader:

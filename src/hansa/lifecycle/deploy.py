@@ -14,6 +14,7 @@ import msgspec
 
 from hansa.blobs.bundle import hash_of, unpack
 from hansa.contracts.odps import ProductReader
+from hansa.contracts.schemas.wire import wire_schema
 from hansa.contracts.seal import check_seal
 from hansa.errors import AuthorError, CallerError, HansaError
 from hansa.lifecycle.breaking import earlier_contracts, readers, refusals
@@ -23,6 +24,7 @@ from hansa.model.product import (
     ContractSpec,
     HttpTrigger,
     OnceTrigger,
+    OutputPortSpec,
     PortTrigger,
     ProcessSpec,
     ProductSpec,
@@ -62,6 +64,17 @@ def _timed(process: ProcessSpec, trigger: Trigger) -> Finding | None:
         schedule.check(trigger)
     except HansaError as wrong:
         return Finding(wrong.code, wrong.message, wrong.hint, process.file, process.line)
+    return None
+
+
+def _on_topic(port: OutputPortSpec) -> Finding | None:
+    """What is wrong with the form that a contract asks for its records outside of Hansa."""
+    if port.contract.wire_format is None:
+        return None
+    try:
+        wire_schema(port.contract, "value")
+    except AuthorError as wrong:
+        return Finding(wrong.code, f"{port.id}: {wrong.message}", wrong.hint, "product.yaml")
     return None
 
 
@@ -168,6 +181,7 @@ class Deployer:
             if isinstance(t, PortTrigger) and t.port not in known
         ]
         findings += [finding for p in spec.processes for t in p.triggers if (finding := _timed(p, t)) is not None]
+        findings += [finding for port in spec.outputs if (finding := _on_topic(port)) is not None]
         if findings:
             raise plan_error(findings)
 

@@ -51,6 +51,7 @@ RESERVED: Final = frozenset(
         "quarantine",
         "runs",
         "schedules",
+        "schema-registry",
         "search",
         "settings",
         "static",

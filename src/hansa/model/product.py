@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
+WireFormat = Literal["avro", "json", "protobuf"]
+
 
 class ProductState(StrEnum):
     DRAFT = "draft"
@@ -102,6 +104,8 @@ class ContractSpec:
     """The field that names the person whose data a record is; its bodies are encrypted per subject."""
     compatibility: CompatibilityMode = CompatibilityMode.FULL_TRANSITIVE
     """Whom a later version of the same major may not break."""
+    wire_format: WireFormat | None = None
+    """How records stand on the port's topic outside of Hansa; None is Avro, or JSON where Avro cannot carry them."""
     rules: tuple[RuleSpec, ...] = ()
     on_violation: OnViolation = "refuse"
     whole_batches: bool = False

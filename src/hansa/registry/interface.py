@@ -24,9 +24,14 @@ from hansa.registry.values import (
     Found,
     Identity,
     Member,
+    PortSchema,
     Product,
     Revision,
     Role,
+    SchemaContent,
+    SchemaPart,
+    SchemaVersion,
+    SubjectSettings,
     Token,
     TriggerKey,
     Verified,
@@ -186,6 +191,58 @@ class Tokens(ABC):
         derived from them under an earlier number is stale. Costs no I/O."""
 
 
+class Schemas(ABC):
+    """Schemas by ids that are never given twice, and the subjects whose versions they are. What the texts mean is not
+    known here."""
+
+    @abstractmethod
+    def schema(self, schema: int) -> SchemaContent | None:
+        """The content of an id; None where nothing has it, or has it any longer."""
+
+    @abstractmethod
+    def schema_versions(self, subject: str | None = None) -> list[SchemaVersion]:
+        """The versions of a subject, or of all, in order; deleted ones too."""
+
+    @abstractmethod
+    def schema_uses(self, schema: int) -> list[SchemaVersion]:
+        """The versions that are of the schema `schema`, by subject; deleted ones too."""
+
+    @abstractmethod
+    def schema_referrers(self, subject: str, version: int) -> list[int]:
+        """The ids of the schemas that refer to a version."""
+
+    @abstractmethod
+    def add_schema(self, actor: str, subject: str, content: SchemaContent, *, after: int) -> SchemaVersion:
+        """The next version of a subject, which comes to be with its first. `after` is how many versions the subject
+        has had; raises `CallerError("subject.conflict")` where it has had more by now."""
+
+    @abstractmethod
+    def delete_schemas(self, actor: str, subject: str, versions: Sequence[int], *, permanent: bool) -> None:
+        """Marks versions as deleted, or takes them away, and their schemas where nothing else has them. Numbers and
+        ids are not given again."""
+
+    @abstractmethod
+    def subject_settings(self, subject: str) -> SubjectSettings:
+        """What was set for a subject, or for all (`""`)."""
+
+    @abstractmethod
+    def set_subject_settings(self, actor: str, subject: str, settings: SubjectSettings) -> None:
+        """Sets all of them; what is None is not set any longer."""
+
+    @abstractmethod
+    def schema_count(self, subject: str) -> int:
+        """How many versions a subject has had, those that are gone included."""
+
+    @abstractmethod
+    def port_schemas(self, product: str) -> dict[tuple[str, str, SchemaPart], int | None]:
+        """By revision, port and part, the id of what was derived; None where no format carries the contract."""
+
+    @abstractmethod
+    def add_port_schemas(self, actor: str, product: str, found: Sequence[PortSchema]) -> None:
+        """Keeps what was derived, in order. A schema that its line does not have yet becomes its next version. What
+        is kept already stays as it is."""
+
+
 class Audit(ABC):
     """The audit: append-only, dense from seq 1, each entry chained to the one before."""
 
@@ -214,7 +271,7 @@ class Audit(ABC):
         """Checks every entry against its digest and its neighbours."""
 
 
-class Registry(Domains, Products, Triggers, Tokens, Audit):
+class Registry(Domains, Products, Triggers, Tokens, Schemas, Audit):
     """All of it, in one store."""
 
     @abstractmethod

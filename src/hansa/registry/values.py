@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
 from hansa.model.product import ProductSpec, ProductState
 
 
@@ -157,3 +159,57 @@ class Verified(NamedTuple):
 
     intact: int
     first_bad: int | None
+
+
+SchemaType = Literal["AVRO", "JSON", "PROTOBUF"]
+SchemaPart = Literal["key", "value"]
+"""Of a record: what orders and identifies it, or all of it."""
+
+
+class SchemaReference(msgspec.Struct, frozen=True):
+    """What a schema calls `name` stands in that version of that subject."""
+
+    name: str
+    subject: str
+    version: int
+
+
+class SchemaContent(msgspec.Struct, frozen=True):
+    """A schema as the registry protocol has it. All of it makes its identity: the same content has the same id."""
+
+    type: SchemaType
+    text: str
+    references: tuple[SchemaReference, ...] = ()
+    metadata: dict[str, Any] | None = None
+    rules: dict[str, Any] | None = None
+
+
+class SchemaVersion(NamedTuple):
+    """The schema `id` as a version of a subject. A deleted one is there for who has its number."""
+
+    subject: str
+    version: int
+    id: int
+    is_deleted: bool = False
+
+
+class SubjectSettings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a subject changes; None is as the one above it has it: that of all subjects, which has the name ``""``.
+
+    `group` is the property of a schema's metadata that parts its versions: only those with the same value are compared.
+    """
+
+    compatibility: str | None = None
+    group: str | None = None
+    mode: str | None = None
+
+
+class PortSchema(NamedTuple):
+    """What was derived from the contract that a port had in a revision. `line` is the subject that all majors of the
+    port have together; `content` is None where no format carries the contract."""
+
+    revision: str
+    port: str
+    part: SchemaPart
+    line: str
+    content: SchemaContent | None

@@ -20,6 +20,7 @@ from hansa.lifecycle.mesh import Mesh
 from hansa.lifecycle.operations import Operations
 from hansa.lifecycle.quarantine import Quarantine
 from hansa.lifecycle.views import Views
+from hansa.protocols.schema_registry.registry import SchemaRegistry
 from hansa.registry.interface import Registry
 from hansa.runtime.engine import Engine
 from hansa.triggers.scheduler import Scheduler
@@ -54,5 +55,6 @@ class Services:
     quarantine: Quarantine
     standings: Views
     forgetting: Forgetting
+    schemas: SchemaRegistry
     backup: Callable[[Path], Awaitable[dict[str, Any]]]
     doctor: Callable[[], Awaitable[list[dict[str, Any]]]]

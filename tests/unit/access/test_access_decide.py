@@ -40,6 +40,8 @@ TABLE = {
     "product.deploy": "doa|a",
     "product.retire": "oa|a",
     "trigger.manage": "doa|a",
+    "schema.write": "doa|a",
+    "schema.manage": "a|a",
     "domain.manage": "oa|a",
     "token.manage": "a|a",
     "people.manage": "a|a",
@@ -67,8 +69,9 @@ def test_role_by_action_by_domain(role: str, action: Action, place: int) -> None
 
 @pytest.mark.parametrize("role", PRINCIPALS)
 @pytest.mark.parametrize("action", Action)
-def test_what_concerns_no_domain_is_for_admins_but_the_catalogue(role: str, action: Action) -> None:
+def test_what_concerns_no_domain_is_for_admins_but_the_catalogue_and_schemas(role: str, action: Action) -> None:
     expected = role == "admin" or (role != "anonymous" and action is Action.CATALOGUE_READ)
+    expected = expected or (role in ("developer", "owner") and action is Action.SCHEMA_WRITE)
     assert decide(PRINCIPALS[role], action, HANSA).allowed == expected
 
 

@@ -91,6 +91,7 @@ def test_fields_come_and_go() -> None:
 def test_the_key_belongs_to_the_contract() -> None:
     old = contract(field("integer"), key=("a",))
     assert told(old, replace(old, key=())) == [("", "key.changed", BOTH)]
+    assert told(old, replace(old, wire_format="json")) == [("", "wire.changed", BOTH)]
 
 
 def test_the_contract_says_its_mode_and_full_transitive_is_meant_without() -> None:

@@ -32,15 +32,17 @@ def written(folder: Path, custom: dict[str, object], dates: dict[str, object] | 
 def test_all_terms_are_read(tmp_path: Path) -> None:
     said = {
         "orderingKey": ["id"], "subject": "id", "partitions": 4, "retention": "30d", "replay": 3600,
-        "delivery": "atLeastOnce", "compatibility": "FULL_TRANSITIVE", "shield": {"staleAfter": "1h", "limit": "1d"},
-        "window": {"previous": 1, "upgrade": "up", "downgrade": "down"}, "onViolation": "quarantine", "batch": "all",
+        "delivery": "atLeastOnce", "compatibility": "FULL_TRANSITIVE", "wireFormat": "protobuf",
+        "shield": {"staleAfter": "1h", "limit": "1d"}, "window": {"previous": 1, "upgrade": "up", "downgrade": "down"},
+        "onViolation": "quarantine", "batch": "all",
     }  # fmt: skip
     assert {*said} == {custom.name for custom in CUSTOM if custom.on == "contract"}
     found = read_contract_file(written(tmp_path, said))
     assert found.terms == Terms(
-        ("id",), "id", 4, 30 * 86400.0, 3600.0, "atLeastOnce", "FULL_TRANSITIVE", Shield(3600.0, 86400.0),
+        ("id",), "id", 4, 30 * 86400.0, 3600.0, "atLeastOnce", "FULL_TRANSITIVE", "protobuf", Shield(3600.0, 86400.0),
         Window(1, "up", "down"), "quarantine", True,
     )  # fmt: skip
+    assert found.spec.wire_format == "protobuf"
     assert (found.spec.key, found.spec.subject, found.retention_s) == (("id",), "id", 30 * 86400.0)
 
 
@@ -64,6 +66,7 @@ def test_nothing_said_is_the_default(tmp_path: Path) -> None:
         ("window", {"previous": 1, "upgrade": "up"}, "file.key_missing"),
         ("delivery", "maybe", "field.choice"),
         ("compatibility", "BACKWARDS", "field.choice"),
+        ("wireFormat", "xml", "field.choice"),
         ("orderingKey", ["id", "idd"], "contract.field_unknown"),
         ("subject", "idd", "contract.field_unknown"),
         ("ordering_key", "id", "custom.unknown"),

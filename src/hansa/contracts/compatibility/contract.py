@@ -62,6 +62,9 @@ def compare(old: ContractSpec, new: ContractSpec) -> Iterator[Difference]:
     """Everything that differs, those that hit nobody included."""
     if old.key != new.key:
         yield Difference("", "key.changed", _BACKWARD | _FORWARD, ", ".join(old.key), ", ".join(new.key), "key")
+    if old.wire_format != new.wire_format:
+        before, after = old.wire_format or "none of its own", new.wire_format or "none of its own"
+        yield Difference("", "wire.changed", _BACKWARD | _FORWARD, before, after, "wireFormat")
     yield from _fields(old.fields, new.fields, "")
 
 

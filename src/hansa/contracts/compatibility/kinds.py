@@ -117,5 +117,10 @@ KINDS: Final[dict[str, Kind]] = {
     "key.changed": _kind(
         "Records are identified and ordered by other fields", "the key changes from {old} to {new}", is_ours=True
     ),
+    "wire.changed": _kind(
+        "Records stand on the port's topic in another format",
+        "the wire format changes from {old} to {new}",
+        is_ours=True,
+    ),
     "description.changed": _kind("Only words change; nobody is hit", "{path} is described differently"),
 }

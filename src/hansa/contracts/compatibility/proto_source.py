@@ -66,8 +66,7 @@ def _texts(source: SchemaText) -> Iterator[tuple[str, str]]:
 
 
 def _protoc(folder: Path) -> None:
-    shipped = Path(str(find_spec("grpc_tools").origin)).parent / "_proto"  # type: ignore[union-attr]
-    command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", f"-I{shipped}"]
+    command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", *(f"-I{shipped}" for shipped in _shipped())]
     command += ["--include_imports", f"--descriptor_set_out={_OUTPUT}", MAIN]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=COMPILE_MAX_S, check=False)
@@ -75,6 +74,14 @@ def _protoc(folder: Path) -> None:
         raise _malformed(f"it takes longer than {COMPILE_MAX_S:g} s to compile") from failure
     if done.returncode != 0:
         raise _malformed(done.stderr.strip().replace("\n", "; ")[:2000] or f"protoc ended with {done.returncode}")
+
+
+def _shipped() -> Iterator[Path]:
+    """Where the files stand that everybody has: google/protobuf, and google/type where it is installed."""
+    yield Path(str(find_spec("grpc_tools").origin)).parent / "_proto"  # type: ignore[union-attr]
+    types = find_spec("google.type")
+    for folder in (types.submodule_search_locations or ()) if types else ():
+        yield Path(folder).parents[1]
 
 
 def _read(body: bytes) -> ProtoFiles:

@@ -22,8 +22,7 @@ def schema_text(contract: ContractSpec, form: Format, *, previous: str | None = 
     Raises `AuthorError("schema.unrepresentable")`.
     """
     record = record_of(contract)
-    namespace, _, table = contract.id.rpartition(".")
-    namespace = namespace if _PACKAGE.fullmatch(namespace) else ""
+    namespace, table = namespace_of(contract), contract.id.rpartition(".")[2]
     match form:
         case "avro":
             return _json(avro.derive(record, namespace=namespace))
@@ -33,6 +32,12 @@ def schema_text(contract: ContractSpec, form: Format, *, previous: str | None = 
             return protobuf.derive(record, package=namespace, previous=previous)
         case "postgresql" | "duckdb":
             return sql.derive(record, form, table, key=contract.key)
+
+
+def namespace_of(contract: ContractSpec) -> str:
+    """What stands before the last dot of the contract's id, where formats can have it as a package; else nothing."""
+    namespace = contract.id.rpartition(".")[0]
+    return namespace if _PACKAGE.fullmatch(namespace) else ""
 
 
 def _json(schema: dict[str, Any]) -> str:

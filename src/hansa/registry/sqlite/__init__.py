@@ -13,6 +13,7 @@ from hansa.registry.sqlite.database import Database
 from hansa.registry.sqlite.domains import DomainTables
 from hansa.registry.sqlite.migrate import migrate, migrations_in
 from hansa.registry.sqlite.products import ProductTables
+from hansa.registry.sqlite.schemas import SchemaTables
 from hansa.registry.sqlite.tokens import TokenTables
 from hansa.registry.sqlite.triggers import TriggerTables
 
@@ -22,7 +23,7 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-class SqliteRegistry(DomainTables, ProductTables, TriggerTables, TokenTables, AuditTable, Registry):
+class SqliteRegistry(DomainTables, ProductTables, TriggerTables, TokenTables, SchemaTables, AuditTable, Registry):
     """A registry in the file `path`, or in memory where that is None. One process may have a file open.
 
     Raises `OperatorError` (`store.newer`, `store.altered`, `store.damaged`, `store.failed`).

@@ -174,11 +174,13 @@ class Endpoint:
         status: int = 200,
         answers: tuple[str, ...] = (JSON,),
         content: str | None = None,
+        kind: type[ApiRoute] | None = None,
     ) -> ApiRoute:
-        """One route. What the handler raises is answered as a problem document."""
+        """One route. What the handler raises is answered as a problem document, unless `kind` has another way."""
         taken = {name: p.annotation for name, p in inspect.signature(handler, eval_str=True).parameters.items()}
         query, body = taken.get("query"), taken.get("body")
-        return ApiRoute(self._services, Operation(method, path, handler, action, status, answers, content, query, body))
+        operation = Operation(method, path, handler, action, status, answers, content, query, body)
+        return (kind or ApiRoute)(self._services, operation)
 
 
 class ApiRoute(Route):
@@ -194,15 +196,23 @@ class ApiRoute(Route):
         try:
             return await self._answer(request)
         except HansaError as refusal:
-            return problem_of(refusal, trace)
+            return self.refusal(request, refusal, trace)
         except Exception as failure:
             return failed(request, failure)
+
+    def principal(self, request: Request) -> Principal:
+        """Who asks. Raises `CallerError("access.unauthenticated")`."""
+        return principal_of(self._services, request)
+
+    def refusal(self, request: Request, error: HansaError, trace: str | None) -> Response:  # noqa: ARG002
+        """The answer that tells an error."""
+        return problem_of(error, trace)
 
     async def _answer(self, request: Request) -> Response:
         """The decision stands around the handler: what is refused whatever the target is does not reach it, and what
         it answers without having asked is not given."""
         operation = self.operation
-        asked = Asked(self._services, request, principal_of(self._services, request), operation.action)
+        asked = Asked(self._services, request, self.principal(request), operation.action)
         if precluded := preclude(asked.principal, operation.action):
             raise refused(asked.principal, precluded)
         given: dict[str, Any] = {}

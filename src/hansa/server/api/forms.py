@@ -31,6 +31,9 @@ IN_PATH: Final[dict[str, dict[str, Any]]] = {
     "entry": {"type": "string", "format": "uuid"},
     "token": {"type": "string", "pattern": "^[A-Za-z0-9]{1,40}$"},
     "view": {"type": "string"},
+    "subject": {"type": "string", "pattern": "^[A-Za-z0-9._:$+@~-]{1,249}$"},
+    "version": {"type": "string", "pattern": "^([1-9][0-9]{0,8}|latest)$"},
+    "schema": {"type": "integer", "minimum": 1, "maximum": 2147483647},
     "index": {"type": "integer", "minimum": 0, "maximum": 1000},
 }
 """The parameters that stand in paths."""

@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
-from hansa.server.api import admin, documents, events, keeping, people, ports, products, quarantine, runs
+from hansa.server.api import (
+    admin,
+    documents,
+    events,
+    keeping,
+    people,
+    ports,
+    products,
+    quarantine,
+    runs,
+    schema_registry,
+    schema_settings,
+)
 from hansa.server.api.base import ApiRoute, Endpoint
 
-GROUPS = (products, runs, quarantine, ports, documents, events, people, admin, keeping)
+GROUPS = (
+    products,
+    runs,
+    quarantine,
+    ports,
+    documents,
+    events,
+    people,
+    admin,
+    keeping,
+    schema_registry,
+    schema_settings,
+)
 
 
 def routes(endpoint: Endpoint) -> list[ApiRoute]:

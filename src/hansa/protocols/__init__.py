@@ -1,0 +1,1 @@
+"""Protocols that other systems speak, served from what Hansa has: the schema registry's."""
