@@ -15,6 +15,8 @@ import pytest
 from cli import Cli
 from server import Server, running
 
+from hansa.client.client import Client
+
 ENDED_S = 2.0
 """From revoking a token to the end of who follows with it; most of it is this test asking on a busy machine."""
 
@@ -244,3 +246,20 @@ def test_a_plan_says_that_the_domain_is_missing(hansa: Cli) -> None:
     told = hansa("plan", code=1)
     assert "domain.unknown" in told
     assert "hansa domains create" in told
+
+
+def test_small_things_are_said_as_they_are(own: Server, hansa: Cli, product: Path) -> None:
+    assert "was there already" in hansa("domains", "create", "shop")
+    assert "is changed" in hansa("domains", "create", "shop", "--owner", "the team")
+    hansa("domains", "create", "shop", "--description", "What is sold")
+    domain = hansa.json("domains", "show", "shop")
+    assert (domain["owner"], domain["description"]) == ("the team", "What is sold")
+    assert "nothing here speaks of 'nobody'" in hansa("forget", "nobody")
+    assert "Did you mean 'visitor'" in hansa("read", "greetings", "--where", "visiter=Ada", code=1)
+
+
+def test_a_manual_run_with_a_key_is_one_run(own: Server, hansa: Cli, product: Path) -> None:
+    with Client(own.url, own.token) as client:
+        runs = [client.processes.run("shop.orders:greet", {"name": "Ada"}, key="once") for _ in range(2)]
+    assert runs[0] == runs[1]
+    assert len(own.records("shop.orders/greetings@1")) == 1

@@ -42,6 +42,10 @@ def test_a_full_disk(tmp_path: Path, shim: Path) -> None:
         assert server.records("lab.bench/squares@1")[0] == {"name": "before", "value": 4}
         assert server.http.get("/products/lab.bench").status_code == 200
         assert server.http.get(f"/runs/{load}/result").status_code == 202
+        for history in ("/runs", "/events"):
+            answer = server.http.get(history, timeout=5)
+            assert answer.status_code == 200, answer.text
+            assert "behind" in answer.json()
         time.sleep(1.0)
         held = len(server.records("lab.bench/numbers@1"))
         assert held < 3000

@@ -75,8 +75,12 @@ class Target:
         """True for a product that others may use."""
         return self.product is not None and self.state in (ProductState.ACTIVE, ProductState.DEPRECATED)
 
-    def __str__(self) -> str:
-        return self.product or self.domain or self.account or "this Hansa"
+    @property
+    def words(self) -> str:
+        """What it is called."""
+        if self.product or self.domain:
+            return f"the product {self.product}" if self.product else f"the domain {self.domain}"
+        return f"the account {self.account}" if self.account else "this Hansa"
 
 
 HANSA: Final = Target()
@@ -91,6 +95,32 @@ class Decision(NamedTuple):
     rule: str
 
 
+_WORDS: Final = {
+    Action.CATALOGUE_READ: "look at {}",
+    Action.PORT_READ: "read the ports of {}",
+    Action.PORT_READERS: "see who reads {}",
+    Action.ROUTE_CALL: "call {}",
+    Action.RUN_READ: "see the runs of {}",
+    Action.RESULT_READ: "see what runs of {} answered",
+    Action.RUN_START: "start processes of {}",
+    Action.RUN_REPLAY: "replay runs of {}",
+    Action.RUN_CANCEL: "cancel runs of {}",
+    Action.EVENT_READ: "see the events of {}",
+    Action.EVENT_EMIT: "emit events into {}",
+    Action.AUDIT_READ: "see the audit of {}",
+    Action.PRODUCT_DEPLOY: "deploy {}",
+    Action.PRODUCT_RETIRE: "retire {}",
+    Action.TRIGGER_MANAGE: "pause or resume triggers of {}",
+    Action.DOMAIN_MANAGE: "create or change {}",
+    Action.TOKEN_MANAGE: "manage the tokens of {}",
+    Action.PEOPLE_MANAGE: "manage the accounts of {}",
+    Action.ROLE_MANAGE: "give or take roles in {}",
+    Action.BACKUP: "back up {}",
+    Action.VIEW_REBUILD: "rebuild the views of {}",
+    Action.PERSON_FORGET: "forget persons in {}",
+}
+
+
 class _Question(NamedTuple):
     principal: Principal
     action: Action
@@ -98,10 +128,14 @@ class _Question(NamedTuple):
     purpose: str | None
 
     def allow(self, rule: str, because: str) -> Decision:
-        return Decision(True, f"{self.principal.id} may {self.action} on {self.what}: {because}.", rule)
+        return Decision(True, f"You may {self._wish}: {because}.", rule)
 
     def deny(self, rule: str, remedy: str) -> Decision:
-        return Decision(False, f"{self.principal.id} may not {self.action} on {self.what}: {remedy}.", rule)
+        return Decision(False, f"You may not {self._wish}: {remedy}.", rule)
+
+    @property
+    def _wish(self) -> str:
+        return _WORDS[self.action].format(self.what.words)
 
 
 SCOPE_OF: Final = {
@@ -195,7 +229,7 @@ def _own_result(question: _Question) -> Decision | None:
     principal, what = question.principal, question.what
     is_covered = principal.products is None or what.product in principal.products
     if question.action is Action.RESULT_READ and what.account == principal.id and is_covered:
-        return question.allow("result.own", "the run is its own")
+        return question.allow("result.own", "the run is yours")
     return None
 
 
@@ -226,7 +260,7 @@ def _admin(question: _Question) -> Decision | None:
 
 def _own_tokens(question: _Question) -> Decision | None:
     if question.action is Action.TOKEN_MANAGE and question.what.account == question.principal.id:
-        return question.allow("token.own", "the token is its own")
+        return question.allow("token.own", "the token is yours")
     return None
 
 
@@ -252,7 +286,7 @@ def _free_schemas(question: _Question) -> Decision | None:
 def _role(question: _Question) -> Decision | None:
     role = question.principal.role_in(question.what.domain)
     if role and question.action in ACTIONS_OF[role]:
-        return question.allow(f"role.{role}", f"it is {role} of the domain {question.what.domain}")
+        return question.allow(f"role.{role}", f"you are {role} of the domain {question.what.domain}")
     return None
 
 

@@ -22,14 +22,13 @@ def text(value: Any) -> str:
 
 
 def moment(value: Any) -> str:
-    """A time: microseconds since 1970 or RFC 3339, as `2026-11-21 05:33:04` UTC."""
+    """A time in UTC, of microseconds since 1970 or RFC 3339: `2026-11-21 05:33:04Z`."""
     from datetime import UTC, datetime
 
     if not value:
         return ""
-    if isinstance(value, int):
-        return datetime.fromtimestamp(value / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    return str(value)[:19].replace("T", " ")
+    at = datetime.fromtimestamp(value / 1e6, UTC) if isinstance(value, int) else datetime.fromisoformat(value)
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 _WHOLE: Final = frozenset(("run", "id", "product", "process", "port", "revision", "state"))

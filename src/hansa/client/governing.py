@@ -21,8 +21,9 @@ class Domains:
         """One domain with its people."""
         return self._transport.get(f"/domains/{domain}")
 
-    def create(self, name: str, *, description: str = "", owner: str = "") -> dict[str, Any]:
-        """A new domain; raises `CallerError` where there is one of that name."""
+    def create(self, name: str, *, description: str | None = None, owner: str | None = None) -> dict[str, Any]:
+        """A new domain, or a change of one: what is None stays as it is. `outcome` of the answer says which: created,
+        changed or unchanged."""
         return self._transport.post("/domains", {"name": name, "description": description, "owner": owner})
 
     def give_role(self, domain: str, person: str, role: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ allow is a finding, too (`hansa.contracts.standards`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -56,7 +56,7 @@ def read_files(folder: Path) -> ProductFiles:
     contracts = _contracts(folder, broken)
     part = Part.of(document, findings)
     identity = _identity(part)
-    outputs = _outputs(part, identity, contracts)
+    outputs = _outputs(part, identity, contracts, {finding.file for finding in broken})
     spec = _product(part, identity, tuple(port for port, _ in outputs), _requirements(folder))
     if found := [*merged(check_document(document, ODPS), findings), *broken]:
         raise plan_error(found)
@@ -154,13 +154,14 @@ def _texts_of(part: Part) -> dict[str, str]:
 
 
 def _outputs(
-    part: Part, product: ProductId, contracts: list[ContractFile]
+    part: Part, product: ProductId, contracts: list[ContractFile], broken: Set[str]
 ) -> list[tuple[OutputPortSpec, ContractFile]]:
+    """The output ports, each with its contract. One whose own file is among the `broken` misses no other."""
     found: dict[str, tuple[OutputPortSpec, ContractFile]] = {}
     for item in part.parts("outputPorts"):
         identity = _output_id(item, product)
         kind = PortKind(item.choice("type", list(PortKind), PortKind.STREAM, "port.kind"))
-        contract = _contract_of(item, identity, contracts) if identity else None
+        contract = _contract_of(item, identity, contracts, broken) if identity else None
         if identity is None or contract is None:
             continue
         port = _output(item, identity, kind, contract)
@@ -199,14 +200,14 @@ def _output(part: Part, identity: PortId, kind: PortKind, contract: ContractFile
     )
 
 
-def _contract_of(part: Part, identity: PortId, contracts: list[ContractFile]) -> ContractFile | None:
+def _contract_of(part: Part, identity: PortId, contracts: list[ContractFile], broken: Set[str]) -> ContractFile | None:
     """The contract that the port names by `contractId`, or whose file has the port's name."""
     port = f"{identity.name}@{identity.major}"
     wanted, own_file = part.text("contractId"), f"{CONTRACTS}/{port}.odcs.yaml"
     by_id = [c for c in contracts if c.spec.id == wanted and major_of(c.spec.version) == identity.major]
     found = next((c for c in (by_id if wanted else contracts) if c.file == own_file), None)
     found = found or next(iter(by_id), None)
-    if found is None:
+    if found is None and own_file not in broken:
         asked = f"with the id {wanted!r} and that major version" if wanted else f"in {own_file}"
         known = did_you_mean(wanted, {c.spec.id for c in contracts}) if wanted else None
         part.report(

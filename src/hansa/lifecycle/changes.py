@@ -151,12 +151,25 @@ def _processes(old: ProductSpec, new: ProductSpec) -> Iterator[Change]:
         yield Change("added", "process", name, f"{name}: {triggers_in_words(after[name])}")
     for name in before.keys() & after.keys():
         if before[name].triggers != after[name].triggers:
-            told = f"{triggers_in_words(before[name])} → {triggers_in_words(after[name])}"
-            yield Change("changed", "trigger", name, f"{name} starts differently: {told}")
+            yield Change("changed", "trigger", name, _started(before[name], after[name]))
         if _steps(before[name]) != _steps(after[name]) or _flow(before[name]) != _flow(after[name]):
             yield Change("changed", "process", name, f"{name} is {_flow(after[name])}")
         yield from _settings("process", name, before[name], after[name], _OF_PROCESS)
         yield from _settings("process", name, before[name].retry, after[name].retry, _OF_RETRY)
+
+
+def _started(old: ProcessSpec, new: ProcessSpec) -> str:
+    """How its triggers differ: in words, or where these say the same, by what they take and answer."""
+    was, will_be = triggers_in_words(old), triggers_in_words(new)
+    if was != will_be:
+        return f"{new.name} starts differently: {was} → {will_be}"
+    differing = {
+        name.replace("_", " ")
+        for one, other in zip(old.triggers, new.triggers, strict=False)
+        for name in one.__struct_fields__
+        if getattr(one, name) != getattr(other, name, None)
+    }
+    return f"{new.name} starts with {will_be} as before, but changes its {', '.join(sorted(differing))}"
 
 
 def _steps(process: ProcessSpec) -> list[tuple[str, Mapping[str, Any]]]:

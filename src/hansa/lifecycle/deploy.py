@@ -20,6 +20,7 @@ from hansa.errors import AuthorError, CallerError, HansaError
 from hansa.lifecycle.breaking import earlier_contracts, readers, refusals
 from hansa.lifecycle.changes import Change, changes
 from hansa.lifecycle.mesh import REVISION_CHARS, Mesh
+from hansa.lifecycle.patience import saying
 from hansa.model.product import (
     ContractSpec,
     HttpTrigger,
@@ -124,9 +125,10 @@ class Deployer:
         serve = await mesh.to_serve(product, folder.name, folder, declared, progress)
         holder: list[Worker] = []
         pool = mesh.pool(serve)
-        link, loaded = await mesh.workshop.worker(
-            serve, lambda message: pool.heard(holder[0], message) if holder else None, lambda: pool.lost(holder)
-        )
+        async with saying(progress, f"{product}: product.py is still being imported"):
+            link, loaded = await mesh.workshop.worker(
+                serve, lambda message: pool.heard(holder[0], message) if holder else None, lambda: pool.lost(holder)
+            )
         holder.append(pool.adopt(link))
         spec = described(declared, loaded.spec)
         live = mesh.products.get(product)

@@ -46,13 +46,16 @@ class Operations:
         dry: bool = False,
         source: bytes | None = None,
         records: list[wire.Records] | None = None,
+        key: str | None = None,
     ) -> Answer:
         """Starts a process with a JSON payload (or an earlier run's source) and waits at most `wait_s` for its answer.
-        `only` works one logic alone; it publishes nothing, as `dry` does."""
+        `only` works one logic alone; it publishes nothing, as `dry` does. Two with the same idempotency `key` are one
+        run; one that commits nothing takes none."""
         live = self._mesh.process(process)
         _check_logic(live, only)
         run, answered = self._run(live, kind, source or _encode(wire.Source(kind, payload, "application/json")), actor)
         run.only, run.dry, run.records = only, dry or only is not None, records or []
+        run.idempotency_key = None if run.dry else key
         after = {"process": process, "only": only, "dry": run.dry}
         await asyncio.to_thread(
             self._registry.record, actor, "run.started", f"{process}", None, {**after, "run": run.id}
@@ -164,7 +167,7 @@ class Operations:
         else:
             earlier = await self._engine.accept(run)
             if earlier is not None:
-                return earlier
+                return await self.answer(earlier.run)
         try:
             return await asyncio.wait_for(asyncio.shield(answered), wait_s)
         except TimeoutError:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -82,6 +83,7 @@ def check_name(text: str, noun: str) -> str:
 
 def suggest_name(text: str) -> str | None:
     """The nearest valid name to `text`, or None where nothing of it can be kept."""
+    text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     fixed = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text).lower()).strip("_")
     fixed = re.sub(r"^[0-9_]+", "", fixed)[:63]
     return fixed or None

@@ -97,7 +97,7 @@ def _try(act: _Act, scratch: Path, foreign: Path) -> Guarantee:
     try:
         act.run(scratch, foreign)
     except act.refusal as refusal:
-        return Guarantee(act.name, True, f"refused: {refusal or type(refusal).__name__}", "")
+        return Guarantee(act.name, True, f"refused: {str(refusal) or type(refusal).__name__}", "")
     except Exception as other:
         return Guarantee(act.name, False, f"not refused as expected: {other!r}", act.fix)
     return Guarantee(act.name, False, "it was possible", act.fix)

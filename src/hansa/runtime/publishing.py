@@ -21,7 +21,7 @@ from hansa.model.quarantine import Held, Reason, quarantine_topic
 from hansa.model.run import CheckResult, new_run_id
 from hansa.runtime import wire
 from hansa.sdk.encode import ContractViolation, Violation, plain
-from hansa.sdk.ports import OutputPort, Record
+from hansa.sdk.ports import OutputPort, Port, Record
 
 _encode: Final = msgspec.msgpack.Encoder(enc_hook=str).encode
 
@@ -132,7 +132,7 @@ class Publisher:
     def write(self, port: OutputPort[Any], records: Record | Iterable[Record], into: Into) -> None:
         """Publishes into the buffer of a run. Raises `ContractViolation`, `AuthorError` (`port.not_own`,
         `port.unknown`)."""
-        port.check_owner(self._product)
+        Port.checked(port, "ctx.publish(…)").check_owner(self._product)
         self.writer(port.id).write([records] if isinstance(records, Record) else records, into)
 
     def writer(self, port: str) -> Writer:

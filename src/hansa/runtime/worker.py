@@ -40,6 +40,8 @@ from hansa.sdk.load import load_product
 from hansa.sdk.plan import compile_product
 from hansa.views.lookup import LookupReader
 
+IMPORT_S: Final = 50.0
+"""So long may product.py be imported: less than the server waits, so that the author is told at which line it is."""
 _GATHER_NS: Final = 500_000
 _CHUNKS_AHEAD: Final = 2
 
@@ -242,7 +244,8 @@ def _load(
     lookups = Lookups(load.lookups, open_lookup, door.fill)
     try:
         guarantees = _isolate(load, declared, ahead)
-        product = load_product(Path(load.folder), PACKAGE + load.product.replace(".", "_") + "_" + load.revision)
+        package = PACKAGE + load.product.replace(".", "_") + "_" + load.revision
+        product = load_product(Path(load.folder), package, within_s=IMPORT_S)
         spec, findings = compile_product(product, declared)
     except PlanError as refusal:
         channel.say(wire.Loaded(b"", refusal.details["findings"], {}))

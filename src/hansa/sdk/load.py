@@ -5,10 +5,13 @@ Only a worker, a test or `hansa dev --inline` does this; the server never import
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
+import signal
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -19,12 +22,21 @@ from hansa.sdk.product import DataProduct
 PRODUCT_FILE = "product.py"
 
 
-def load_product(folder: Path, package: str) -> DataProduct:
+class TooLong(BaseException):
+    """An import that has not come to its end; no `except Exception` of the author's keeps it."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+def load_product(folder: Path, package: str, *, within_s: float | None = None) -> DataProduct:
     """The one `DataProduct` of the folder's `product.py`, imported as `{package}.product`.
 
     What was imported under `package` before is forgotten first, so that a changed folder loads anew. Raises `PlanError`
     with one finding: `product.missing_file`, `product.syntax`, `product.import_failed`, `product.no_product`,
-    `product.several`, `product.raised`, or the code of what the SDK refused while the file ran.
+    `product.several`, `product.raised`, `product.slow` after `within_s` seconds (in a main thread only), or the code of
+    what the SDK refused while the file ran.
     """
     folder = Path(folder).resolve()
     if not (folder / PRODUCT_FILE).is_file():
@@ -34,13 +46,33 @@ def load_product(folder: Path, package: str) -> DataProduct:
         )
     unload_product(package)
     try:
-        return _product_in(_import(folder, package))
+        with _limited(within_s):
+            return _product_in(_import(folder, package))
     except PlanError:
         unload_product(package)
         raise
-    except (Exception, SystemExit) as failure:
+    except (Exception, SystemExit, TooLong) as failure:
         unload_product(package)
         raise plan_error([_explain(failure, folder, package)]) from failure
+
+
+@contextlib.contextmanager
+def _limited(within_s: float | None) -> Iterator[None]:
+    """Raises `TooLong` in what runs within it, at the line where it is after so many seconds."""
+    if within_s is None:
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise TooLong(within_s)
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, within_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def unload_product(package: str) -> None:
@@ -91,9 +123,24 @@ def _explain(failure: BaseException, folder: Path, package: str) -> Finding:
     if isinstance(failure, HansaError):
         return Finding(failure.code, failure.message, failure.hint, file, line)
     if isinstance(failure, ImportError):
-        return Finding("product.import_failed", str(failure), _import_hint(failure, package), file, line)
-    message = f"{PRODUCT_FILE} raised {type(failure).__name__}: {failure}"
+        message = _own_words(str(failure), folder, package)
+        return Finding("product.import_failed", message, _import_hint(failure, package), file, line)
+    if isinstance(failure, TooLong):
+        message = f"{PRODUCT_FILE} was still being imported after {failure.seconds:g} s"
+        hint = "Is it a loop without end, or does it wait? Slow work belongs into a @product.resource."
+        return Finding("product.slow", message, hint, file, line)
+    message = f"{PRODUCT_FILE} raised {type(failure).__name__}: {_own_words(str(failure), folder, package)}"
     return Finding("product.raised", message, "The file must import without running anything.", file, line)
+
+
+def _own_words(text: str, folder: Path, package: str) -> str:
+    """The message without the names that only Hansa has for the folder and its package."""
+    return (
+        text.replace(f"{folder}/", "")
+        .replace(f" from '{package}'", "")
+        .replace(f"{package}.", "")
+        .replace(package, ".")
+    )
 
 
 def _import_hint(failure: ImportError, package: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar
 from hansa.errors import AuthorError
 from hansa.model.ids import check_name
 from hansa.sdk.context import Context
-from hansa.sdk.ports import OutputPort, Record
+from hansa.sdk.ports import OutputPort, Port, Record
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -78,6 +78,8 @@ class Bound:
 
 def publish_to(port: OutputPort[Any]) -> Logic[..., dict[str, int]]:
     """The aggregator that publishes what the logic before it made, one record or many, and answers how many."""
+
+    Port.checked(port, "publish_to(…)")
 
     def publish(value: list[Record], *, ctx: Context) -> dict[str, int]:
         records = [value] if isinstance(value, Record) else list(value or ())

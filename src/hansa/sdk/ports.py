@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 import msgspec.structs
@@ -59,6 +59,18 @@ class Port(Generic[R]):
     def decoder(self) -> msgspec.msgpack.Decoder[R]:
         """Reads one record of the port."""
         return msgspec.msgpack.Decoder(self.record)
+
+    @staticmethod
+    def checked(port: object, where: str) -> Port[Any]:
+        """`port`, if it is the handle of one; raises `AuthorError("port.not_handle")`, saying how to get it."""
+        if isinstance(port, Port):
+            return port
+        name = port.rpartition("/")[2].partition("@")[0] if isinstance(port, str) else "departures"
+        raise AuthorError(
+            "port.not_handle",
+            f"{where} takes a port, not {port!r}",
+            hint=f"Import its handle: 'from .ports import {name}'.",
+        )
 
     def check_owner(self, product: str) -> None:
         """Raises `AuthorError("port.not_own")` where the port is not an output port of `product`."""

@@ -89,6 +89,7 @@ class _On:
         `where` and `**equalities` are one filter: `on(departures, origin="JFK")`; use `where` for a field that is
         called like an option. `start` is where a new subscription begins.
         """
+        Port.checked(port, "on(…)")
         filters = {**(where or {}), **equalities}
         for name in filters:
             port.check_field(name)

@@ -140,6 +140,7 @@ class FakeContext(Context):
         }
 
     def publish(self, port: OutputPort[R], records: R | Iterable[R]) -> None:
+        Port.checked(port, "ctx.publish(…)")
         self._product = self._product or port.id.partition("/")[0]
         port.check_owner(self._product)
         rows: list[Record] = [records] if isinstance(records, Record) else list(records)

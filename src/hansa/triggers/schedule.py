@@ -60,6 +60,14 @@ def next_times(trigger: TimedTrigger, after_us: int, count: int) -> list[int]:
     return list(islice(_times(trigger, after_us), count))
 
 
+def fired_last(trigger: TimedTrigger, stands_us: int | None) -> int | None:
+    """The last time that was met, of the one that it stands at: None where that is only when it was deployed or
+    resumed."""
+    if stands_us is None or (isinstance(trigger, OnceTrigger) and trigger.at is None):
+        return stands_us
+    return stands_us if next_times(trigger, stands_us - 1, 1) == [stands_us] else None
+
+
 def due(trigger: TimedTrigger, last_us: int | None, now_us: int, catch_up: CatchUp | None = None) -> list[int]:
     """The times later than `last_us` and not later than `now_us` that are to be fired now, ascending.
 

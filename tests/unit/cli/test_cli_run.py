@@ -146,3 +146,24 @@ def test_completion_waits_for_no_one(monkeypatch: pytest.MonkeyPatch, capsys: py
         run([])
     out, err = capsys.readouterr()
     assert (out.strip(), err) == ("", "")
+
+
+def test_the_command_alone_shows_its_help_and_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("Usage: hansa")
+    assert told.err == ""
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("hansa 0.")
+
+
+def test_a_group_without_its_verb_shows_its_verbs_one_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["views"]) == 2
+    assert "\n  rebuild" in capsys.readouterr().err
+
+
+def test_no_command_that_takes_an_option_loads_pydantic() -> None:
+    code = (
+        "import sys; from hansa.cli.app import run; run(['products', '--limit']); sys.exit('pydantic' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

@@ -50,7 +50,8 @@ def test_an_empty_table_says_what_to_do_beside_the_answer() -> None:
 
 
 def test_times_read_alike_in_both_forms() -> None:
-    assert moment(1_767_225_600_000_000) == moment("2026-01-01T00:00:00.123Z") == "2026-01-01 00:00:00"
+    assert moment(1_767_225_600_000_000) == moment("2026-01-01T00:00:00.123Z") == "2026-01-01 00:00:00Z"
+    assert moment("2026-01-01T02:00:00+02:00") == "2026-01-01 00:00:00Z"
     assert moment(None) == ""
 
 

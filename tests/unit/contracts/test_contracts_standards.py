@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hansa.contracts.document import parse_document
+from hansa.contracts.odcs import read_contract
 from hansa.contracts.standards.check import check_document
 from hansa.contracts.standards.odcs import ODCS
 from hansa.contracts.standards.odps import ODPS
@@ -152,3 +155,16 @@ def test_an_alias_bomb_is_refused_at_its_first_anchor() -> None:
         parse_document("\n".join(lines), "x.yaml")
     assert refused.value.code == "yaml.anchor"
     assert "x.yaml:1:" in refused.value.message
+
+
+def test_a_typing_error_in_a_type_makes_no_second_finding_of_what_hangs_on_it(tmp_path: Path) -> None:
+    for wrong, code in (("logicalTyp: string", "field.unknown"), ("logicalType: strng", "contract.type_unknown")):
+        file = tmp_path / "contract.yaml"
+        file.write_text(
+            "apiVersion: v3.1.0\nkind: DataContract\nid: a\nversion: 1.0.0\nstatus: active\nschema:\n"
+            f"  - name: a\n    properties:\n      - name: b\n        {wrong}\n"
+            "        logicalTypeOptions: {minLength: 1}\n"
+        )
+        with pytest.raises(PlanError) as refused:
+            read_contract(file)
+        assert [finding["code"] for finding in refused.value.details["findings"]] == [code]

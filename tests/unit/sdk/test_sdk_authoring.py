@@ -4,6 +4,7 @@ import inspect
 import pickle
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -22,10 +23,11 @@ from hansa import (
     reply,
     schedule,
 )
-from hansa.errors import HansaError
+from hansa.errors import AuthorError, HansaError
 from hansa.model.product import HttpTrigger, PortTrigger
 from hansa.sdk.flow import leaves
 from hansa.sdk.triggers import path_names
+from hansa.testing.fake import FakeContext
 
 
 class Departure(Record, frozen=True):
@@ -193,3 +195,13 @@ def test_a_problem_survives_the_way_between_processes() -> None:
 
 def test_context_is_abstract() -> None:
     assert {"publish", "emit", "lookup", "call", "now", "uuid"} <= Context.__abstractmethods__
+
+
+@pytest.mark.parametrize("act", [on, publish_to])
+def test_the_name_of_a_port_is_no_port(act: Callable[[Any], object]) -> None:
+    with pytest.raises(AuthorError) as caught:
+        act("shop.orders/refunds@1")
+    assert caught.value.code == "port.not_handle"
+    assert caught.value.hint == "Import its handle: 'from .ports import refunds'."
+    with pytest.raises(AuthorError, match="takes a port, not 'refunds'"):
+        FakeContext().publish("refunds", [])  # type: ignore[arg-type]

@@ -93,3 +93,21 @@ def test_missing_ports_point_to_sync(tmp_path: Path) -> None:
     with pytest.raises(PlanError) as refused:
         load_product(folder(tmp_path, "from .ports import orders\n"), "loaded_one")
     assert "hansa sync" in str(refused.value.hint)
+
+
+def test_an_import_without_end_names_the_line_where_it_was(tmp_path: Path) -> None:
+    at = folder(tmp_path, "from hansa import DataProduct\nwhile True:\n    pass\n")
+    with pytest.raises(PlanError) as refused:
+        load_product(at, "loaded_one", within_s=0.05)
+    [found] = refused.value.details["findings"]
+    assert (found["code"], found["file"]) == ("product.slow", "product.py")
+    assert found["line"] in (2, 3)
+    assert "loaded_one" not in sys.modules
+
+
+def test_what_went_wrong_is_told_without_the_names_that_only_hansa_has(tmp_path: Path) -> None:
+    at = folder(tmp_path, "from .helpers import MISSING\n", helpers="")
+    with pytest.raises(PlanError) as refused:
+        load_product(at, "loaded_one")
+    [found] = refused.value.details["findings"]
+    assert found["message"] == "cannot import name 'MISSING' from 'helpers' (helpers.py)"

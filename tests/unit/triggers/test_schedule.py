@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hansa.errors import AuthorError
 from hansa.model.product import OnceTrigger, ScheduleTrigger
-from hansa.triggers.schedule import CATCH_UP_MAX, LATE_MAX_US, check, due, explain, next_times, same_times
+from hansa.triggers.schedule import CATCH_UP_MAX, LATE_MAX_US, check, due, explain, fired_last, next_times, same_times
 
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
@@ -187,3 +187,11 @@ def test_hours_of_the_year_agree_with_the_calendar() -> None:
     days = [datetime(2026, 1, 1, 6, tzinfo=zone) + timedelta(days=day) for day in range(365)]
     found = next_times(ScheduleTrigger(cron="0 6 * * *", timezone=BERLIN), round(begin.timestamp() * SECOND), 365)
     assert found == [round(day.timestamp() * SECOND) for day in days]
+
+
+def test_a_time_that_it_stands_at_is_one_that_was_met_only_where_it_is_its_own() -> None:
+    hourly = ScheduleTrigger(every_s=3600)
+    assert fired_last(hourly, 7_200_000_000) == 7_200_000_000
+    assert fired_last(hourly, 7_200_000_001) is None
+    assert fired_last(hourly, None) is None
+    assert fired_last(OnceTrigger(), 7_200_000_001) == 7_200_000_001

@@ -68,9 +68,14 @@ def read(
         ports, whole = session.client.ports, session.port(port)
         found = ports.follow(whole, **query) if follow else ports.read(whole, limit=limit or 20, **query)
         for count, item in enumerate(found, 1):
-            session.screen.item(item, msgspec.json.encode(item["record"]).decode())
+            session.screen.item(item, record_line(item["record"]))
             if count == limit:
                 return
+
+
+def record_line(record: Any) -> str:
+    """What people read of a record. None stands in the place of one whose person was forgotten."""
+    return "(forgotten)" if record is None else msgspec.json.encode(record).decode()
 
 
 def readers(port: Port, to: To = None, as_json: AsJson = False) -> None:
@@ -98,6 +103,8 @@ def events(
             return
         page = session.client.events.find(query, limit=limit, after=after)
         session.screen.table(page["items"], _EVENTS, empty="No events. 'hansa emit NAME' makes one.")
+        if page["behind"]:
+            session.screen.note(f"The newest may be missing: {page['behind']}")
         if page["next"]:
             session.screen.note(f"There are more: --after {page['next']}")
 

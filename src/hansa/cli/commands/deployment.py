@@ -22,7 +22,10 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(folder: Folder = None, to: To = None, as_json: AsJson = False) -> None:
-    """Show what a deploy would change, and everything that keeps it from being deployed. Nothing is done."""
+    """Show what a deploy would change, and everything that keeps it from being deployed. Nothing is done.
+
+    Signs: + comes, ~ changes, - goes, ! breaks who reads a port, · describes only.
+    """
     from hansa.blobs.bundle import pack
 
     own = product_folder(folder)

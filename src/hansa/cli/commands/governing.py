@@ -99,15 +99,16 @@ def domains_list(to: To = None, as_json: AsJson = False) -> None:
 
 def domains_create(
     name: Annotated[str, typer.Argument(help="The new domain's name.")],
-    owner: Annotated[str, typer.Option(help="The team that answers for it.")] = "",
-    description: Annotated[str, typer.Option(help="What it is about.")] = "",
+    owner: Annotated[str | None, typer.Option(help="The team that answers for it.")] = None,
+    description: Annotated[str | None, typer.Option(help="What it is about.")] = None,
     to: To = None,
     as_json: AsJson = False,
 ) -> None:
     """Create a domain, or change its owner and description."""
     with open_session(to, as_json) as session:
         made = session.client.domains.create(name, description=description, owner=owner)
-        session.screen.answer(made, [f"The domain {name} is there"])
+        told = {"created": "is made", "changed": "is changed", "unchanged": "was there already, as it is"}
+        session.screen.answer(made, [f"The domain {name} {told[made['outcome']]}"])
 
 
 def domains_show(domain: Domain, to: To = None, as_json: AsJson = False) -> None:

@@ -21,6 +21,9 @@ VIEWS: Final = (
 )
 
 
+_SPEAKS: Final = ("persons", "records", "runs", "events", "unfinished", "elsewhere", "states")
+
+
 def register(app: typer.Typer) -> None:
     """Adds the verbs to `app`."""
     group = typer.Typer(name="views", help="What is made of the log, and can be made anew.", no_args_is_help=True)
@@ -66,6 +69,9 @@ def forget(
         if not is_confirmed:
             found = persons.find(subject, product)
             session.screen.answer(found, found_lines(found, "would be forgotten"))
+            if not any(found[name] for name in _SPEAKS):
+                session.screen.note(f"There is nothing to forget: nothing here speaks of {subject!r}.")
+                return
             if as_json:
                 return
             typer.confirm("Forget this for good?", abort=True)

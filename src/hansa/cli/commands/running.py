@@ -135,6 +135,8 @@ def runs(
             after=after,
         )  # fmt: skip
         session.screen.table(page["items"], RUNS, empty="No runs. 'hansa run PROCESS' starts one.")
+        if page["behind"]:
+            session.screen.note(f"The newest may be missing: {page['behind']}")
         if page["next"]:
             session.screen.note(f"There are more: --after {page['next']}")
 

@@ -63,9 +63,12 @@ class _Checker:
 
     def mapping(self, value: dict[str, Any], place: Place, shape: str) -> None:
         members = self._grammar.members(shape, value)
+        undecided = self._grammar.undecided(shape, value, self._version)
         self._custom(value.get("customProperties"), (*place, "customProperties"), f"{VENDOR}:{shape}")
         for name, inner in value.items():
             member = members.get(name)
+            if name in undecided:
+                continue
             if member is None:
                 self._unknown(name, place, shape, members)
             elif self._grammar.is_open(shape, self._version) or self._is_known(name, member.since, (*place, name)):

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
+from hansa.model.ids import did_you_mean
+
 Version = tuple[int, int]
 NAMES: Final[dict[str, tuple[type, ...]]] = {
     "text": (str,),
@@ -65,6 +67,19 @@ class Grammar:
             return found
         chooser, texts = self.variants[shape]
         return found | _members(texts.get(str(value.get(chooser, "")), ""), self.versions[0])
+
+    def undecided(self, shape: str, value: Mapping[str, Any], version: Version) -> frozenset[str]:
+        """The fields that nobody can judge, since the field that says which of them there are is misspelt or has a
+        value that is no word of the standard: a finding of its own."""
+        if shape not in self.variants or self.is_open(shape, version):
+            return frozenset()
+        (chooser, texts), own = self.variants[shape], _members(self.shapes[shape], self.versions[0])
+        said = value.get(chooser)
+        choices = [words(kind) for kind in own[chooser].kinds if kind.startswith("=")]
+        is_wrong = bool(choices) and not any(str(said) in known for known in choices)
+        chosen = frozenset(name for text in texts.values() for name in _members(text, self.versions[0]))
+        is_misspelt = any(did_you_mean(name, [chooser]) for name in value.keys() - own.keys() - chosen)
+        return chosen if (is_misspelt if said is None else is_wrong) else frozenset()
 
     def is_open(self, shape: str, version: Version) -> bool:
         """Whether the standard of that version leaves unknown fields alone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from hansa.server.merge import rfc3339
 
 
 class NewDomain(msgspec.Struct, forbid_unknown_fields=True):
+    """What is left out stays as it is."""
+
     name: Name
-    description: str = ""
-    owner: str = ""
+    description: str | None = None
+    owner: str | None = None
 
 
 class AuditQuery(msgspec.Struct):
@@ -76,11 +79,16 @@ async def domain(asked: Asked) -> Any:
 
 
 async def put_domain(asked: Asked, body: NewDomain) -> Any:
-    """Creates or changes a domain."""
+    """Creates or changes a domain; `outcome` says which: created, changed, or unchanged."""
     asked.allow(Target(domain=body.name))
-    made = Domain(body.name, body.description, body.owner)
-    await asyncio.to_thread(asked.services.registry.put_domain, asked.principal.id, made)
-    return made
+    registry = asked.services.registry
+    before = next((domain for domain in await asyncio.to_thread(registry.domains) if domain.name == body.name), None)
+    wanted = before or Domain(body.name)
+    given = {"description": body.description, "owner": body.owner}
+    wanted = replace(wanted, **{name: value for name, value in given.items() if value is not None})
+    await asyncio.to_thread(registry.put_domain, asked.principal.id, wanted)
+    outcome = "created" if before is None else "unchanged" if wanted == before else "changed"
+    return {**msgspec.to_builtins(wanted), "outcome": outcome}
 
 
 async def audit(asked: Asked, query: AuditQuery) -> Any:

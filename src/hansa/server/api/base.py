@@ -16,13 +16,14 @@ from starlette.routing import Route
 
 from hansa.access.decide import HANSA, Action, Decision, Target, decide, domains_for, preclude
 from hansa.access.principal import ANONYMOUS, Principal
-from hansa.errors import CallerError, HansaError, InternalError
+from hansa.errors import CallerError, HansaError, InternalError, Unavailable
 from hansa.model.ids import did_you_mean
 from hansa.model.product import ProductState
 from hansa.runtime.inputs import failure_at
 from hansa.server.problems import problem, problem_headers
 from hansa.server.seen import checked_token
 from hansa.server.services import Services
+from hansa.views.waiting import Awaited
 
 _report = logging.getLogger("hansa.server")
 BODY_MAX_BYTES: Final = 64 * 1024 * 1024
@@ -84,6 +85,19 @@ class Asked:
         log = self.services.log.log
         told = self.request.headers.get("hansa-token") or given
         return checked_token(log, told) if told else log.now()
+
+    async def behind(self, views: Awaited, given: str | None, view: str, timeout_s: float) -> str | None:
+        """Waits until `view` shows what was committed with the caller's token; raises `Unavailable("view.behind")`
+        where it does not in time. Without a token: all that is committed, as far as it comes, and why no further."""
+        is_asked = bool(given or self.request.headers.get("hansa-token"))
+        patience_s = timeout_s if is_asked or not views.failures() else 0.0
+        try:
+            await views.reach(self.token(given), patience_s, view)
+        except Unavailable as late:
+            if is_asked:
+                raise
+            return late.message
+        return None
 
     async def body(self, most_bytes: int = BODY_MAX_BYTES) -> bytes:
         """The body. Raises `CallerError` (`body.too_large`, `body.cut`)."""
@@ -154,7 +168,7 @@ def refused(principal: Principal, decision: Decision) -> CallerError:
         "access.denied",
         decision.reason,
         hint="GET /me says what the token may do; an admin or an owner of the domain can give more.",
-        details={"rule": decision.rule},
+        details={"rule": decision.rule, "account": principal.id},
     )
 
 

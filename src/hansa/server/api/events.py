@@ -170,17 +170,18 @@ def _visible(asked: Asked, where: Any) -> Condition:
     return And([condition, Or([*own, Not(Compare("product", "exists", True))])])
 
 
-async def _seen(asked: Asked, token: str | None) -> None:
-    """Waits until what the caller wrote can be seen; without a token, everything that is committed now."""
-    await asked.services.views.reach(asked.token(token), SEEN_S, "events")
+async def _seen(asked: Asked, token: str | None) -> str | None:
+    """Waits until what the caller wrote can be seen; without a token, everything that is committed now, or why not."""
+    return await asked.behind(asked.services.views, token, "events", SEEN_S)
 
 
 async def find(asked: Asked, query: EventsQuery) -> Any:
-    """Events by a query in text: `name=OrderPlaced and payload.amount>100`."""
+    """Events by a query in text: `name=OrderPlaced and payload.amount>100`. `behind` says why the newest may be
+    missing, where the view could not follow the log."""
     wanted = EventQuery(_visible(asked, query.q), size=query.limit, after=query.after, total=True)
-    await _seen(asked, query.token)
+    behind = await _seen(asked, query.token)
     page = await asyncio.to_thread(asked.services.events.find, wanted)
-    return {"items": page.events, "next": page.next, "total": page.total}
+    return {"items": page.events, "next": page.next, "total": page.total, "behind": behind}
 
 
 async def search(asked: Asked, query: TokenQuery, body: EventQuery) -> Any:

@@ -100,6 +100,7 @@ async def records(asked: Asked, query: RecordsQuery) -> Any:
     accept = asked.request.headers.get("accept", "")
     where = stream.record_condition(query.where)
     wanted = _wanted(found, query.select)
+    _check_fields(found, sorted(_top_fields(where)))
     used = None if wanted is None else {*wanted, *_top_fields(where)}
     log = asked.services.log
     asked.token(query.token)  # what is committed can be read: there is nothing to wait for
@@ -123,13 +124,18 @@ def _wanted(port: OutputPortSpec, select: str | None) -> tuple[str, ...] | None:
     """The fields that are asked for, None for all. Raises `CallerError("field.unknown")`."""
     if not select:
         return None
-    known = [field.name for field in port.contract.fields]
     wanted = tuple(name.strip() for name in select.split(","))
-    for name in wanted:
+    _check_fields(port, wanted)
+    return wanted
+
+
+def _check_fields(port: OutputPortSpec, names: Iterable[str]) -> None:
+    """Raises `CallerError("field.unknown")` where the port's records have no such field."""
+    known = [field.name for field in port.contract.fields]
+    for name in names:
         if name not in known:
             hint = did_you_mean(name, known) or f"It has {', '.join(known)}."
             raise CallerError("field.unknown", f"{port.id} has no field {name!r}", hint=hint, details={"status": 422})
-    return wanted
 
 
 def _top_fields(where: Condition | None) -> set[str]:

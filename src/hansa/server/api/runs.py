@@ -118,7 +118,8 @@ async def processes(asked: Asked) -> Any:
 
 
 async def start(asked: Asked, query: StartQuery) -> Any:
-    """Starts a process by hand, with any JSON payload; waits for its result."""
+    """Starts a process by hand, with any JSON payload; waits for its result. Two requests with the same header
+    `Idempotency-Key` are one run."""
     process = asked.path("process")
     asked.allow(asked.member(process))
     payload = await asked.body()
@@ -131,7 +132,7 @@ async def start(asked: Asked, query: StartQuery) -> Any:
         source = entry.payload or msgspec.msgpack.encode(wire.Source(entry.trigger, detail=entry.trigger_detail))
     answer = await asked.services.operations.start(
         asked.principal.id, process, payload, wait_s=query.wait_s, only=query.only, dry=query.dry, source=source,
-        records=records,
+        records=records, key=asked.request.headers.get("idempotency-key"),
     )  # fmt: skip
     return answered(answer)
 
@@ -165,7 +166,8 @@ def answered(answer: Answer) -> Response:
 
 
 async def find(asked: Asked, query: RunsQuery) -> Any:
-    """Runs, newest first: those of the domains in which the caller may see them."""
+    """Runs, newest first: those of the domains in which the caller may see them. `behind` says why the newest may be
+    missing, where the view could not follow the log."""
     return await _find(asked, query, query.dead)
 
 
@@ -177,7 +179,7 @@ async def dead_letters(asked: Asked, query: DeadQuery) -> Any:
 async def _find(asked: Asked, query: DeadQuery, dead: bool | None) -> Any:
     domains = _readable(asked, query.product)
     services = asked.services
-    await services.views.reach(asked.token(query.token), SEEN_S, "runs")
+    behind = await asked.behind(services.views, query.token, "runs", SEEN_S)
     wanted = RunQuery(
         product=query.product, domains=domains, process=query.process, state=query.state, trigger=query.trigger,
         principal=query.principal, parent=query.parent, dead=dead,
@@ -186,7 +188,7 @@ async def _find(asked: Asked, query: DeadQuery, dead: bool | None) -> Any:
         text=query.text, size=query.limit, after=query.after,
     )  # fmt: skip
     page = await asyncio.to_thread(services.runs.find, wanted)
-    return {"items": page.runs, "next": page.next}
+    return {"items": page.runs, "next": page.next, "behind": behind}
 
 
 def _readable(asked: Asked, product: str | None) -> list[str] | None:
@@ -348,7 +350,8 @@ def _told(entry: RunEntry) -> bool:
 
 
 async def schedules(asked: Asked) -> Any:
-    """Every schedule: when it fires next, when it fired last, whether it is paused."""
+    """Every schedule: when it fires next, when it fired last (null before it did, and since it was resumed), whether it
+    is paused."""
     asked.allow()
     services = asked.services
     now_us = time.time_ns() // 1000
@@ -361,7 +364,8 @@ async def schedules(asked: Asked) -> Any:
                 if not isinstance(trigger, ScheduleTrigger | OnceTrigger):
                     continue
                 key = TriggerKey(product.id, live.spec.name, names[index])
-                last = services.log.log.position(f"schedule:{services.scheduler.place(str(key))}", "_schedules", 0)
+                stands = services.log.log.position(f"schedule:{services.scheduler.place(str(key))}", "_schedules", 0)
+                last = schedule.fired_last(trigger, stands or None)
                 found.append(
                     {"process": live.id, "index": index, "trigger": trigger, "explained": schedule.explain(trigger),
                      "next": [rfc3339(at) for at in schedule.next_times(trigger, now_us, NEXT_TIMES)],
