@@ -185,8 +185,8 @@ class RunContext(Context):
             self._scratch = {}
         return self._scratch
 
-    def publish(self, port: OutputPort[R], records: R | Iterable[R]) -> None:
-        self._publisher.write(port, records, self._buffer)
+    def publish(self, port: OutputPort[R], records: R | Iterable[R]) -> int:
+        return self._publisher.write(port, records, self._buffer)
 
     def emit(
         self,

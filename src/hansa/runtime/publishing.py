@@ -129,11 +129,11 @@ class Publisher:
         self._server = server
         self._writers: dict[str, Writer] = {}
 
-    def write(self, port: OutputPort[Any], records: Record | Iterable[Record], into: Into) -> None:
-        """Publishes into the buffer of a run. Raises `ContractViolation`, `AuthorError` (`port.not_own`,
+    def write(self, port: OutputPort[Any], records: Record | Iterable[Record], into: Into) -> int:
+        """Publishes into the buffer of a run; how many records. Raises `ContractViolation`, `AuthorError` (`port.not_own`,
         `port.unknown`)."""
         Port.checked(port, "ctx.publish(…)").check_owner(self._product)
-        self.writer(port.id).write([records] if isinstance(records, Record) else records, into)
+        return len(self.writer(port.id).write([records] if isinstance(records, Record) else records, into))
 
     def writer(self, port: str) -> Writer:
         """The writer of the port of that id. Raises `AuthorError("port.unknown")`."""

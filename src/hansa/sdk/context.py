@@ -128,9 +128,9 @@ class Context(ReadContext):
     state: State
 
     @abstractmethod
-    def publish(self, port: OutputPort[R], records: R | Iterable[R]) -> None:
-        """Records for one of the product's own ports. Raises `ContractViolation` where one breaks the port's
-        contract."""
+    def publish(self, port: OutputPort[R], records: R | Iterable[R]) -> int:
+        """Records for one of the product's own ports; how many are published. One that breaks the port's contract
+        raises `ContractViolation`, or is set aside where the contract says so."""
 
     @abstractmethod
     def emit(

@@ -83,8 +83,7 @@ def publish_to(port: OutputPort[Any]) -> Logic[..., dict[str, int]]:
 
     def publish(value: list[Record], *, ctx: Context) -> dict[str, int]:
         records = [value] if isinstance(value, Record) else list(value or ())
-        ctx.publish(port, records)
-        return {"published": len(records)}
+        return {"published": ctx.publish(port, records)}
 
     publish.__annotations__["value"] = list[port.record]  # type: ignore[name-defined]
     publish.__doc__ = f"Publishes to {port.id}."

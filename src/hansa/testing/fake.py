@@ -139,7 +139,7 @@ class FakeContext(Context):
             for port, records in (lookups or {}).items()
         }
 
-    def publish(self, port: OutputPort[R], records: R | Iterable[R]) -> None:
+    def publish(self, port: OutputPort[R], records: R | Iterable[R]) -> int:
         Port.checked(port, "ctx.publish(…)")
         self._product = self._product or port.id.partition("/")[0]
         port.check_owner(self._product)
@@ -148,6 +148,7 @@ class FakeContext(Context):
         self.published.setdefault(port.id, []).extend(rows[at] for at in kept)
         if aside := sorted(set(range(len(rows))) - set(kept)):
             self.quarantined.setdefault(port.id, []).extend(rows[at] for at in aside)
+        return len(kept)
 
     def _kept(self, port: OutputPort[Any], rows: list[Record]) -> Sequence[int]:
         """Which of the rows are published, by the contract that the product's files have, else by the class."""

@@ -127,8 +127,9 @@ def test_publish_to_takes_one_record_or_many(published: object) -> None:
     seen: list[object] = []
 
     class Publishing:
-        def publish(self, port: object, records: list[object]) -> None:
+        def publish(self, port: object, records: list[object]) -> int:
             seen.append((port, records))
+            return len(records)
 
     assert publish_to(departures)(published, ctx=Publishing()) == {"published": 1}
     assert seen == [(departures, [Departure("a", "JFK")])]
