@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from hypothesis import given
+import polars as pl
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hansa.contracts.check import Validator
 from hansa.contracts.quality.judge import Judge, Verdict
 from hansa.contracts.quality.rules import compile_rules
+from hansa.contracts.quality.tables import check_file, check_frame
 from hansa.model.product import ContractSpec, FieldSpec, OnViolation, OutputPortSpec, PortKind, RuleSpec
 
 FIELDS = (
@@ -116,6 +120,21 @@ def test_a_rule_holds_where_the_standard_says_so(rule: RuleSpec, rows: list[dict
     measured = counted(rule, rows)
     holds = measured is None or OPERATORS[rule.operator](measured, *rule.operands)
     assert result.state == ("passed" if holds else "warning")
+
+
+@settings(deadline=None, max_examples=60)
+@given(rules(), ROWS)
+def test_engines_agree_over_a_table(rule: RuleSpec, rows: list[dict[str, Any]]) -> None:
+    contract = replace(port(rule).contract, fields=tuple(replace(field, unique=False) for field in FIELDS))
+    types = {"id": pl.Int64, "kind": pl.String, "code": pl.String, "n": pl.Int64}
+    frame = pl.DataFrame(rows, schema=types)
+    measured = counted(rule, rows)
+    holds = measured is None or OPERATORS[rule.operator](measured, *rule.operands)
+    [of_frame] = check_frame(contract, frame)
+    assert (of_frame.state == "passed", of_frame.measured) == (holds, measured)
+    with TemporaryDirectory() as folder:
+        frame.write_parquet(path := Path(folder) / "rows.parquet")
+        assert check_file(contract, path) == [of_frame]
 
 
 @given(ROWS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from hansa.cli.options import AsJson
@@ -18,6 +19,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(name="contract", help="Contracts, and the schemas that follow from them.", no_args_is_help=True)
     group.command("new")(contract_new)
     group.command("schema")(contract_schema)
+    group.command("check")(contract_check)
     app.add_typer(group)
 
 
@@ -72,3 +74,19 @@ def contract_schema(
 
     before = None if previous is None else previous.read_text("utf-8")
     print(schema_text(read_contract(contract), form, previous=before), end="")
+
+
+def contract_check(
+    contract: Annotated[Path, typer.Argument(help="The contract's file.")],
+    data: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Parquet, CSV, JSON or NDJSON.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check a file against the quality rules of a contract; fails where one is broken."""
+    from hansa.cli.commands.running import check_lines
+    from hansa.contracts.odcs import read_contract
+    from hansa.contracts.quality.tables import check_file
+
+    checks = [msgspec.structs.asdict(result) for result in check_file(read_contract(contract), data)]
+    screen(as_json).answer({"checks": checks}, check_lines(checks))
+    if any(check["state"] == "failed" for check in checks):
+        raise typer.Exit(1)

@@ -194,13 +194,13 @@ def _nulls(_: RuleSpec, __: ContractSpec) -> Scan:
 
 
 def _missing(spec: RuleSpec, contract: ContractSpec) -> Scan:
-    missing = _listed(spec.arguments.get("missingValues", [None]), spec, contract)
+    missing = listed_values(spec.arguments.get("missingValues", [None]), spec, contract)
     return lambda values: [at for at, value in enumerate(values) if value in missing]
 
 
 def _invalid(spec: RuleSpec, contract: ContractSpec) -> Scan:
     arguments = spec.arguments
-    valid = _listed(arguments["validValues"], spec, contract) if "validValues" in arguments else None
+    valid = listed_values(arguments["validValues"], spec, contract) if "validValues" in arguments else None
     if "pattern" not in arguments:
         return lambda values: [at for at, v in enumerate(values) if v is not None and v not in (valid or ())]
     match = re.compile(str(arguments["pattern"])).fullmatch
@@ -218,8 +218,8 @@ _SCANS: Final[dict[str, Callable[[RuleSpec, ContractSpec], Scan]]] = {
 }
 
 
-def _listed(listed: Iterable[Any], spec: RuleSpec, contract: ContractSpec) -> Collection[Any]:
-    """The values listed, read as values of the field."""
+def listed_values(listed: Iterable[Any], spec: RuleSpec, contract: ContractSpec) -> Collection[Any]:
+    """The values that a rule lists, read as values of its field."""
     field = field_at(contract.fields, spec.path.split("."))
     values = [_converted(value, value_type("", field)) for value in listed]
     return values if field.type in _UNHASHABLE else frozenset(values)

@@ -1,0 +1,175 @@
+"""A contract's rules over a whole table: one fused aggregate, by Polars for a frame in memory, by DuckDB for a file.
+
+What counts as bad, and what a bound means, is that of `rules`: verdicts do not depend on the engine. Over a table, each
+rule is measured over all of it; uniqueness is that within the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from hansa.contracts.quality.rules import listed_values, unique_fields, why_skipped
+from hansa.contracts.quality.threshold import accepts
+from hansa.errors import CallerError, OperatorError
+from hansa.model.product import ContractSpec, RuleSpec
+from hansa.model.run import CheckResult
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_READERS: Final = {
+    ".parquet": "read_parquet", ".csv": "read_csv", ".json": "read_json", ".ndjson": "read_ndjson",
+    ".jsonl": "read_ndjson",
+}  # fmt: skip
+
+
+class _Measured(NamedTuple):
+    rows: int
+    counts: Sequence[int]
+
+
+def check_frame(contract: ContractSpec, frame: pl.DataFrame) -> list[CheckResult]:
+    """What each rule comes to over the frame. Raises `OperatorError("library.missing")`."""
+    with _needed():
+        import polars
+    rules = table_rules(contract)
+    found = frame.lazy().select(polars.len(), *(_polars(rule, contract, str(at)) for at, rule in enumerate(rules)))
+    rows, *counts = found.collect().row(0)
+    return _results(contract, rules, _Measured(rows, counts))
+
+
+def check_file(contract: ContractSpec, path: Path) -> list[CheckResult]:
+    """What each rule comes to over a Parquet, CSV, JSON or NDJSON file. Raises `CallerError` (`file.unknown_format`,
+    `file.unreadable`), `OperatorError("library.missing")`."""
+    with _needed():
+        import duckdb
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        hint = f"It reads {', '.join(sorted(_READERS))}."
+        raise CallerError("file.unknown_format", f"{path.name} is of no format that is read", hint=hint)
+    rules, values = table_rules(contract), list[Any]()
+    counts = ", ".join(["count(*)", *(_duckdb(rule, contract, values) for rule in rules)])
+    try:
+        with duckdb.connect() as db:
+            row = db.execute(f"SELECT {counts} FROM {reader}(?)", [*values, str(path)]).fetchone()
+    except duckdb.Error as failure:
+        told = str(failure).partition("\n")[0]
+        raise CallerError("file.unreadable", f"{path.name} cannot be checked: {told}") from failure
+    assert row is not None
+    return _results(contract, rules, _Measured(row[0], row[1:]))
+
+
+def table_rules(contract: ContractSpec) -> list[RuleSpec]:
+    """The rules that are carried out over a table: those of the contract's library, and what `unique` says."""
+    listed = [rule for rule in contract.rules if why_skipped(rule) is None]
+    said = [
+        RuleSpec(f"{field.name}.unique", field.name, "library", "duplicateValues", operator="mustBe", operands=(0,))
+        for field in contract.fields
+        if field.unique and all(unique_fields(rule) != (field.name,) for rule in listed if _counts_twice(rule))
+    ]
+    return [*listed, *said]
+
+
+def _counts_twice(rule: RuleSpec) -> bool:
+    return rule.metric == "duplicateValues"
+
+
+def _results(contract: ContractSpec, rules: Sequence[RuleSpec], measured: _Measured) -> list[CheckResult]:
+    found = [_result(contract, rule, measured.rows, bad) for rule, bad in zip(rules, measured.counts, strict=True)]
+    skipped = ((rule, reason) for rule in contract.rules if (reason := why_skipped(rule)) is not None)
+    return [*found, *(CheckResult("", rule.id, rule.path, "skipped", note=reason) for rule, reason in skipped)]
+
+
+def _result(contract: ContractSpec, rule: RuleSpec, rows: int, counted: int) -> CheckResult:
+    value = counted if rule.unit == "rows" else 100 * counted / rows if rows else None
+    action = rule.action or contract.on_violation
+    is_kept = value is None or accepts(rule, value)
+    state = "passed" if is_kept else "warning" if action == "warn" else "failed"
+    return CheckResult("", rule.id, rule.path, state, rows, 0 if is_kept else counted, action, value)
+
+
+def _polars(rule: RuleSpec, contract: ContractSpec, name: str) -> pl.Expr:
+    import polars as pl
+
+    if rule.metric == "rowCount":
+        return pl.len().alias(name)
+    if rule.metric == "duplicateValues":
+        fields = [_column(path) for path in unique_fields(rule)]
+        there = pl.all_horizontal(field.is_not_null() for field in fields)
+        together = fields[0] if len(fields) == 1 else pl.struct(fields)
+        return (there.sum() - together.filter(there).n_unique()).alias(name)
+    column = _column(rule.path)
+    if rule.metric == "nullValues":
+        return column.is_null().sum().alias(name)
+    if rule.metric == "missingValues":
+        missing = listed_values(rule.arguments.get("missingValues", [None]), rule, contract)
+        is_missing = column.is_in([value for value in missing if value is not None]).fill_null(value=False)
+        return (is_missing | column.is_null() if None in missing else is_missing).sum().alias(name)
+    is_valid = pl.lit(value=True)
+    if "validValues" in rule.arguments:
+        valid = [v for v in listed_values(rule.arguments["validValues"], rule, contract) if v is not None]
+        is_valid = column.is_in(valid)
+    if "pattern" in rule.arguments:
+        is_valid &= column.cast(pl.String).str.contains(f"^(?:{rule.arguments['pattern']})$")
+    return (column.is_not_null() & ~is_valid).sum().alias(name)
+
+
+def _column(path: str) -> pl.Expr:
+    import polars as pl
+
+    first, *rest = path.split(".")
+    found = pl.col(first)
+    for name in rest:
+        found = found.struct.field(name)
+    return found
+
+
+def _duckdb(rule: RuleSpec, contract: ContractSpec, values: list[Any]) -> str:
+    """The SQL that counts; what it compares with goes into `values`, in the order of the places for it."""
+    if rule.metric == "rowCount":
+        return "count(*)"
+    if rule.metric == "duplicateValues":
+        fields = [_quoted(path) for path in unique_fields(rule)]
+        there = " AND ".join(f"{field} IS NOT NULL" for field in fields)
+        return f"count(*) FILTER ({there}) - count(DISTINCT ({', '.join(fields)})) FILTER ({there})"
+    return f"count(*) FILTER ({_bad(rule, contract, values)})"
+
+
+def _bad(rule: RuleSpec, contract: ContractSpec, values: list[Any]) -> str:
+    column = _quoted(rule.path)
+    if rule.metric == "nullValues":
+        return f"{column} IS NULL"
+    if rule.metric == "missingValues":
+        missing = listed_values(rule.arguments.get("missingValues", [None]), rule, contract)
+        return f"{_among(column, missing, values)}" + (f" OR {column} IS NULL" if None in missing else "")
+    tests = []
+    if "validValues" in rule.arguments:
+        tests.append(_among(column, listed_values(rule.arguments["validValues"], rule, contract), values))
+    if "pattern" in rule.arguments:
+        tests.append(f"regexp_full_match(CAST({column} AS VARCHAR), ?)")
+        values.append(str(rule.arguments["pattern"]))
+    return f"{column} IS NOT NULL AND NOT ({' AND '.join(tests)})"
+
+
+def _among(column: str, listed: Any, values: list[Any]) -> str:
+    known = [value for value in listed if value is not None]
+    values += known
+    return f"{column} IN ({', '.join('?' * len(known))})" if known else "false"
+
+
+def _quoted(path: str) -> str:
+    return ".".join('"' + name.replace('"', '""') + '"' for name in path.split("."))
+
+
+@contextmanager
+def _needed() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as failure:
+        raise OperatorError(
+            "library.missing", f"The library {failure.name} is not installed",
+            hint="Install it with: pip install 'hansa[quality]'.",
+        ) from failure  # fmt: skip
