@@ -167,6 +167,11 @@ PART_GOALS: Mapping[str, tuple[AtLeast | Below, ...]] = {
     "records": (AtLeast("records_per_s", 100_000, "records/s"),),
     "flights": (Below("load_s", 20, "s"), Below("peak_pss_mib", 500, "MiB")),
     "log": (AtLeast("entries_per_s", 100_000, "entries/s"), AtLeast("gain", 8, "times a single writer")),
+    "contracts": (
+        Below("check_percent", 5, "percent of a durable call"),
+        AtLeast("memory_gain", 20, "times Great Expectations, in memory"),
+        AtLeast("file_gain", 5, "times Great Expectations, from a file"),
+    ),
     "cold": (
         Below("warm_ms", 10, "ms"),
         AtLeast("warm_gain", 30, "times functions-framework"),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import cold, flights, log, memory, records, start
+from benchmarks import cold, contracts, flights, log, memory, records, start
 from benchmarks.environment import Say, Unavailable
 from benchmarks.goals import Figures, Verdict, part_verdicts
 from benchmarks.server import NotReady
@@ -18,6 +18,7 @@ PARTS: dict[str, Measure] = {
     "records": records.measure,
     "flights": flights.measure,
     "log": log.measure,
+    "contracts": contracts.measure,
     "start": start.measure,
     "cold": cold.measure,
     "memory": memory.measure,

@@ -135,13 +135,13 @@ def _duckdb(rule: RuleSpec, contract: ContractSpec, values: list[Any]) -> str:
         fields = [_quoted(path) for path in unique_fields(rule)]
         there = " AND ".join(f"{field} IS NOT NULL" for field in fields)
         return f"count(*) FILTER ({there}) - count(DISTINCT ({', '.join(fields)})) FILTER ({there})"
+    if rule.metric == "nullValues":
+        return f"count(*) - count({_quoted(rule.path)})"
     return f"count(*) FILTER ({_bad(rule, contract, values)})"
 
 
 def _bad(rule: RuleSpec, contract: ContractSpec, values: list[Any]) -> str:
     column = _quoted(rule.path)
-    if rule.metric == "nullValues":
-        return f"{column} IS NULL"
     if rule.metric == "missingValues":
         missing = listed_values(rule.arguments.get("missingValues", [None]), rule, contract)
         return f"{_among(column, missing, values)}" + (f" OR {column} IS NULL" if None in missing else "")
