@@ -132,6 +132,7 @@ class Publisher:
     def write(self, port: OutputPort[Any], records: Record | Iterable[Record], into: Into) -> int:
         """Publishes into the buffer of a run; how many records. Raises `ContractViolation`, `AuthorError`
         (`port.not_own`, `port.unknown`)."""
+        Port.checked(port, "ctx.publish(…)").check_owner(self._product)
         return len(self.writer(port.id).write([records] if isinstance(records, Record) else records, into))
 
     def writer(self, port: str) -> Writer:
