@@ -142,7 +142,7 @@ class Mesh:
             except HansaError as failure:
                 self.failures[product.id] = failure
                 _report.error("%s is not served: %s", product.id, failure)
-        self.engine.recover(self.find)
+        self.engine.recover(self.find, lambda group, topic: group in self.groups(topic))
 
     async def stop(self, grace_s: float) -> None:
         """Ends the triggers, lets runs finish for at most `grace_s`, and ends the workers."""

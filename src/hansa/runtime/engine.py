@@ -298,11 +298,33 @@ class Engine:
         if given_up is not None:
             await self.log.commit(given_up)
 
-    def recover(self, find: Callable[[str, str], LiveProcess | None]) -> int:
+    def take_up(self, live: LiveProcess, group: str, topic: str, partition: int) -> tuple[Run, float] | None:
+        """The run of a subscription that waits for its next attempt here, or was not over when Hansa ended, and in how
+        many seconds it is due: for the subscription to go on with (`go_on`), or to give up. None where there is none,
+        or a worker is at it."""
+        found = self._journal.of_subscription(group, topic, partition)
+        if found is None:
+            return None
+        run_id, value, pending = found
+        due_s = max(pending.due_us / 1e6 - time.time(), 0.0)
+        timer = self._timers.pop(run_id, None)
+        if timer is not None:
+            timer.cancel()
+            return self.active.pop(run_id), due_s
+        return None if run_id in self.active else (self._journal.restored(run_id, value, pending, live), due_s)
+
+    def go_on(self, run: Run, due_s: float) -> None:
+        """Has a run that was taken up tried again when it is due."""
+        self.active[run.id] = run
+        self._later(run, due_s)
+
+    def recover(
+        self, find: Callable[[str, str], LiveProcess | None], follows: Callable[[str, str], bool] = lambda *_: False
+    ) -> int:
         """Starts what stood unfinished in the log, each when it is due; returns how many. From now on a run that is
         tried again is so in the revision that `find` gives."""
         self._find = find
-        runs = self._journal.unfinished(find, self.active)
+        runs = self._journal.unfinished(find, follows, self.active)
         for run, due_us in runs:
             self.active[run.id] = run
             self._later(run, max(due_us / 1e6 - time.time(), 0.0))

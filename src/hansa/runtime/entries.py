@@ -134,11 +134,11 @@ def lost(run: Run, end: Lost) -> wire.Done:
 
 
 def begun_anew(entry: RunEntry) -> RunEntry:
-    """The end of a run of a subscription that waited for its next attempt when Hansa ended."""
+    """The end of a run of a subscription that is not there any more, or stands elsewhere."""
     error = RunError(
         "run.begun_anew",
-        "Hansa ended before its next attempt",
-        hint="Its records are worked by a new run, from the position of the subscription on.",
+        "Its subscription does not wait for it any more",
+        hint="Where there is a subscription still, its records are worked by another run.",
     )
     return _cut_short(entry, error)
 

@@ -118,26 +118,40 @@ class Journal:
         self._behind_chunks(run)
         return run.durable
 
+    def of_subscription(self, group: str, topic: str, partition: int) -> tuple[str, bytes, Pending] | None:
+        """The run that stands unfinished for a partition of a subscription: its id, what stands there, and decoded."""
+        for run_id, value in list(self._log.log.scan(PENDING)):
+            pending = msgspec.msgpack.decode(value, type=Pending)
+            if any(tuple(advance[:3]) == (group, topic, partition) for advance in pending.advances):
+                return run_id, value, pending
+        return None
+
     def unfinished(
-        self, find: Callable[[str, str], LiveProcess | None], active: Collection[str]
+        self,
+        find: Callable[[str, str], LiveProcess | None],
+        follows: Callable[[str, str], bool],
+        active: Collection[str],
     ) -> list[tuple[Run, int]]:
-        """The runs that stand unfinished in the log and are not `active`, with the time in µs when each is due. Runs of
-        subscriptions begin anew from their position instead; what was journalled of those, and of runs that are over,
-        is taken away. The process of a run that `find` does not know leaves it for later."""
+        """The runs that stand unfinished in the log and are not `active`, with the time in µs when each is due. Those
+        of subscriptions are taken up by them (`of_subscription`) where a group still `follows` its topic; the others
+        are over. What was journalled of runs that are over is taken away. The process of a run that `find` does not
+        know leaves it for later."""
         runs: list[tuple[Run, int]] = []
         left: list[Put] = []
         ends: list[Append] = []
         stay = set()
         for run_id, value in list(self._log.log.scan(PENDING)):
             pending = msgspec.msgpack.decode(value, type=Pending)
-            if pending.advances:
+            if any(not follows(group, topic) for group, topic, *_ in pending.advances):
                 left.append(Put(PENDING, run_id, None))
                 ends.append(append_of(begun_anew(pending.entry)))
                 continue
             stay.add(run_id)
+            if pending.advances:
+                continue
             live = find(pending.entry.product, pending.entry.process)
             if live is not None and run_id not in active:
-                runs.append((self._restored(run_id, value, pending, live), pending.due_us))
+                runs.append((self.restored(run_id, value, pending, live), pending.due_us))
         left += [
             Put(scope, key, None)
             for scope in (STEPS, CHUNKS)
@@ -147,13 +161,15 @@ class Journal:
         self._log.submit(CommitSet(appends=tuple(ends), puts=tuple(left)), ignore)
         return runs
 
-    def _restored(self, run_id: str, value: bytes, pending: Pending, live: LiveProcess) -> Run:
+    def restored(self, run_id: str, value: bytes, pending: Pending, live: LiveProcess) -> Run:
+        """The run as it stands in the log, to go on behind what it has journalled."""
         entry = pending.entry
         run = Run(live, entry.trigger, entry.payload, entry.principal, ignore)
         run.id, run.attempt, run.accepted_us = run_id, entry.attempt, entry.accepted_us
         run.parent, run.trace, run.replay_of = entry.parent, entry.trace, entry.replay_of
         run.detail, run.idempotency_key = entry.trigger_detail, entry.idempotency_key
         run.pending, run.claimed = value, pending.claimed
+        run.advances = tuple(Advance(*advance) for advance in pending.advances)
         self._behind_chunks(run)
         steps = ((index, self._log.log.get(STEPS, f"{run_id}/{index}")) for index in range(len(live.spec.steps)))
         run.journalled = {index: result for index, result in steps if result is not None}

@@ -7,12 +7,13 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from hansa.eventlog.interface import FORGOTTEN, Chunk, as_array
+from hansa.eventlog.interface import FORGOTTEN, Chunk, LogReader, as_array
 from hansa.runtime import wire
 
 Accepts = Callable[[msgspec.Raw], bool]
 """A test of an entry's body."""
 
+_READ_BYTES: Final = 4 << 20
 _entries: Final = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _body: Final = msgspec.msgpack.Decoder(tuple[Any, msgspec.Raw]).decode
 
@@ -47,6 +48,24 @@ def taken(chunk: Chunk, position: int, room: int, accepts: Accepts | None) -> tu
     """At most `room` entries of a chunk from `position` on that are accepted, and the position behind the last one
     looked at. A chunk that is taken whole is not decoded."""
     return next(_parts(chunk, position, room, room, accepts))
+
+
+def span(
+    log: LogReader, topic: str, partition: int, begin: int, end: int, accepts: Accepts | None
+) -> list[wire.Records]:
+    """What is accepted of the entries from `begin` up to `end`. Raises `CallerError` (`position.expired`)."""
+    found: list[wire.Records] = []
+    position = begin
+    while position < end:
+        chunks = log.read(topic, partition, position, max_bytes=_READ_BYTES)
+        if not chunks:
+            break
+        for chunk in chunks:
+            if chunk.base < end:
+                part, position = taken(chunk, position, end - position, accepts)
+                found += [] if part is None else [part]
+        position = max(position, chunks[-1].end)
+    return found
 
 
 def _parts(

@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -28,7 +29,7 @@ from hansa.runtime.engine import Engine
 from hansa.runtime.live import LiveProcess
 from hansa.runtime.run import Answer, Run
 from hansa.triggers.ahead import Ahead
-from hansa.triggers.batches import Accepts, Batch
+from hansa.triggers.batches import Accepts, Batch, span
 
 _report = logging.getLogger("hansa.triggers")
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -90,11 +91,13 @@ class Subscription:
         ahead = Ahead(self._log.log, self.topic, partition, self._trigger.batch, self._accepts, self._executor)
         woken = asyncio.Event()
         stop = self._log.watch(self.topic, woken.set)
+        work = self._take_up
         try:
             while True:
                 woken.clear()
                 try:
-                    moved = await self._batch(ahead)
+                    moved = await work(ahead)
+                    work = self._batch
                 except HansaError as failure:
                     _report.warning("%s: %s", self.group, failure)
                     await asyncio.sleep(PAUSE_S)
@@ -121,6 +124,31 @@ class Subscription:
         answer = await self._run(batch, advance)
         if answer.error is not None and answer.error.code in ("position.moved", "log.stopped", "log.full"):
             raise CallerError(answer.error.code, answer.error.message)
+        return True
+
+    async def _take_up(self, ahead: Ahead) -> bool:
+        """Goes on with a run that was not over when Hansa ended, or that waits for its next attempt since before a
+        deployment: with its attempts, its steps and chunks, and the same records."""
+        found = self._engine.take_up(self._live, self.group, self.topic, ahead.partition)
+        if found is None:
+            return True
+        run, due_s = found
+        (advance,) = run.advances
+        begin = self._log.log.position(self.group, self.topic, ahead.partition) or 0
+        read = partial(span, self._log.log, self.topic, ahead.partition, begin, advance.next, self._accepts)
+        try:
+            is_here = advance.expected == begin
+            run.records = await asyncio.get_running_loop().run_in_executor(self._executor, read) if is_here else ()
+        except CallerError:  # retention took what it had read
+            is_here = False
+        if not is_here:
+            await self._engine.give_up(run.id)
+            return True
+        run.reads = [(self.topic, ahead.partition, begin, advance.next)]
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        run.tell = lambda answer: None if future.done() else future.set_result(answer)
+        self._engine.go_on(run, due_s)
+        await asyncio.shield(future)
         return True
 
     async def _pass_over(self, partition: int, position: int, first: int) -> None:
