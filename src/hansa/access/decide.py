@@ -118,6 +118,10 @@ _WORDS: Final = {
     Action.BACKUP: "back up {}",
     Action.VIEW_REBUILD: "rebuild the views of {}",
     Action.PERSON_FORGET: "forget persons in {}",
+    Action.SCHEMA_WRITE: "register schemas in {}",
+    Action.SCHEMA_MANAGE: "settle how schemas change in {}",
+    Action.QUARANTINE_READ: "see what was set aside on its way to {}",
+    Action.QUARANTINE_MEND: "mend what was set aside on its way to {}",
 }
 
 

@@ -56,6 +56,7 @@ TABLE = {
 
 def test_the_table_has_every_action() -> None:
     assert set(TABLE) == set(Action) == set(SCOPE_OF)
+    assert all(decide(PRINCIPALS["admin"], action, OWN).reason for action in Action)
 
 
 @pytest.mark.parametrize("role", PRINCIPALS)
