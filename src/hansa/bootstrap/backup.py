@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any, Final
 
+from hansa.bootstrap.folder import make_folder
 from hansa.errors import CallerError
 from hansa.eventlog.sqlite import SqliteLog
 from hansa.registry.sqlite import SqliteRegistry
@@ -19,7 +20,7 @@ def backup_into(target: Path, data: Path, log: SqliteLog, registry: SqliteRegist
     registry knows what it speaks of. Views, environments and unpacked revisions are made again at the next start."""
     if target.exists():
         raise CallerError("backup.exists", f"{target} exists already", hint="Name a folder that does not exist.")
-    target.mkdir(parents=True, mode=0o700)
+    make_folder(target, exist_ok=False)
     log.backup(target / "log.db")
     registry.backup(target / "registry.db")
     for name in _KEPT:
@@ -41,7 +42,7 @@ def restore_from(source: Path, data: Path) -> dict[str, Any]:
         raise CallerError(
             "restore.exists", f"{data} is not empty", hint="Restore into a new folder, then `hansa up --data` with it."
         )
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(data)
     shutil.copytree(source, data, dirs_exist_ok=True)
     files = [path for path in data.rglob("*") if path.is_file()]
     return {"path": str(data), "files": len(files), "size_bytes": sum(path.stat().st_size for path in files)}

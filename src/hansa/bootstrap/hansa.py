@@ -20,6 +20,7 @@ from hansa.bootstrap import views
 from hansa.bootstrap.asks import Asks
 from hansa.bootstrap.backup import backup_into
 from hansa.bootstrap.doctor import examine
+from hansa.bootstrap.folder import make_folder
 from hansa.bootstrap.schedules import LogStarter, Timetable
 from hansa.contracts.odps import windows_in
 from hansa.discovery.event_search import EventSearch
@@ -102,7 +103,7 @@ class Hansa:
 
     def __init__(self, settings: Settings, version: str, clock_us: Callable[[], int]) -> None:
         data = settings.data
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)  # payloads stand in it in clear
+        make_folder(data)
         self.settings = settings
         self._log = SqliteLog(data)
         self._registry = SqliteRegistry(data / "registry.db", clock_us=clock_us)

@@ -250,3 +250,12 @@ def test_a_contract_that_loses_its_subject_breaks_its_promise_to_persons() -> No
     (change,) = changes(named, silent)
     assert (change.kind, "written in clear" in change.text) == ("breaking", True)
     assert [c.kind for c in changes(silent, named)] == ["changed"]
+
+
+def test_a_trigger_that_reads_the_same_is_told_by_what_changes_in_it() -> None:
+    def spec(schema: dict[str, str]) -> ProductSpec:
+        route = HttpTrigger("POST", "/shop/web/orders", body_schema=schema)
+        return ProductSpec("shop.web", "Web", processes=(ProcessSpec("take", (), triggers=(route,)),))
+
+    (change,) = changes(spec({"type": "string"}), spec({"type": "integer"}))
+    assert change.text == "take starts with POST /shop/web/orders as before, but changes its body schema"
