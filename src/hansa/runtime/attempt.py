@@ -134,7 +134,6 @@ class Attempt:
         self._task = task
         self._on_step = on_step
         self._began = time.perf_counter_ns()
-        self._started = time.monotonic_ns()
         self._process = serving._product.processes[task.process]
         self._track = serving._tracks[task.process]
         if task.only is not None:
@@ -229,7 +228,7 @@ class Attempt:
             where = None if position is None else msgspec.msgpack.encode(position)
             done = self._done(outcome, [_to_msgpack((None, records[r.index])) for r in outcome.refused])
             yield msgspec.structs.replace(done, chunk=count, position=where)
-            self._began, self._started = time.perf_counter_ns(), time.monotonic_ns()
+            self._began = time.perf_counter_ns()
             if where is not None:
                 self._place.begin(_prefix(where))
         summary = {"chunks": count, "records": total, "position": position}
@@ -257,7 +256,7 @@ class Attempt:
         effects, puts = self._buffer.taken()
         uniques, checks = self._buffer.judged()
         return wire.Done(
-            self._task.seq, "succeeded", 200 if reply is None else reply.status, result, content_type, self._started,
+            self._task.seq, "succeeded", 200 if reply is None else reply.status, result, content_type,
             self._spent_us(), outcome.logic, headers, outcome.error, self._serving._output.taken(), effects, puts,
             list(self.ctx.looked_up.items()), self._refused(outcome.refused, refused), outcome.dropped,
             taken=uniques, checks=checks,
@@ -277,14 +276,14 @@ class Attempt:
         """The run was answered with a problem: it is done, and commits nothing but its history."""
         error = RunError(problem.code, problem.message, hint=problem.hint, details=problem.details or None)
         return wire.Done(
-            self._task.seq, "succeeded", problem.status, b"", JSON, self._started, self._spent_us(), logic or [],
+            self._task.seq, "succeeded", problem.status, b"", JSON, self._spent_us(), logic or [],
             error=error, output=self._serving._output.taken(), retry=False, checks=self._buffer.judged()[1],
         )  # fmt: skip
 
     def failed(self, error: RunError, logic: list[LogicRun] | None = None) -> wire.Done:
         """The run failed; nothing of it is committed but its history."""
         return wire.Done(
-            self._task.seq, "failed", 500, b"", JSON, self._started, self._spent_us(), logic or [],
+            self._task.seq, "failed", 500, b"", JSON, self._spent_us(), logic or [],
             error=error, output=self._serving._output.taken(), checks=self._buffer.judged()[1],
         )  # fmt: skip
 

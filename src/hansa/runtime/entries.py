@@ -130,7 +130,7 @@ def lost(run: Run, end: Lost) -> wire.Done:
     }.get(end.reason, ("run.crashed", "Its worker ended while it ran", "The output shows what the process last wrote."))
     error = RunError(code, message, hint=hint, details={"output": end.detail} if end.detail else None)
     status = 504 if end.reason == "timed_out" else 500
-    return wire.Done(run.seq, "failed", status, b"", "application/json", 0, took_us, [], error=error, output=end.detail)
+    return wire.Done(run.seq, "failed", status, b"", "application/json", took_us, [], error=error, output=end.detail)
 
 
 def begun_anew(entry: RunEntry) -> RunEntry:

@@ -117,7 +117,6 @@ class Done(msgspec.Struct, array_like=True, frozen=True, tag="done"):
     status: int
     result: bytes
     content_type: str
-    started_ns: int
     duration_us: int
     logic: list[LogicRun]
     headers: dict[str, str] | None = None

@@ -72,7 +72,7 @@ class Floor:
         """The worker that has the run says how it ended."""
         (worker,) = [w for w in run.live.product.pool.workers if run.seq in w.jobs]
         error = RunError("a.failed", "no") if failed else None
-        done = wire.Done(run.seq, "failed" if failed else "succeeded", 200, b"1", "", 0, 1, [], error=error)
+        done = wire.Done(run.seq, "failed" if failed else "succeeded", 200, b"1", "", 1, [], error=error)
         run.live.product.pool.heard(worker, done)
 
     def states(self) -> list[tuple[str, str, int]]:

@@ -78,7 +78,7 @@ class Hall:
         return self.pool.workers[index]
 
     def finish(self, worker: Worker, seq: int, *, took_s: float = 0.0, chunk: int | None = None) -> wire.Done:
-        done = wire.Done(seq, "succeeded", 200, b"", "", 0, int(took_s * 1e6), [], chunk=chunk)
+        done = wire.Done(seq, "succeeded", 200, b"", "", int(took_s * 1e6), [], chunk=chunk)
         self.pool.heard(worker, done)
         return done
 

@@ -41,7 +41,7 @@ def entries(*pairs: Any) -> bytes:
 
 
 def done(**fields: Any) -> wire.Done:
-    return wire.Done(1, "succeeded", 200, b"", "", 0, 1, [], **fields)
+    return wire.Done(1, "succeeded", 200, b"", "", 1, [], **fields)
 
 
 def published(topic: str = PLAIN.id, partition: int = 0, count: int = 1, data: bytes = b"", **more: Any) -> wire.Done:
@@ -101,9 +101,9 @@ def test_what_an_honest_worker_says_is_taken(message: Any) -> None:
         (done(refused=[(2, b"", RunError("a", "b"))]), "refused 1 records of 2"),
         (done(chunk=0), "chunk 0"),
         (done(output="x" * 70_000), "70000 characters"),
-        (wire.Done(1, "succeeded", 99, b"", "", 0, 1, []), "status 99"),
-        (wire.Done(1, "accepted", 200, b"", "", 0, 1, []), "'accepted'"),
-        (wire.Done(1, "failed", 500, b"", "", 0, -1, []), "-1 µs"),
+        (wire.Done(1, "succeeded", 99, b"", "", 1, []), "status 99"),
+        (wire.Done(1, "accepted", 200, b"", "", 1, []), "'accepted'"),
+        (wire.Done(1, "failed", 500, b"", "", -1, []), "-1 µs"),
         (wire.StepDone(1, 2, b""), "step 2"),
         (wire.StepDone(1, -1, b""), "step -1"),
         (wire.Ask(1, 1, "exec", []), "'exec'"),

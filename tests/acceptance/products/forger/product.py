@@ -25,7 +25,7 @@ def entry(key: str, body: Any) -> bytes:
 
 
 def done(seq: int, **fields: Any) -> wire.Done:
-    return wire.Done(seq, "succeeded", 200, b'"forged"', "application/json", 0, 1, [], **fields)
+    return wire.Done(seq, "succeeded", 200, b'"forged"', "application/json", 1, [], **fields)
 
 
 BELOW = entry("a", {"name": "a", "value": -1})
@@ -53,9 +53,9 @@ FORGED = {
     "state_key": lambda seq: done(seq, puts=[wire.StatePut("k" * 5000, b"\x01", None)]),
     "refused": lambda seq: done(seq, refused=[(0, FACT, RunError("a", "b"))]),
     "output": lambda seq: done(seq, output="x" * 1_000_000),
-    "status": lambda seq: wire.Done(seq, "succeeded", 7, b"", "", 0, 1, []),
-    "state": lambda seq: wire.Done(seq, "accepted", 200, b"", "", 0, 1, []),
-    "duration": lambda seq: wire.Done(seq, "succeeded", 200, b"", "", 0, 1 << 62, []),
+    "status": lambda seq: wire.Done(seq, "succeeded", 7, b"", "", 1, []),
+    "state": lambda seq: wire.Done(seq, "accepted", 200, b"", "", 1, []),
+    "duration": lambda seq: wire.Done(seq, "succeeded", 200, b"", "", 1 << 62, []),
     "step": lambda seq: wire.StepDone(seq, 9, b"\x01"),
     "ask": lambda seq: wire.Ask(seq, 1, "registry", []),
 }
