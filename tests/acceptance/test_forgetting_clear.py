@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from server import Server, running
 
+from hansa.contracts.generate import generate_ports
+from hansa.contracts.odps import read_product
+
 PEOPLE = Path(__file__).parent / "products" / "people"
 BO = {"customer_id": "c-bo-4711", "email": "bo.secret@example.org", "city": "Lummerland"}
 AL = {"customer_id": "c-al-4712", "email": "al.stays@example.org", "city": "Kummerland"}
@@ -46,8 +49,7 @@ def folder_in(path: Path, *, subject: bool) -> Path:
     contract = folder / "contracts" / "customers@1.odcs.yaml"
     if not subject:
         contract.write_text(contract.read_text().replace(SUBJECT, ""))
-        ports = folder / "ports.py"
-        ports.write_text(ports.read_text().replace('    subject="customer_id",\n', ""))
+    (folder / "ports.py").write_text(generate_ports(read_product(folder), {}))
     return folder
 
 
