@@ -7,13 +7,14 @@ it.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast, get_args, get_origin
 
 import msgspec
 
@@ -189,8 +190,8 @@ def api_page() -> str:
 _API_HEAD: Final = (
     "Generated from the operations. Requests carry `Authorization: Bearer hansa_…`; answers are JSON, errors are",
     "problem documents (RFC 9457) with a [code](errors.md). `GET /health` and `GET /openapi.json` need no token; the",
-    "latter describes this API and the routes of deployed products. Times are RFC 3339 in UTC; names that end in `_us`",
-    "are microseconds since 1970. `?` marks what may be left out.",
+    "latter has this API with every schema, and as much of what is deployed as its reader may see. Times are RFC 3339",
+    "in UTC; names that end in `_us` are microseconds since 1970. `?` marks what may be left out.",
     "",
     "What commits answers with the header `Hansa-Token`. Whoever sends it with a later call sees what was committed",
     "with it: in lookups, run history and events, and in what a deployed route looks up.",
@@ -209,7 +210,26 @@ def _route(operation: Any) -> list[str]:
         lines += ["", f"Body: {_fields(operation.body)}."]
     elif operation.content is not None:
         lines += ["", f"Body: `{operation.content}`."]
+    lines += ["", f"Answer: {'; '.join(_answered(media, kind) for media, kind in operation.answers.items())}."]
     return [*lines, "", f"Action: `{operation.action}` (scope `{SCOPE_OF[operation.action]}`)."]
+
+
+def _answered(media: str, kind: Any) -> str:
+    """What an operation answers in a media type: the fields of its struct, `items` of them, or the type alone."""
+    is_many = get_origin(kind) is list
+    inner = get_args(kind)[0] if is_many else kind
+    named = _fields_answered(inner)
+    if media != "application/json" or not named:
+        return f"`{media}`"
+    return f"`items` of {named}" if is_many else named
+
+
+def _fields_answered(kind: Any) -> str:
+    if dataclasses.is_dataclass(kind):
+        return ", ".join(f"`{field.name}`" for field in dataclasses.fields(kind))
+    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        return ""
+    return ", ".join(f"`{field.encode_name}`" for field in msgspec.structs.fields(kind))
 
 
 def _fields(kind: Any) -> str:

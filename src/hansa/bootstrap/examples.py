@@ -43,10 +43,10 @@ async def deploy_all(services: Services, folder: Path, say: Say) -> None:
         found = await services.deployer.deploy(
             SYSTEM.id, spec.id, bundle.data, accept_breaking="the examples of another release", progress=say
         )
-        if found["previous"] == found["revision"]:
-            say(f"{spec.id}: revision {found['number']} is live already")
+        if found.previous == found.revision:
+            say(f"{spec.id}: revision {found.number} is live already")
         else:
-            say(f"{spec.id}: revision {found['number']} is live after {found['seconds']:.2f} s")
+            say(f"{spec.id}: revision {found.number} is live after {found.seconds:.2f} s")
             await _settled(services, say)
     if services.engine.active:
         await _settled(services, say)

@@ -35,6 +35,7 @@ from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.sqlite import SqliteLog
 from hansa.lifecycle.deploy import Deployer
 from hansa.lifecycle.forgetting import Forgetting
+from hansa.lifecycle.history import History
 from hansa.lifecycle.keeper import RETAIN_S, Keeper
 from hansa.lifecycle.mesh import IDLE_S, Mesh
 from hansa.lifecycle.operations import Operations
@@ -51,6 +52,8 @@ from hansa.runtime.environment import EnvironmentBuilder
 from hansa.runtime.installer import TIMEOUT_S
 from hansa.runtime.pool import REST_S
 from hansa.runtime.workshop import Workshop
+from hansa.server.api.operations import declared
+from hansa.server.descriptions import Descriptions
 from hansa.server.services import Services
 from hansa.triggers.scheduler import Scheduler
 from hansa.views.damage import were_set_aside
@@ -186,6 +189,8 @@ class Hansa:
             schemas=schemas,
             backup=lambda target: asyncio.to_thread(backup_into, target, data, self._log, registry),
             doctor=lambda: asyncio.to_thread(examine, self._log, registry, standings, retention, data),
+            descriptions=Descriptions(self._version, declared),
+            history=History(registry, mesh.folder),
         )
         await asyncio.gather(starting, mesh.start())
         mesh.spawn(Keeper(log, registry, retention, retain_s=settings.keep_every_s).run())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from hansa.cli import complete
 
+MARKS: Final = {"added": "+", "changed": "~", "removed": "-", "metadata": "·", "breaking": "!"}
+"""What stands before a change of each kind."""
 To = Annotated[
     str | None,
     typer.Option("--to", metavar="ENVIRONMENT", help="The Hansa to talk to.", autocompletion=complete.environments),

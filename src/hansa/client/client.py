@@ -48,8 +48,12 @@ class Client:
         return self._transport.get("/me")
 
     def openapi(self) -> dict[str, Any]:
-        """The API described, OpenAPI 3.1."""
+        """The API and what is deployed, as far as the token may see it, in OpenAPI 3.1."""
         return self._transport.get("/openapi.json")
+
+    def asyncapi(self) -> dict[str, Any]:
+        """The streams of the mesh, as far as the token may see them, in AsyncAPI 3.1."""
+        return self._transport.get("/asyncapi.json")
 
     def lineage(self, node: str, **query: Any) -> dict[str, Any]:
         """`{nodes, edges}` around a product, port, process or event. `query`: direction (up, down, both), depth, at,

@@ -27,9 +27,16 @@ class Ports:
         """The port's contract, the bounds of its positions and its subscriptions."""
         return self._transport.get(f"/ports/{port}")
 
-    def contract(self, port: str, form: str = "yaml") -> str:
-        """The port's contract as an ODCS document; `form` is yaml or json."""
-        return self._transport.send("GET", f"/ports/{port}/contract", {"format": form}).body.decode()
+    def contract(self, port: str, form: str = "yaml", *, version: str | None = None) -> str:
+        """The port's contract: `form` is yaml or json for the ODCS document, html or markdown for the page. `version`
+        is an earlier one; it has no page."""
+        query = {"format": form, "version": version}
+        return self._transport.send("GET", f"/ports/{port}/contract", query).body.decode()
+
+    def changes(self, port: str, older: str | None = None, newer: str | None = None) -> dict[str, Any]:
+        """`{older, newer, mode, rules, entries}`: what changed between two versions of the contract; the last two
+        unless named. Raises `CallerError("contract.unknown")`."""
+        return self._transport.get(f"/ports/{port}/changes", {"older": older, "newer": newer})
 
     def page(self, port: str, **query: Any) -> dict[str, Any]:
         """`{items: [{position, partition, time, key, run, record}], next, more}`. `query`: position, time, limit,

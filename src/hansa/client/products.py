@@ -43,6 +43,18 @@ class Products:
         answer = self._transport.send("GET", f"/products/{product}/document", {"format": form})
         return answer.body.decode()
 
+    def openapi(self, product: str) -> dict[str, Any]:
+        """The product's routes and ports in OpenAPI 3.1."""
+        return self._transport.get(f"/products/{product}/openapi")
+
+    def asyncapi(self, product: str) -> dict[str, Any]:
+        """The product's streams in AsyncAPI 3.1."""
+        return self._transport.get(f"/products/{product}/asyncapi")
+
+    def changes(self, product: str, older: str | None = None, newer: str | None = None) -> dict[str, Any]:
+        """`{product, older, newer, entries}`: what changed between two revisions; the last two unless named."""
+        return self._transport.get(f"/products/{product}/changes", {"older": older, "newer": newer})
+
     def revisions(self, product: str) -> list[dict[str, Any]]:
         """The product's revisions."""
         return self._transport.items(f"/products/{product}/revisions")

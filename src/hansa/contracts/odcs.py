@@ -77,8 +77,19 @@ def read_contract_file(path: Path, file: str | None = None) -> ContractFile:
 def examine_contract(path: Path, file: str | None = None) -> tuple[ContractFile, list[Finding]]:
     """The contract as far as it can be read, and all that is wrong with it. Raises `PlanError` where the file is no
     YAML that is read at all."""
+    return _examined(read_document(path, file))
+
+
+def contract_of(document: Document) -> ContractFile:
+    """The contract that a document says; raises `PlanError` with every finding."""
+    found, findings = _examined(document)
+    if findings:
+        raise plan_error(findings)
+    return found
+
+
+def _examined(document: Document) -> tuple[ContractFile, list[Finding]]:
     findings: list[Finding] = []
-    document = read_document(path, file)
     found = _contract(Part.of(document, findings))
     return found, merged(check_document(document, ODCS), findings)
 
@@ -194,8 +205,8 @@ def _key_position(part: Part) -> int | None:
 
 
 def _options(part: Part, kind: str) -> dict[str, Any]:
-    """`logicalTypeOptions`, and beside them what else decides the type: `physicalType`, the values of `enum`, and
-    Hansa's own `default`."""
+    """`logicalTypeOptions`, and beside them what else decides the type: `physicalType`, the values of `enum`, Hansa's
+    own `default`; and `examples`, which decide nothing."""
     options = _checked_options(part.mapping("logicalTypeOptions"), kind)
     if physical := part.text("physicalType"):
         options["physicalType"] = physical
@@ -203,6 +214,8 @@ def _options(part: Part, kind: str) -> dict[str, Any]:
         options["enum"] = [item.get("value") if isinstance(item, dict) else item for item in listed]
     if encrypted := part.text("encryptedName"):
         options["encryptedName"] = encrypted
+    if isinstance(examples := part.value.get("examples"), list) and examples:
+        options["examples"] = examples
     if (default := part.custom().value.get("default")) is not None:
         options["default"] = default
     return options

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -55,6 +54,33 @@ class Planned:
     changes: list[Change]
     refusals: list[Finding]
     """Why it is not deployed without a consent: a finding for each breaking change."""
+
+
+class DeployedRoute(msgspec.Struct, frozen=True):
+    """A route that is served now."""
+
+    method: str
+    path: str
+    process: str
+    public: bool
+    body: str
+
+
+class Deployment(msgspec.Struct, frozen=True):
+    """What a deployment or a rollback did. `created`: the revision was not known before. `changed`: something else, or
+    nothing, was live before."""
+
+    product: str
+    revision: str
+    number: int
+    created: bool
+    changed: bool
+    previous: str | None
+    routes: list[DeployedRoute]
+    ports: list[str]
+    processes: list[str]
+    changes: list[Change]
+    seconds: float
 
 
 def _timed(process: ProcessSpec, trigger: Trigger) -> Finding | None:
@@ -196,7 +222,7 @@ class Deployer:
         note: str = "",
         accept_breaking: str = "",
         progress: Progress = lambda _: None,
-    ) -> dict[str, Any]:
+    ) -> Deployment:
         """Makes the bundle live. What is the same as the live revision makes no new one.
 
         Raises `PlanError("contract.incompatible")` where a change breaks readers of a port, unless `accept_breaking`
@@ -246,29 +272,21 @@ class Deployer:
         is_live = known.state is ProductState.ACTIVE and known.live.hash == revision
         return Deployed(known.live, False, revision) if is_live else None
 
-    def _told(self, deployed: Deployed, made: list[Change], seconds: float, *, is_new: bool) -> dict[str, Any]:
-        """`created`: the revision was not known before. `changed`: something else, or nothing, was live before."""
-        spec = deployed.revision.spec
-        return {
-            "product": spec.id,
-            "revision": deployed.revision.hash,
-            "number": deployed.revision.number,
-            "created": deployed.created,
-            "changed": is_new,
-            "previous": deployed.previous,
-            "routes": [
-                {"method": t.method, "path": t.path, "process": p.name, "public": t.public, "body": t.body}
-                for p in spec.processes
-                for t in p.triggers
-                if isinstance(t, HttpTrigger)
-            ],
-            "ports": [port.id for port in spec.outputs],
-            "processes": [f"{spec.id}:{p.name}" for p in spec.processes],
-            "changes": msgspec.to_builtins(made),
-            "seconds": round(seconds, 3),
-        }
+    def _told(self, deployed: Deployed, made: list[Change], seconds: float, *, is_new: bool) -> Deployment:
+        spec, revision = deployed.revision.spec, deployed.revision
+        routes = [
+            DeployedRoute(t.method, t.path, p.name, t.public, t.body)
+            for p in spec.processes
+            for t in p.triggers
+            if isinstance(t, HttpTrigger)
+        ]
+        return Deployment(
+            spec.id, revision.hash, revision.number, deployed.created, is_new, deployed.previous, routes,
+            [port.id for port in spec.outputs], [f"{spec.id}:{p.name}" for p in spec.processes], made,
+            round(seconds, 3),
+        )  # fmt: skip
 
-    async def rollback(self, actor: str, product: str, to: str | None = None) -> dict[str, Any]:
+    async def rollback(self, actor: str, product: str, to: str | None = None) -> Deployment:
         """Serves an earlier revision again: code, contract and triggers."""
         begun = time.monotonic()
         async with self._locks.setdefault(product, asyncio.Lock()):
@@ -279,7 +297,7 @@ class Deployer:
         made = changes(before, deployed.revision.spec)
         return self._told(deployed, made, time.monotonic() - begun, is_new=is_new)
 
-    async def retire(self, actor: str, product: str) -> dict[str, Any]:
+    async def retire(self, actor: str, product: str) -> dict[str, str]:
         """Ends a product. Refused while another product reads one of its ports (`product.in_use`)."""
         async with self._locks.setdefault(product, asyncio.Lock()):
             known = self._mesh.registry.product(product)

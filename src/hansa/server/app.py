@@ -12,14 +12,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hansa.errors import CallerError
+from hansa.errors import CallerError, HansaError
 from hansa.server import calls
 from hansa.server.answers import Response as Answered
 from hansa.server.answers import problem_answer, traceparent
 from hansa.server.api import operations
 from hansa.server.api.base import ApiRoute, Endpoint, json_response, problem_of
+from hansa.server.api.interfaces import mesh_openapi
 from hansa.server.calls import Calls, no_method, no_route
-from hansa.server.openapi import document
 from hansa.server.services import Services
 
 
@@ -90,14 +90,16 @@ def api(services: Services) -> ASGIApp:
             }
         )
 
-    async def openapi(_: Request) -> Response:
-        return json_response(document(services.mesh.routes.routes, services.version, described))
+    async def openapi(request: Request) -> Response:
+        try:
+            return await mesh_openapi(services, request)
+        except HansaError as refusal:
+            return problem_of(refusal, request.headers.get("traceparent"))
 
     async def home(_: Request) -> Response:
         return json_response({"hansa": services.version, "openapi": "/openapi.json", "health": "/health"})
 
     made = operations.routes(Endpoint(services))
-    described = [route.operation for route in made]
     open_routes = [Route("/", home), Route("/health", health), Route("/openapi.json", openapi)]
     handlers: dict[Any, Any] = {404: _unknown, 405: _wrong_method(made)}
     return Starlette(routes=[*open_routes, *made], exception_handlers=handlers)

@@ -35,7 +35,7 @@ WAITS_CHECKED_S: Final = 0.02
 _encode: Final = msgspec.msgpack.Encoder().encode
 _report = logging.getLogger("hansa.server")
 
-_OPEN: Final = frozenset(("", "health", "openapi.json"))
+_OPEN: Final = frozenset(("", "health", "openapi.json", "asyncapi.json"))
 Respond = Callable[[Response], None]
 Header = tuple[bytes, bytes]
 

@@ -7,6 +7,8 @@ import secrets
 from http import HTTPStatus
 from typing import Any, Final
 
+import msgspec
+
 from hansa.errors import AuthorError, CallerError, HansaError, OperatorError, Unavailable
 
 MEDIA: Final = "application/problem+json"
@@ -23,6 +25,35 @@ _BY_CODE: Final = {
 _BY_REASON: Final = {"unknown": 404, "exists": 409, "taken": 409, "conflict": 409, "locked": 409, "too_large": 413}
 _LATER: Final = (503, 507, 429)
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """What is wrong at one place of the request, such as `body.items[3].count`."""
+
+    path: str
+    code: str
+    message: str
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why there is no result (RFC 9457). `code` is stable and documented; `hint` says what to do. `findings` are of a
+    product's files, `origin` and `traceback` of the logic that failed, `rule` of the decision that refused."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    trace_id: str
+    errors: list[FieldError]
+    hint: str | None = None
+    run: str | None = None
+    findings: list[dict[str, Any]] | None = None
+    origin: str | None = None
+    traceback: str | None = None
+    suggestion: str | None = None
+    first: int | None = None
+    rule: str | None = None
 
 
 def status_of(error: HansaError) -> int:

@@ -16,6 +16,7 @@ from hansa.discovery.runs import RunHistory
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.lifecycle.deploy import Deployer
 from hansa.lifecycle.forgetting import Forgetting
+from hansa.lifecycle.history import History
 from hansa.lifecycle.mesh import Mesh
 from hansa.lifecycle.operations import Operations
 from hansa.lifecycle.quarantine import Quarantine
@@ -23,6 +24,7 @@ from hansa.lifecycle.views import Views
 from hansa.protocols.schema_registry.registry import SchemaRegistry
 from hansa.registry.interface import Registry
 from hansa.runtime.engine import Engine
+from hansa.server.descriptions import Descriptions
 from hansa.triggers.scheduler import Scheduler
 from hansa.views.waiting import Awaited
 
@@ -58,3 +60,5 @@ class Services:
     schemas: SchemaRegistry
     backup: Callable[[Path], Awaitable[dict[str, Any]]]
     doctor: Callable[[], Awaitable[list[dict[str, Any]]]]
+    descriptions: Descriptions
+    history: History

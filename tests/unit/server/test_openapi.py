@@ -7,10 +7,7 @@ from typing import Any
 import pytest
 
 from hansa.model.product import HttpTrigger, ParameterSpec, ProcessSpec, ProductSpec, StepSpec
-from hansa.runtime.live import LiveProduct
-from hansa.runtime.pool import Pool
-from hansa.server.openapi import document
-from hansa.triggers.routes import Routes
+from hansa.server.openapi import document, part_of
 
 ORDER = {"type": "object", "properties": {"next": {"anyOf": [{"$ref": "#/$defs/Order"}, {"type": "null"}]}}}
 REFERENCE = {"$ref": "#/$defs/Order", "$defs": {"Order": ORDER}}
@@ -25,11 +22,7 @@ def described(product_id: str, *processes: ProcessSpec) -> dict[str, Any]:
 
 
 def together(*specs: ProductSpec) -> dict[str, Any]:
-    async def fork(*_: Any) -> Any:
-        raise AssertionError("nothing is run")
-
-    pool = Pool(fork, workers_max=1, idle_s=1.0, on_failure=lambda failure: None)
-    return document(Routes((spec, LiveProduct(spec, "r", pool).processes) for spec in specs).routes, "1.2.3")
+    return document("1.2.3", [part_of(spec, {}) for spec in specs])
 
 
 def test_a_route_stands_under_its_path_and_method() -> None:
@@ -126,8 +119,8 @@ def test_definitions_of_two_products_keep_apart_and_references_follow_them() -> 
         )
     )
     schemas = found["components"]["schemas"]
-    assert schemas.keys() == {"Problem", "shop__orders_Order", "old__orders_Order"}
-    own = "#/components/schemas/shop__orders_Order"
+    assert schemas.keys() == {"shop.orders.Order", "old.orders.Order"}
+    own = "#/components/schemas/shop.orders.Order"
     body = found["paths"]["/shop.orders"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert body == {"$ref": own}
-    assert schemas["shop__orders_Order"]["properties"]["next"]["anyOf"][0] == {"$ref": own}
+    assert schemas["shop.orders.Order"]["properties"]["next"]["anyOf"][0] == {"$ref": own}

@@ -14,6 +14,7 @@ from hansa.cli.commands.running import show_run
 from hansa.cli.options import AsJson, To
 from hansa.cli.screen import Column, facts, moment, text
 from hansa.cli.session import Session, open_session
+from hansa.contracts.write import json_text
 from hansa.errors import CallerError
 from hansa.model.ids import NAME, did_you_mean
 
@@ -23,6 +24,8 @@ class Standard(StrEnum):
 
     ODPS = "odps"
     ODCS = "odcs"
+    OPENAPI = "openapi"
+    ASYNCAPI = "asyncapi"
 
 
 _RUN: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -112,7 +115,11 @@ def show(
     ] = None,
     form: Annotated[
         Standard | None,
-        typer.Option("--format", help="As a document of a standard: odps of a product, odcs of a port."),
+        typer.Option(
+            "--format",
+            help="As a document of a standard: odps of a product, odcs of a port; openapi and asyncapi of a product, "
+            "or of the whole mesh outside of a product's folder.",
+        ),
     ] = None,
     to: To = None,
     as_json: AsJson = False,
@@ -134,12 +141,23 @@ def show(
 
 
 def _document(session: Session, what: str | None, standard: Standard, form: str) -> str:
-    """The document of what is live: a product's in ODPS, a port's contract in ODCS."""
+    """The document of what is live: a product's in ODPS, a port's contract in ODCS, routes and streams of a product or
+    of the mesh in OpenAPI and AsyncAPI."""
+    if standard in (Standard.OPENAPI, Standard.ASYNCAPI):
+        return _interface(session, what, standard)
     if standard is Standard.ODPS:
         return session.client.products.document(session.product(what), form)
     if what is None:
         raise CallerError("port.unnamed", "Which port?", hint="Name it: 'hansa show departures --format odcs'.")
     return session.client.ports.contract(session.port(what), form)
+
+
+def _interface(session: Session, what: str | None, standard: Standard) -> str:
+    """The JSON of a product's OpenAPI or AsyncAPI; of the whole mesh where no product is meant."""
+    is_mesh = what is None and session.folder is None
+    source: Any = session.client if is_mesh else session.client.products
+    ask = source.openapi if standard is Standard.OPENAPI else source.asyncapi
+    return json_text(ask() if is_mesh else ask(session.product(what)))
 
 
 def port_lines(found: Mapping[str, Any]) -> Iterator[str]:

@@ -1,17 +1,22 @@
-"""Verbs on contracts: a first one from what is there, and the schemas that follow from one."""
+"""Verbs on contracts: a first one from what is there, the schemas that follow from one, its page, and its changes."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import typer
 
-from hansa.cli.options import AsJson
-from hansa.cli.session import product_folder, screen
+from hansa.cli.options import MARKS, AsJson, To
+from hansa.cli.session import open_session, product_folder, screen
 from hansa.contracts.schemas import Format
 from hansa.errors import CallerError
+
+if TYPE_CHECKING:
+    from hansa.contracts.odcs import ContractFile
+
+PageForm = Literal["html", "markdown"]
 
 
 def register(app: typer.Typer) -> None:
@@ -20,6 +25,8 @@ def register(app: typer.Typer) -> None:
     group.command("new")(contract_new)
     group.command("schema")(contract_schema)
     group.command("check")(contract_check)
+    group.command("page")(contract_page)
+    group.command("changes")(contract_changes)
     app.add_typer(group)
 
 
@@ -90,3 +97,50 @@ def contract_check(
     screen(as_json).answer({"checks": checks}, check_lines(checks))
     if any(check["state"] == "failed" for check in checks):
         raise typer.Exit(1)
+
+
+def contract_page(
+    contract: Annotated[str, typer.Argument(help="A contract's file, or a port that is served.")],
+    form: Annotated[PageForm, typer.Option("--as", help="The format.")] = "html",
+    to: To = None,
+) -> None:
+    """Print the page of a contract for people: one HTML file that loads nothing, or Markdown."""
+    if not Path(contract).is_file():
+        with open_session(to) as session:
+            print(session.client.ports.contract(session.port(contract), form), end="")
+        return
+    from hansa.contracts.odcs import read_contract_file
+    from hansa.contracts.page.content import page_of
+    from hansa.contracts.page.html import page_html
+    from hansa.contracts.page.markdown import markdown
+
+    page = page_of(read_contract_file(Path(contract)))
+    print(page_html(page) if form == "html" else markdown(page), end="")
+
+
+def contract_changes(
+    older: Annotated[str, typer.Argument(help="A contract's file, a port that is served, or PORT:VERSION.")],
+    newer: Annotated[str, typer.Argument(help="The same, of what it became.")],
+    to: To = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what changed between two contracts: what breaks whom, what came and went, what is only metadata."""
+    from hansa.contracts.changelog import change_log
+
+    log = change_log(_contract(older, to), _contract(newer, to))
+    lines = [f"{MARKS[entry.kind]} {entry.text}" for entry in log.entries] or ["Nothing changed."]
+    screen(as_json).answer(msgspec.to_builtins(log), [f"{log.older} → {log.newer}, {log.mode.value}", *lines])
+
+
+def _contract(text: str, to: str | None) -> ContractFile:
+    """The contract in a file, or of a port in a version (the live one unless named) as its author wrote it."""
+    from hansa.contracts.document import parse_document
+    from hansa.contracts.odcs import contract_of, read_contract_file
+
+    if Path(text).is_file():
+        return read_contract_file(Path(text), text)
+    name, _, version = text.partition(":")
+    with open_session(to) as session:
+        port = session.port(name)
+        version = version or session.client.ports.get(port)["contract"]["version"]
+        return contract_of(parse_document(session.client.ports.contract(port, version=version), text))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
-from hansa.cli.options import AcceptBreaking, AsJson, Folder, ProductArgument, To
+from hansa.cli.options import MARKS, AcceptBreaking, AsJson, Folder, ProductArgument, To
 from hansa.cli.session import Session, open_session, product_folder
-
-_MARKS: Final = {"added": "+", "changed": "~", "removed": "-", "metadata": "·", "breaking": "!"}
 
 
 def register(app: typer.Typer) -> None:
@@ -19,6 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command()(deploy)
     app.command()(rollback)
     app.command()(retire)
+    app.command()(changes)
 
 
 def plan(folder: Folder = None, to: To = None, as_json: AsJson = False) -> None:
@@ -67,7 +66,7 @@ def rollback(
     """Serve an earlier revision again: its code, contracts and triggers."""
     with open_session(to, as_json) as session:
         done = session.client.products.rollback(session.product(product), revision)
-        breaks = [f"{_MARKS['breaking']} {c['what']}: {c['text']}" for c in done["changes"] if c["kind"] == "breaking"]
+        breaks = [f"{MARKS['breaking']} {c['what']}: {c['text']}" for c in done["changes"] if c["kind"] == "breaking"]
         session.screen.answer(done, [f"{done['product']} is live as revision {done['revision']} again", *breaks])
 
 
@@ -82,13 +81,27 @@ def retire(
         session.screen.answer(done, [f"{product} is retired"])
 
 
+def changes(
+    product: ProductArgument = None,
+    older: Annotated[str | None, typer.Option(help="A revision; the one before the newer unless given.")] = None,
+    newer: Annotated[str | None, typer.Option(help="A revision; the live one unless given.")] = None,
+    to: To = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what one revision of a product changed of another."""
+    with open_session(to, as_json) as session:
+        found = session.client.products.changes(session.product(product), older, newer)
+        lines = [f"{MARKS[change['kind']]} {change['what']}: {change['text']}" for change in found["entries"]]
+        session.screen.answer(found, [f"{found['older']} → {found['newer']}", *(lines or ["Nothing changed."])])
+
+
 def plan_lines(product: str, found: Mapping[str, Any]) -> Iterator[str]:
     """What people read of a plan."""
     if not found["changes"]:
         yield f"{product} is live as it is here: revision {found['revision']}"
         return
     for change in found["changes"]:
-        yield f"{_MARKS[change['kind']]} {change['what']}: {change['text']}"
+        yield f"{MARKS[change['kind']]} {change['what']}: {change['text']}"
     if found["findings"]:
         yield "hansa deploy refuses what breaks readers; it takes a new major, or --accept-breaking REASON:"
         yield from (f"  {finding['message']}" for finding in found["findings"])

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from hansa.access.decide import HANSA, Action, Target
 from hansa.errors import CallerError
-from hansa.registry.values import AuditFilter, Domain
+from hansa.registry.values import AuditFilter, Domain, Role, Verified
 from hansa.server.api.base import ApiRoute, Asked, Endpoint
-from hansa.server.api.forms import Count, Limit, Name
+from hansa.server.forms import Count, Limit, Moment, Name
 from hansa.server.merge import rfc3339
 
 
@@ -41,6 +41,88 @@ class Backup(msgspec.Struct, forbid_unknown_fields=True):
     path: str
 
 
+class DomainMember(msgspec.Struct, frozen=True):
+    """An account with a role in a domain."""
+
+    person: str
+    role: Role
+    name: str
+    contact: str
+
+
+Outcome = Literal["created", "changed", "unchanged"]
+
+
+class DomainPut(msgspec.Struct, frozen=True):
+    """A domain as it is now, and what became of it."""
+
+    name: str
+    description: str
+    owner: str
+    outcome: Outcome
+
+
+class DomainDetail(msgspec.Struct, frozen=True):
+    """A domain, who has a role in it, and its live products."""
+
+    name: str
+    description: str
+    owner: str
+    members: list[DomainMember]
+    products: list[str]
+
+
+class AuditItem(msgspec.Struct, frozen=True):
+    """One operation: who did what to which target. `digest` covers every field and, by `previous`, all before it."""
+
+    seq: int
+    time_us: int
+    actor: str
+    operation: str
+    target: str
+    before: Any
+    after: Any
+    detail: str
+    previous: str
+    digest: str
+    time: Moment
+
+
+class AuditPage(msgspec.Struct, frozen=True):
+    """The newest entries first; `next` is what `after` takes for the page behind, None where that was the last."""
+
+    items: list[AuditItem]
+    next: int | None
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """The first `intact` entries are; `first_bad` is the seq of the first that was altered or is missing."""
+
+    intact: int
+    first_bad: int | None
+
+    @staticmethod
+    def of(found: Verified) -> Verification:
+        return Verification(found.intact, found.first_bad)
+
+
+class BackupMade(msgspec.Struct, frozen=True):
+    """Where a backup was written, and how much."""
+
+    path: str
+    files: int
+    size_bytes: int
+
+
+class Protection(msgspec.Struct, frozen=True):
+    """A protection or a state of the machine; `fix` says what to do where it is not in force."""
+
+    name: str
+    in_force: bool
+    detail: str
+    fix: str
+
+
 def routes(endpoint: Endpoint) -> list[ApiRoute]:
     return [
         endpoint.route("GET", "/domains", domains, Action.CATALOGUE_READ),
@@ -53,13 +135,13 @@ def routes(endpoint: Endpoint) -> list[ApiRoute]:
     ]
 
 
-async def domains(asked: Asked) -> Any:
+async def domains(asked: Asked) -> list[Domain]:
     """All domains."""
     asked.allow()
-    return {"items": await asyncio.to_thread(asked.services.registry.domains)}
+    return await asyncio.to_thread(asked.services.registry.domains)
 
 
-async def domain(asked: Asked) -> Any:
+async def domain(asked: Asked) -> DomainDetail:
     """A domain with the people who have a role in it."""
     asked.allow()
     name = asked.path("domain")
@@ -67,18 +149,12 @@ async def domain(asked: Asked) -> Any:
     found = await asyncio.to_thread(registry.domain, name)
     members = await asyncio.to_thread(registry.members, name)
     accounts = {account.id: account for account in await asyncio.to_thread(registry.accounts)}
-    return {
-        "name": found.name, "description": found.description, "owner": found.owner,
-        "members": [
-            {"person": m.account, "role": m.role, "name": accounts[m.account].name,
-            "contact": accounts[m.account].contact}
-            for m in members
-        ],
-        "products": [spec.id for spec in asked.services.mesh.specs() if spec.domain == name],
-    }  # fmt: skip
+    having = [DomainMember(m.account, m.role, (a := accounts[m.account]).name, a.contact) for m in members]
+    products = [spec.id for spec in asked.services.mesh.specs() if spec.domain == name]
+    return DomainDetail(found.name, found.description, found.owner, having, products)
 
 
-async def put_domain(asked: Asked, body: NewDomain) -> Any:
+async def put_domain(asked: Asked, body: NewDomain) -> DomainPut:
     """Creates or changes a domain; `outcome` says which: created, changed, or unchanged."""
     asked.allow(Target(domain=body.name))
     registry = asked.services.registry
@@ -87,11 +163,11 @@ async def put_domain(asked: Asked, body: NewDomain) -> Any:
     given = {"description": body.description, "owner": body.owner}
     wanted = replace(wanted, **{name: value for name, value in given.items() if value is not None})
     await asyncio.to_thread(registry.put_domain, asked.principal.id, wanted)
-    outcome = "created" if before is None else "unchanged" if wanted == before else "changed"
-    return {**msgspec.to_builtins(wanted), "outcome": outcome}
+    outcome: Outcome = "created" if before is None else "unchanged" if wanted == before else "changed"
+    return DomainPut(wanted.name, wanted.description, wanted.owner, outcome)
 
 
-async def audit(asked: Asked, query: AuditQuery) -> Any:
+async def audit(asked: Asked, query: AuditQuery) -> AuditPage:
     """Every operation, the newest first. Who has a role in a domain sees what was done to it: `target=operations`."""
     target = query.target
     asked.allow(Target(domain=target.partition(".")[0]) if target else HANSA)
@@ -99,18 +175,17 @@ async def audit(asked: Asked, query: AuditQuery) -> Any:
     entries = await asyncio.to_thread(
         lambda: asked.services.registry.audit_list(where, limit=query.limit, after=query.after)
     )
-    items = [{**msgspec.to_builtins(entry), "time": rfc3339(entry.time_us)} for entry in entries]
-    return {"items": items, "next": entries[-1].seq if len(entries) == query.limit else None}
+    items = [AuditItem(**asdict(entry), time=rfc3339(entry.time_us)) for entry in entries]
+    return AuditPage(items, entries[-1].seq if len(entries) == query.limit else None)
 
 
-async def verify(asked: Asked) -> Any:
+async def verify(asked: Asked) -> Verification:
     """Checks the whole chain of the audit."""
     asked.allow()
-    found = await asyncio.to_thread(asked.services.registry.audit_verify)
-    return {"intact": found.intact, "first_bad": found.first_bad}
+    return Verification.of(await asyncio.to_thread(asked.services.registry.audit_verify))
 
 
-async def backup(asked: Asked, body: Backup) -> Any:
+async def backup(asked: Asked, body: Backup) -> BackupMade:
     """A consistent copy of everything into a new folder of the server's machine, while it runs."""
     asked.allow()
     target = Path(body.path)
@@ -120,10 +195,10 @@ async def backup(asked: Asked, body: Backup) -> Any:
         )
     found = await asked.services.backup(target)
     await asyncio.to_thread(asked.services.registry.record, asked.principal.id, "backup.made", body.path)
-    return found
+    return msgspec.convert(found, BackupMade)
 
 
-async def doctor(asked: Asked) -> Any:
+async def doctor(asked: Asked) -> list[Protection]:
     """What this machine offers and whether the stores are whole."""
     asked.allow()
-    return {"items": await asked.services.doctor()}
+    return msgspec.convert(await asked.services.doctor(), list[Protection])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from hansa.errors import CallerError, HansaError, InternalError, Unavailable
 from hansa.model.ids import did_you_mean
 from hansa.model.product import ProductState
 from hansa.runtime.inputs import failure_at
+from hansa.server.operation import JSON, Handler, Operation, Told, answered_type
 from hansa.server.problems import problem, problem_headers
 from hansa.server.seen import checked_token
 from hansa.server.services import Services
@@ -29,39 +29,6 @@ _report = logging.getLogger("hansa.server")
 BODY_MAX_BYTES: Final = 64 * 1024 * 1024
 JSON_MAX_BYTES: Final = 1024 * 1024
 """A body that is decoded before it is known whether its sender may send it."""
-JSON: Final = "application/json"
-EVENT_STREAM: Final = "text/event-stream"
-
-Handler = Callable[..., Awaitable[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One operation of the API: what serves it, what it takes and answers, and which action it is.
-
-    `query` and `body` are the types of the handler's parameters of those names: what fits them not is refused before
-    the handler is asked. `content` is the media type of a body that the handler reads itself.
-    """
-
-    method: str
-    path: str
-    handler: Handler
-    action: Action
-    status: int
-    answers: tuple[str, ...]
-    content: str | None
-    query: Any
-    body: Any
-
-    @property
-    def template(self) -> str:
-        """The path as documents write it, without converters."""
-        return re.sub(r":\w+\}", "}", self.path)
-
-    @property
-    def group(self) -> str:
-        """The noun it belongs to: the name of the module of its handler."""
-        return self.handler.__module__.rpartition(".")[2]
 
 
 @dataclass(slots=True)
@@ -173,7 +140,8 @@ def refused(principal: Principal, decision: Decision) -> CallerError:
 
 
 class Endpoint:
-    """Operations of the API, made from handlers that return plain values, structs, dataclasses or a response."""
+    """Operations of the API, made from handlers that return structs, dataclasses, plain values or a response. What they
+    are annotated with is what documents say of their answers."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -186,14 +154,17 @@ class Endpoint:
         action: Action,
         *,
         status: int = 200,
-        answers: tuple[str, ...] = (JSON,),
+        answers: Mapping[str, Any] | None = None,
+        also: Mapping[str, Any] | None = None,
         content: str | None = None,
         kind: type[ApiRoute] | None = None,
     ) -> ApiRoute:
-        """One route. What the handler raises is answered as a problem document, unless `kind` has another way."""
-        taken = {name: p.annotation for name, p in inspect.signature(handler, eval_str=True).parameters.items()}
-        query, body = taken.get("query"), taken.get("body")
-        operation = Operation(method, path, handler, action, status, answers, content, query, body)
+        """One route. What the handler raises is answered as a problem document, unless `kind` has another way.
+        `answers` stands for a handler that answers in other media types, too; JSON is what it is annotated with."""
+        signature = inspect.signature(handler, eval_str=True)
+        query, body = (p and p.annotation for p in map(signature.parameters.get, ("query", "body")))
+        told = {JSON: answered_type(signature.return_annotation)} if answers is None else answers
+        operation = Operation(method, path, handler, action, status, told, also or {}, content, query, body)
         return (kind or ApiRoute)(self._services, operation)
 
 
@@ -237,7 +208,20 @@ class ApiRoute(Route):
         found = await operation.handler(asked, **given)
         if not asked.decided:
             raise InternalError("access.undecided", f"{operation.method} {operation.path} asked for no decision")
-        return found if isinstance(found, Response) else json_response(found, operation.status)
+        return response_of(found, operation.status)
+
+
+def response_of(found: Any, status: int) -> Response:
+    """What a handler returned as a response; a list goes as `{"items": […]}`."""
+    match found:
+        case Response():
+            return found
+        case Told(value, own, headers):
+            return json_response(value, own, headers)
+        case list():
+            return json_response({"items": found}, status)
+        case _:
+            return json_response(found, status)
 
 
 def query_of(given: Any, kind: Any) -> Any:
@@ -291,6 +275,11 @@ def body_of(data: bytes, kind: Any) -> Any:
         raise CallerError("body.not_json", f"The body is not JSON: {failure}", hint="Send JSON.") from None
 
 
+def base_url(request: Request) -> str:
+    """Where this Hansa was asked, without a slash at its end."""
+    return str(request.base_url).rstrip("/")
+
+
 def principal_of(services: Services, request: Request) -> Principal:
     """Who asks, by the bearer token."""
     return bearer(services, request.headers.get("authorization", ""))
@@ -311,9 +300,11 @@ def bearer(services: Services, header: str) -> Principal:
         raise CallerError("access.unauthenticated", refusal.message, hint=refusal.hint) from refusal
 
 
-def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Any plain value as JSON."""
-    return Response(msgspec.json.encode(value, enc_hook=str), status, headers, JSON)
+def json_response(
+    value: Any, status: int = 200, headers: Mapping[str, str] | None = None, media_type: str = JSON
+) -> Response:
+    """Any plain value as JSON, or as a format that is JSON."""
+    return Response(msgspec.json.encode(value, enc_hook=str), status, headers, media_type)
 
 
 def problem_of(error: HansaError, trace: str | None = None, run: str | None = None) -> Response:

@@ -8,18 +8,21 @@ from collections.abc import AsyncGenerator
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from starlette.responses import Response
 
 from hansa.access.decide import Action
-from hansa.discovery.event_pattern import PatternQuery
-from hansa.discovery.event_search import CountQuery, EventQuery, condition_of
-from hansa.discovery.lineage_graph import declared
+from hansa.discovery.event_pattern import PatternQuery, Sequences
+from hansa.discovery.event_search import Bucket, CountQuery, EventPage, EventQuery, condition_of
+from hansa.discovery.events import Event
+from hansa.discovery.lineage_graph import Graph, declared
 from hansa.errors import CallerError
 from hansa.eventlog.interface import Append, Claim, CommitSet, as_array, encode_entry
 from hansa.model.run import EVENTS_TOPIC
-from hansa.server.api.base import EVENT_STREAM, ApiRoute, Asked, Endpoint, json_response
-from hansa.server.api.forms import Limit, Time
+from hansa.server.api.base import ApiRoute, Asked, Endpoint
 from hansa.server.api.streaming import sse, sse_event
+from hansa.server.forms import Limit, ServerSentEvent, Time
 from hansa.server.merge import rfc3339
+from hansa.server.operation import EVENT_STREAM, Told
 from hansa.views.condition import And, Compare, Condition, Not, Or, dig, matches
 from hansa.views.times import parse_time
 
@@ -73,6 +76,34 @@ class CloudEvent(msgspec.Struct):
     partitionkey: str | None = None
 
 
+class EventsTaken(msgspec.Struct, frozen=True):
+    """The ids that were taken, those among them that were known already, and the token to read them with."""
+
+    ids: list[str]
+    duplicates: list[str]
+    token: str
+
+
+class EventsFound(msgspec.Struct, frozen=True):
+    """A page of events; `next` is what `after` takes for the page behind, `total` counts all that fit. `behind` says
+    why the newest may be missing."""
+
+    items: list[Event]
+    next: str | None
+    total: int | None
+    behind: str | None
+
+    @staticmethod
+    def of(page: EventPage, behind: str | None = None) -> EventsFound:
+        return EventsFound(page.events, page.next, page.total, behind)
+
+
+class EventCounts(msgspec.Struct, frozen=True):
+    """How many events each group has."""
+
+    buckets: list[Bucket]
+
+
 def routes(endpoint: Endpoint) -> list[ApiRoute]:
     return [
         endpoint.route("POST", "/events", emit, Action.EVENT_EMIT, content=EVENT, status=202),
@@ -80,12 +111,12 @@ def routes(endpoint: Endpoint) -> list[ApiRoute]:
         endpoint.route("POST", "/events/search", search, Action.EVENT_READ),
         endpoint.route("POST", "/events/count", count, Action.EVENT_READ),
         endpoint.route("POST", "/events/patterns", patterns, Action.EVENT_READ),
-        endpoint.route("GET", "/events/follow", follow, Action.EVENT_READ, answers=(EVENT_STREAM,)),
+        endpoint.route("GET", "/events/follow", follow, Action.EVENT_READ, answers={EVENT_STREAM: ServerSentEvent}),
         endpoint.route("GET", "/lineage", lineage, Action.CATALOGUE_READ),
     ]
 
 
-async def emit(asked: Asked) -> Any:
+async def emit(asked: Asked) -> Told[EventsTaken]:
     """Takes CloudEvents, one (structured or binary) or a batch; durable before the answer. The same id from the same
     source is taken once within a week."""
     asked.within()
@@ -94,11 +125,8 @@ async def emit(asked: Asked) -> Any:
     sets = [_taken_once(event, asked.principal.id, now_us, at) for at, event in enumerate(events)]
     told = await asyncio.gather(*[_commit(asked, commit) for commit in sets])
     token = asked.services.log.log.now()
-    found = {
-        "ids": [e.id for e in events],
-        "duplicates": [e.id for e, new in zip(events, told, strict=True) if not new],
-    }
-    return json_response({**found, "token": token}, 202, {"hansa-token": token})
+    duplicates = [e.id for e, new in zip(events, told, strict=True) if not new]
+    return Told(EventsTaken([e.id for e in events], duplicates, token), 202, {"hansa-token": token})
 
 
 def _taken_once(event: CloudEvent, principal: str, now_us: int, at: int) -> CommitSet:
@@ -175,38 +203,36 @@ async def _seen(asked: Asked, token: str | None) -> str | None:
     return await asked.behind(asked.services.views, token, "events", SEEN_S)
 
 
-async def find(asked: Asked, query: EventsQuery) -> Any:
+async def find(asked: Asked, query: EventsQuery) -> EventsFound:
     """Events by a query in text: `name=OrderPlaced and payload.amount>100`. `behind` says why the newest may be
     missing, where the view could not follow the log."""
     wanted = EventQuery(_visible(asked, query.q), size=query.limit, after=query.after, total=True)
     behind = await _seen(asked, query.token)
-    page = await asyncio.to_thread(asked.services.events.find, wanted)
-    return {"items": page.events, "next": page.next, "total": page.total, "behind": behind}
+    return EventsFound.of(await asyncio.to_thread(asked.services.events.find, wanted), behind)
 
 
-async def search(asked: Asked, query: TokenQuery, body: EventQuery) -> Any:
+async def search(asked: Asked, query: TokenQuery, body: EventQuery) -> EventsFound:
     """Events by a query in JSON, with sorting and paging."""
     wanted = msgspec.structs.replace(body, where=_visible(asked, body.where))
     await _seen(asked, query.token)
-    page = await asyncio.to_thread(asked.services.events.find, wanted)
-    return {"items": page.events, "next": page.next, "total": page.total}
+    return EventsFound.of(await asyncio.to_thread(asked.services.events.find, wanted))
 
 
-async def count(asked: Asked, query: TokenQuery, body: CountQuery) -> Any:
+async def count(asked: Asked, query: TokenQuery, body: CountQuery) -> EventCounts:
     """How many events there are in each group."""
     wanted = msgspec.structs.replace(body, where=_visible(asked, body.where))
     await _seen(asked, query.token)
-    return {"buckets": await asyncio.to_thread(asked.services.events.count, wanted)}
+    return EventCounts(await asyncio.to_thread(asked.services.events.count, wanted))
 
 
-async def patterns(asked: Asked, query: TokenQuery, body: PatternQuery) -> Any:
+async def patterns(asked: Asked, query: TokenQuery, body: PatternQuery) -> Sequences:
     """Sequences of events: A, then B within a time, sharing a key."""
     wanted = msgspec.structs.replace(body, where=_visible(asked, body.where))
     await _seen(asked, query.token)
     return await asyncio.to_thread(asked.services.events.sequences, wanted)
 
 
-async def follow(asked: Asked, query: FollowQuery) -> Any:
+async def follow(asked: Asked, query: FollowQuery) -> Response:
     """Events as they are committed: server-sent events, resumable by `Last-Event-ID`."""
     condition = _visible(asked, query.q)
     last = asked.request.headers.get("last-event-id")
@@ -237,7 +263,7 @@ def _getter(body: dict[str, Any]) -> Any:
     return lambda field: body.get("time_us") if field == "time" else dig(body, field.split("."))
 
 
-async def lineage(asked: Asked, query: LineageQuery) -> Any:
+async def lineage(asked: Asked, query: LineageQuery) -> Graph:
     """What a node comes from and leads to."""
     asked.allow()
     at_us = parse_time(query.at) if query.at else None

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 
 from hansa.access.decide import HANSA, Action
 from hansa.errors import OperatorError
-from hansa.server.api.base import ApiRoute, Asked, Endpoint, json_response
-from hansa.server.api.forms import ProductId
+from hansa.lifecycle.views import Standing
+from hansa.server.api.base import ApiRoute, Asked, Endpoint
+from hansa.server.forms import ProductId
+from hansa.server.operation import Told
 from hansa.views.waiting import Awaited
 
 WAIT_MAX_S: Final = 300.0
@@ -35,28 +37,53 @@ class RebuildQuery(msgspec.Struct):
     wait_s: Annotated[float, msgspec.Meta(ge=0, le=WAIT_MAX_S)] = 15.0
 
 
+class Rebuilt(msgspec.Struct, frozen=True):
+    """`rebuilt` is False where it is still being built; it is done when it shows `token`."""
+
+    view: str
+    rebuilt: bool
+    token: str
+
+
+class Forgotten(msgspec.Struct, frozen=True):
+    """What was forgotten, or would be: the numbers of the person's keys, records by port, how many runs and events.
+    What is left as it is: `unfinished` runs, products `elsewhere`, processes whose `states` speak of the person, and
+    `left`, records by port that speak of the person in clear."""
+
+    product: str | None
+    forgotten: bool
+    persons: list[int]
+    records: dict[str, int]
+    runs: int
+    events: int
+    unfinished: list[str]
+    elsewhere: list[str]
+    states: list[str]
+    left: dict[str, int]
+
+
 def routes(endpoint: Endpoint) -> list[ApiRoute]:
     return [
         endpoint.route("GET", "/views", views, Action.AUDIT_READ),
-        endpoint.route("POST", "/views/{view:path}/rebuild", rebuild, Action.VIEW_REBUILD),
+        endpoint.route("POST", "/views/{view:path}/rebuild", rebuild, Action.VIEW_REBUILD, also={"202": Rebuilt}),
         endpoint.route("POST", "/forget", forget, Action.PERSON_FORGET),
     ]
 
 
-async def views(asked: Asked) -> Any:
+async def views(asked: Asked) -> list[Standing]:
     """Where each view and lookup stands."""
     asked.allow()
-    return {"items": await asked.services.standings.all()}
+    return await asked.services.standings.all()
 
 
-async def rebuild(asked: Asked, query: RebuildQuery, body: Rebuilding) -> Any:
+async def rebuild(asked: Asked, query: RebuildQuery, body: Rebuilding) -> Told[Rebuilt]:
     """Builds a view or lookup anew from the log; waits up to `wait_s` until that is done, else 202."""
     asked.allow()
     name, services = asked.path("view"), asked.services
     token = await services.standings.rebuild(asked.principal.id, name, partial=body.partial)
     projector = services.followed if name in services.log.log.topics() else services.views
     rebuilt = await _rebuilt(projector, token, name, query.wait_s)
-    return json_response({"view": name, "rebuilt": rebuilt, "token": token}, 200 if rebuilt else 202)
+    return Told(Rebuilt(name, rebuilt, token), 200 if rebuilt else 202)
 
 
 async def _rebuilt(projector: Awaited, token: str, name: str, wait_s: float) -> bool:
@@ -75,7 +102,7 @@ async def _rebuilt(projector: Awaited, token: str, name: str, wait_s: float) -> 
     return False
 
 
-async def forget(asked: Asked, body: Subject) -> Any:
+async def forget(asked: Asked, body: Subject) -> Forgotten:
     """Forgets a person, in one product or everywhere; without `confirm`, says what that would take."""
     asked.allow(asked.of(body.product) if body.product else HANSA)
     if body.product is not None:
@@ -85,8 +112,7 @@ async def forget(asked: Asked, body: Subject) -> Any:
         found = await forgetting.forget(asked.principal.id, body.subject, body.product)
     else:
         found = await forgetting.find(body.subject, body.product)
-    return {
-        "product": body.product, "forgotten": body.confirm, "persons": sorted(found.persons.values()),
-        "records": found.records, "runs": len(found.runs), "events": len(found.events),
-        "unfinished": found.unfinished, "elsewhere": found.elsewhere, "states": found.states, "left": found.left,
-    }  # fmt: skip
+    return Forgotten(
+        body.product, body.confirm, sorted(found.persons.values()), found.records, len(found.runs), len(found.events),
+        found.unfinished, found.elsewhere, found.states, found.left,
+    )  # fmt: skip

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from hansa.server.api import (
     admin,
+    changing,
     documents,
     events,
+    interfaces,
     keeping,
     people,
     ports,
@@ -16,6 +20,7 @@ from hansa.server.api import (
     schema_settings,
 )
 from hansa.server.api.base import ApiRoute, Endpoint
+from hansa.server.operation import Operation
 
 GROUPS = (
     products,
@@ -23,6 +28,8 @@ GROUPS = (
     quarantine,
     ports,
     documents,
+    interfaces,
+    changing,
     events,
     people,
     admin,
@@ -35,3 +42,8 @@ GROUPS = (
 def routes(endpoint: Endpoint) -> list[ApiRoute]:
     """The routes of all groups."""
     return [route for group in GROUPS for route in group.routes(endpoint)]
+
+
+def declared() -> list[Operation]:
+    """What the routes are, without a Hansa that serves them."""
+    return [route.operation for route in routes(Endpoint(cast("Any", None)))]

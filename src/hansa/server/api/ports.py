@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 from starlette.responses import Response
@@ -17,53 +17,51 @@ from hansa.model.ids import PortId, did_you_mean
 from hansa.model.product import FieldSpec, OutputPortSpec
 from hansa.outputs import feed, stream
 from hansa.runtime.context import key_text
-from hansa.server.api.base import EVENT_STREAM, JSON, ApiRoute, Asked, Endpoint, json_response
-from hansa.server.api.forms import Time
+from hansa.server.api.base import ApiRoute, Asked, Endpoint
 from hansa.server.api.streaming import sse, sse_event
+from hansa.server.forms import ServerSentEvent
 from hansa.server.merge import rfc3339
+from hansa.server.operation import EVENT_STREAM, JSON
+from hansa.server.port_forms import (
+    FEED,
+    Bounds,
+    LookedUp,
+    PortDetail,
+    PortReader,
+    PortSummary,
+    ReaderItem,
+    RecordEvent,
+    RecordItem,
+    RecordPage,
+    RecordsQuery,
+)
 from hansa.views.condition import Condition, fields_of
 from hansa.views.lookup import LookupReader
 
-FEED: Final = "application/cloudevents-batch+json"
 SEEN_S: Final = 10.0
 
 
-class RecordsQuery(msgspec.Struct):
-    """`position` or `time` is where to begin; `lastEventId` and `timeout` (ms) are those of HTTP Feeds. `select` names
-    the fields to answer with, comma between them: who asks for those alone is not hit by a change of another."""
-
-    position: str | None = None
-    time: Time | None = None
-    limit: Annotated[int, msgspec.Meta(ge=1, le=stream.LIMIT_MAX)] | None = None
-    where: str | None = None
-    select: str | None = None
-    token: str | None = None
-    lastEventId: str | None = None  # noqa: N815
-    timeout: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 0
+RECORDS: Final = {JSON: RecordPage, FEED: list[RecordEvent], EVENT_STREAM: ServerSentEvent}
 
 
 def routes(endpoint: Endpoint) -> list[ApiRoute]:
     return [
         endpoint.route("GET", "/ports", ports, Action.CATALOGUE_READ),
         endpoint.route("GET", "/ports/{product}/{port}", port, Action.PORT_READ),
-        endpoint.route(
-            "GET", "/ports/{product}/{port}/records", records, Action.PORT_READ, answers=(JSON, FEED, EVENT_STREAM)
-        ),
+        endpoint.route("GET", "/ports/{product}/{port}/records", records, Action.PORT_READ, answers=RECORDS),
         endpoint.route("GET", "/ports/{product}/{port}/lookup", lookup, Action.PORT_READ),
         endpoint.route("GET", "/ports/{product}/{port}/readers", readers, Action.PORT_READERS),
     ]
 
 
-async def ports(asked: Asked) -> Any:
+async def ports(asked: Asked) -> list[PortSummary]:
     """All live output ports."""
     asked.allow()
-    return {
-        "items": [
-            {"id": p.id, "kind": p.kind, "version": p.version, "product": spec.id, "description": p.description}
-            for spec in asked.services.mesh.specs()
-            for p in spec.outputs
-        ]
-    }
+    return [
+        PortSummary(p.id, p.kind, p.version, spec.id, p.description)
+        for spec in asked.services.mesh.specs()
+        for p in spec.outputs
+    ]
 
 
 def _port(asked: Asked) -> OutputPortSpec:
@@ -76,25 +74,23 @@ def _port_named(asked: Asked) -> OutputPortSpec:
     return asked.services.mesh.port(f"{asked.path('product')}/{asked.path('port')}")
 
 
-async def port(asked: Asked) -> Any:
+async def port(asked: Asked) -> PortDetail:
     """A port with its contract, its bounds and who follows it how far behind."""
     found = _port(asked)
     log = asked.services.log.log
     bounds = {p: log.bounds(found.id, p) for p in range(log.topics()[found.id].partitions)}
-    followers = asked.services.mesh.followers(found.id)
-    return {
-        "id": found.id, "kind": found.kind, "version": found.version, "description": found.description,
-        "contract": found.contract, "partitions": found.partitions,
-        "bounds": {str(p): {"first": first, "end": end} for p, (first, end) in bounds.items()},
-        "subscriptions": [
-            {"process": process, "lag_records": sum(end - positions.get((found.id, p), 0) for p, (_,
-            end) in bounds.items())}
-            for process, positions in ((name, log.positions(group)) for name, group in followers)
+    followers = [(name, log.positions(group)) for name, group in asked.services.mesh.followers(found.id)]
+    return PortDetail(
+        found.id, found.kind, found.version, found.description, found.contract, found.partitions,
+        {str(p): Bounds(first, end) for p, (first, end) in bounds.items()},
+        [
+            PortReader(process, sum(end - at.get((found.id, p), 0) for p, (_, end) in bounds.items()))
+            for process, at in followers
         ],
-    }  # fmt: skip
+    )  # fmt: skip
 
 
-async def records(asked: Asked, query: RecordsQuery) -> Any:
+async def records(asked: Asked, query: RecordsQuery) -> RecordPage | Response:
     """Records from a position or time on: JSON, an HTTP Feed, or a stream of server-sent events."""
     found = _port(asked)
     accept = asked.request.headers.get("accept", "")
@@ -113,11 +109,8 @@ async def records(asked: Asked, query: RecordsQuery) -> Any:
         return sse(asked, _followed(asked, found.id, cursor, where, wanted))
     page = await asyncio.to_thread(stream.read, log.log, found.id, cursor, query.limit or 100, where)
     note_read(asked, found.id, used)
-    return {
-        "items": [record_plain(record, wanted) for record in page.records],
-        "next": stream.cursor_text(page.cursor),
-        "more": page.more,
-    }
+    items = [record_item(record, wanted) for record in page.records]
+    return RecordPage(items, stream.cursor_text(page.cursor), page.more)
 
 
 def _wanted(port: OutputPortSpec, select: str | None) -> tuple[str, ...] | None:
@@ -148,30 +141,26 @@ def note_read(asked: Asked, port: str, fields: Iterable[str] | None) -> None:
     asked.services.meter.note(port, asked.principal.id, asked.principal.token, fields)
 
 
-async def readers(asked: Asked) -> Any:
+async def readers(asked: Asked) -> list[ReaderItem]:
     """Who reads the port: processes as their runs tell, accounts as they read over the API; when last, how often, and
     of accounts the fields they asked for (`*` is all of them)."""
     asked.allow(asked.of(asked.path("product")))
     found = _port_named(asked)
-    return {"items": [_reader(r) for r in await asyncio.to_thread(asked.services.readers.readers, found.id)]}
+    return [_reader(r) for r in await asyncio.to_thread(asked.services.readers.readers, found.id)]
 
 
-def _reader(reader: Reader) -> dict[str, Any]:
-    return {
-        "who": reader.who, "kind": reader.kind, "token": reader.token, "last": rfc3339(reader.last_us),
-        "count": reader.count, "fields": sorted(reader.fields),
-    }  # fmt: skip
+def _reader(reader: Reader) -> ReaderItem:
+    last = rfc3339(reader.last_us)
+    return ReaderItem(reader.who, reader.kind, reader.token, last, reader.count, sorted(reader.fields))
 
 
-def record_plain(record: stream.StreamRecord, wanted: tuple[str, ...] | None = None) -> dict[str, Any]:
+def record_item(record: stream.StreamRecord, wanted: tuple[str, ...] | None = None) -> RecordItem:
     """A record as JSON shows it, with the fields that are wanted."""
     value = record.value
     if wanted is not None and isinstance(value, dict):
         value = {name: value[name] for name in wanted if name in value}
-    return {
-        "position": record.position, "partition": record.partition, "time": rfc3339(record.time_us), "key": record.key,
-        "run": record.run, "record": value,
-    }  # fmt: skip
+    time = rfc3339(record.time_us)
+    return RecordItem(record.position, record.partition, time, record.key, record.run, value)
 
 
 async def _feed(asked: Asked, found: OutputPortSpec, query: RecordsQuery) -> Response:
@@ -219,7 +208,7 @@ async def _followed(
             cursor = page.cursor
             if page.records:
                 note_read(asked, port_id, used)
-                told = [sse_event("record", record_plain(record, wanted)) for record in page.records]
+                told = [sse_event("record", record_item(record, wanted)) for record in page.records]
                 at = stream.cursor_text(cursor)
                 yield b"".join([*told, sse_event("position", {"next": at}, at)])
             elif not page.more:
@@ -228,7 +217,7 @@ async def _followed(
         stop()
 
 
-async def lookup(asked: Asked, query: dict[str, str]) -> Any:
+async def lookup(asked: Asked, query: dict[str, str]) -> LookedUp:
     """The latest record of a key, whose fields are the query. With `token` (or the header `Hansa-Token`) it waits until
     what was written with it can be seen; without, until all that is committed can."""
     found = _port(asked)
@@ -247,7 +236,7 @@ async def lookup(asked: Asked, query: dict[str, str]) -> Any:
             f"{found.id} has no record with the key {key_text(values)}",
             hint="It was never published, or was deleted.",
         )
-    return json_response({"record": msgspec.msgpack.decode(record), "position": position})
+    return LookedUp(msgspec.msgpack.decode(record), position)
 
 
 def _look(file: Any, key: str) -> tuple[bytes | None, int]:

@@ -6,13 +6,16 @@ import asyncio
 from typing import Annotated, Any, Literal
 
 import msgspec
+from starlette.responses import Response
 
 from hansa.access.decide import Action
-from hansa.discovery.quarantine import Entry, QuarantineQuery
+from hansa.discovery.quarantine import Entry, QuarantineQuery, State
 from hansa.lifecycle.operations import SEEN_S
-from hansa.server.api.base import JSON, ApiRoute, Asked, Endpoint
-from hansa.server.api.forms import Limit, ProductId, Time
-from hansa.server.api.runs import Wait, answered
+from hansa.model.quarantine import Reason
+from hansa.server.api.base import ApiRoute, Asked, Endpoint
+from hansa.server.api.run_forms import answered
+from hansa.server.api.runs import ALSO, RESULT, Wait
+from hansa.server.forms import Limit, Moment, ProductId, Time
 from hansa.server.merge import rfc3339
 from hansa.views.times import parse_time
 
@@ -44,18 +47,50 @@ class Discarding(msgspec.Struct, forbid_unknown_fields=True):
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
 
 
+class QuarantinedRecord(msgspec.Struct, frozen=True):
+    """A record that was set aside, and why. `run` is the run that published it, `settled_run` the one that published
+    it in the end."""
+
+    id: str
+    port: str
+    product: str
+    process: str
+    run: str
+    state: State
+    reasons: list[Reason]
+    corrected_by: str | None
+    settled_by: str | None
+    settled_run: str | None
+    reason: str | None
+    held_at: Moment
+    settled_at: Moment | None
+
+
+class QuarantineFound(msgspec.Struct, frozen=True):
+    """A page of records that were set aside; `next` is what `after` takes for the page behind."""
+
+    items: list[QuarantinedRecord]
+    next: str | None
+
+
+class QuarantineDetail(QuarantinedRecord, frozen=True, kw_only=True):
+    """One of them, with the record as it stands now."""
+
+    record: Any
+
+
 def routes(endpoint: Endpoint) -> list[ApiRoute]:
     read, mend = Action.QUARANTINE_READ, Action.QUARANTINE_MEND
     return [
         endpoint.route("GET", "/quarantine", find, read),
         endpoint.route("GET", "/quarantine/{entry}", show, read),
         endpoint.route("POST", "/quarantine/{entry}/correct", correct, mend),
-        endpoint.route("POST", "/quarantine/{entry}/replay", replay, mend, answers=(JSON,)),
+        endpoint.route("POST", "/quarantine/{entry}/replay", replay, mend, answers=RESULT, also=ALSO),
         endpoint.route("POST", "/quarantine/{entry}/discard", discard, mend),
     ]
 
 
-async def find(asked: Asked, query: FindQuery) -> Any:
+async def find(asked: Asked, query: FindQuery) -> QuarantineFound:
     """Records that were set aside, newest first, with the reasons; those that wait, unless `state` says otherwise."""
     product = query.product or (query.port.partition("/")[0] if query.port else None)
     domains = None
@@ -71,31 +106,31 @@ async def find(asked: Asked, query: FindQuery) -> Any:
         parse_time(query.since) if query.since else None, query.limit, query.after,
     )  # fmt: skip
     page = await asyncio.to_thread(services.aside.find, wanted)
-    return {"items": [_plain(entry) for entry in page.entries], "next": page.next}
+    return QuarantineFound([_told(entry) for entry in page.entries], page.next)
 
 
-async def show(asked: Asked) -> Any:
+async def show(asked: Asked) -> QuarantineDetail:
     """One of them, with the record as it stands now."""
     entry, record = await asked.services.quarantine.get(asked.path("entry"))
     asked.allow(asked.of(entry.product))
-    return {**_plain(entry), "record": record}
+    return _detail(entry, record)
 
 
-async def correct(asked: Asked, body: Correction) -> Any:
+async def correct(asked: Asked, body: Correction) -> QuarantineDetail:
     """Puts another record in its place."""
     entry = await _allowed(asked)
     await asked.services.quarantine.correct(asked.principal.id, entry.id, body.record)
     return await _now(asked)
 
 
-async def replay(asked: Asked, query: WaitQuery) -> Any:
+async def replay(asked: Asked, query: WaitQuery) -> Response:
     """Checks it again and publishes it, once, in a run that is linked to the first; fails with the reasons where the
     contract is broken still."""
     entry = await _allowed(asked)
     return answered(await asked.services.quarantine.replay(asked.principal.id, entry.id, query.wait_s))
 
 
-async def discard(asked: Asked, body: Discarding) -> Any:
+async def discard(asked: Asked, body: Discarding) -> QuarantineDetail:
     """It will not be published."""
     entry = await _allowed(asked)
     await asked.services.quarantine.discard(asked.principal.id, entry.id, body.reason)
@@ -108,14 +143,15 @@ async def _allowed(asked: Asked) -> Entry:
     return entry
 
 
-async def _now(asked: Asked) -> Any:
-    entry, record = await asked.services.quarantine.get(asked.path("entry"))
-    return {**_plain(entry), "record": record}
+async def _now(asked: Asked) -> QuarantineDetail:
+    return _detail(*await asked.services.quarantine.get(asked.path("entry")))
 
 
-def _plain(entry: Entry) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.to_builtins(entry)
-    found["held_at"] = rfc3339(found.pop("held_us"))
-    settled_us = found.pop("settled_us")
-    found["settled_at"] = rfc3339(settled_us) if settled_us else None
-    return found
+def _detail(entry: Entry, record: Any) -> QuarantineDetail:
+    return QuarantineDetail(**msgspec.structs.asdict(_told(entry)), record=record)
+
+
+def _told(entry: Entry) -> QuarantinedRecord:
+    found = msgspec.structs.asdict(entry)
+    held_us, settled_us = found.pop("held_us"), found.pop("settled_us")
+    return QuarantinedRecord(**found, held_at=rfc3339(held_us), settled_at=rfc3339(settled_us) if settled_us else None)

@@ -15,16 +15,18 @@ from hansa.discovery.runs import RunQuery
 from hansa.errors import CallerError
 from hansa.eventlog.interface import Chunk, as_array
 from hansa.lifecycle.operations import SEEN_S
-from hansa.model.product import OnceTrigger, ScheduleTrigger, flow_text
+from hansa.model.product import OnceTrigger, ScheduleTrigger, Trigger, flow_text
 from hansa.model.run import CARRIED, FINAL, RUNS_TOPIC, RunEntry, RunState
 from hansa.model.trigger_key import trigger_names
 from hansa.registry.values import TriggerKey
 from hansa.runtime import wire
-from hansa.runtime.run import Answer
-from hansa.server.api.base import EVENT_STREAM, JSON, ApiRoute, Asked, Endpoint, json_response, problem_of, require
-from hansa.server.api.forms import Limit, Time
+from hansa.runtime.live import LiveProcess
+from hansa.server.api.base import ApiRoute, Asked, Endpoint, require
+from hansa.server.api.run_forms import Output, RunDetail, RunsFound, answered, run_detail
 from hansa.server.api.streaming import sse, sse_event
+from hansa.server.forms import Limit, Moment, ServerSentEvent, Time, Waiting
 from hansa.server.merge import rfc3339
+from hansa.server.operation import EVENT_STREAM, JSON
 from hansa.triggers import schedule
 from hansa.views.times import parse_time
 
@@ -75,8 +77,9 @@ class OutputQuery(msgspec.Struct):
     follow: bool = False
 
 
-RESULT: Final = (JSON, "*/*")
-"""What a run answers has the media type that its aggregator gives it."""
+RESULT: Final = {JSON: Any, "*/*": Any}
+"""What a run answers has the media type that its aggregator gives it, and with any other status of success `2XX`."""
+ALSO: Final = {"202": Waiting, "2XX": Any}
 
 
 class Replay(msgspec.Struct, forbid_unknown_fields=True):
@@ -85,39 +88,74 @@ class Replay(msgspec.Struct, forbid_unknown_fields=True):
     publish: bool = False
 
 
+class ProcessSummary(msgspec.Struct, frozen=True):
+    """A live process: what starts it, its steps, how they are composed, and how many runs it has now."""
+
+    id: str
+    product: str
+    triggers: tuple[Trigger, ...]
+    steps: list[str]
+    flow: str
+    description: str
+    use_case: str | None
+    running: int
+
+
+class ScheduleDetail(msgspec.Struct, frozen=True):
+    """A schedule in words, its next times, the last one that was kept, and whether it is paused."""
+
+    process: str
+    index: int
+    trigger: ScheduleTrigger | OnceTrigger
+    explained: str
+    next: list[Moment]
+    last: Moment | None
+    paused: bool
+
+
+class TriggerSet(msgspec.Struct, frozen=True):
+    """Whether a trigger is paused now."""
+
+    process: str
+    index: int
+    paused: bool
+
+
 def routes(endpoint: Endpoint) -> list[ApiRoute]:
     return [
         endpoint.route("GET", "/processes", processes, Action.CATALOGUE_READ),
-        endpoint.route("POST", "/processes/{process}/runs", start, Action.RUN_START, content=JSON, answers=RESULT),
+        endpoint.route(
+            "POST", "/processes/{process}/runs", start, Action.RUN_START, content=JSON, answers=RESULT, also=ALSO
+        ),
         endpoint.route("GET", "/runs", find, Action.RUN_READ),
         endpoint.route("GET", "/dead_letters", dead_letters, Action.RUN_READ),
         endpoint.route("GET", "/runs/{run}", show, Action.RUN_READ),
-        endpoint.route("GET", "/runs/{run}/result", result, Action.RESULT_READ, answers=RESULT),
+        endpoint.route("GET", "/runs/{run}/result", result, Action.RESULT_READ, answers=RESULT, also=ALSO),
         endpoint.route("POST", "/runs/{run}/cancel", cancel, Action.RUN_CANCEL),
-        endpoint.route("POST", "/runs/{run}/replay", replay, Action.RUN_REPLAY, answers=RESULT),
-        endpoint.route("GET", "/output", output, Action.RUN_READ, answers=(EVENT_STREAM,)),
+        endpoint.route("POST", "/runs/{run}/replay", replay, Action.RUN_REPLAY, answers=RESULT, also=ALSO),
+        endpoint.route("GET", "/output", output, Action.RUN_READ, answers={EVENT_STREAM: ServerSentEvent}),
         endpoint.route("GET", "/schedules", schedules, Action.CATALOGUE_READ),
         endpoint.route("POST", "/triggers/{process}/{index:int}/pause", pause, Action.TRIGGER_MANAGE),
         endpoint.route("POST", "/triggers/{process}/{index:int}/resume", resume, Action.TRIGGER_MANAGE),
     ]
 
 
-async def processes(asked: Asked) -> Any:
+async def processes(asked: Asked) -> list[ProcessSummary]:
     """All live processes and what starts them."""
     asked.allow()
     mesh = asked.services.mesh
-    return {
-        "items": [
-            {"id": live.id, "product": product.id, "triggers": live.spec.triggers,
-            "steps": [s.name for s in live.spec.steps], "flow": flow_text(live.spec.flow),
-             "description": live.spec.description, "use_case": live.spec.use_case, "running": live.running}
-            for product in mesh.products.values()
-            for live in product.processes.values()
-        ]
-    }  # fmt: skip
+    return [_process(live) for product in mesh.products.values() for live in product.processes.values()]
 
 
-async def start(asked: Asked, query: StartQuery) -> Any:
+def _process(live: LiveProcess) -> ProcessSummary:
+    spec = live.spec
+    return ProcessSummary(
+        live.id, live.product.id, spec.triggers, [s.name for s in spec.steps], flow_text(spec.flow), spec.description,
+        spec.use_case, live.running,
+    )  # fmt: skip
+
+
+async def start(asked: Asked, query: StartQuery) -> Response:
     """Starts a process by hand, with any JSON payload; waits for its result. Two requests with the same header
     `Idempotency-Key` are one run."""
     process = asked.path("process")
@@ -144,39 +182,18 @@ def _check_json(payload: bytes) -> None:
         raise CallerError("body.not_json", f"The payload is not JSON: {failure}", hint="Send JSON.") from None
 
 
-def answered(answer: Answer) -> Response:
-    """The answer of a run over HTTP: its result, 202 while there is none, or its error."""
-    headers = {"hansa-run": answer.run}
-    if answer.token:
-        headers["hansa-token"] = answer.token
-    if answer.state not in FINAL:
-        return json_response(
-            {"run": answer.run, "state": answer.state, "result": f"/runs/{answer.run}/result"}, 202, headers
-        )
-    if answer.error is not None and not answer.result:
-        error = answer.error
-        details = {
-            **(error.details or {}),
-            "status": answer.status if answer.status >= 400 else 500,
-            "origin": error.origin,
-            "traceback": error.traceback,
-        }
-        return problem_of(CallerError(error.code, error.message, hint=error.hint, details=details), run=answer.run)
-    return Response(answer.result, answer.status, {**headers, **(answer.headers or {})}, answer.content_type)
-
-
-async def find(asked: Asked, query: RunsQuery) -> Any:
+async def find(asked: Asked, query: RunsQuery) -> RunsFound:
     """Runs, newest first: those of the domains in which the caller may see them. `behind` says why the newest may be
     missing, where the view could not follow the log."""
     return await _find(asked, query, query.dead)
 
 
-async def dead_letters(asked: Asked, query: DeadQuery) -> Any:
+async def dead_letters(asked: Asked, query: DeadQuery) -> RunsFound:
     """Runs and records that failed for good; each can be replayed."""
     return await _find(asked, query, True)
 
 
-async def _find(asked: Asked, query: DeadQuery, dead: bool | None) -> Any:
+async def _find(asked: Asked, query: DeadQuery, dead: bool | None) -> RunsFound:
     domains = _readable(asked, query.product)
     services = asked.services
     behind = await asked.behind(services.views, query.token, "runs", SEEN_S)
@@ -187,8 +204,7 @@ async def _find(asked: Asked, query: DeadQuery, dead: bool | None) -> Any:
         until_us=parse_time(query.until) if query.until else None,
         text=query.text, size=query.limit, after=query.after,
     )  # fmt: skip
-    page = await asyncio.to_thread(services.runs.find, wanted)
-    return {"items": page.runs, "next": page.next, "behind": behind}
+    return RunsFound.of(await asyncio.to_thread(services.runs.find, wanted), behind)
 
 
 def _readable(asked: Asked, product: str | None) -> list[str] | None:
@@ -200,58 +216,19 @@ def _readable(asked: Asked, product: str | None) -> list[str] | None:
     return sorted(found) if found is not None else None
 
 
-async def show(asked: Asked) -> Any:
+async def show(asked: Asked) -> RunDetail:
     """Everything that is known of a run."""
     entry = await asked.services.operations.detail(asked.path("run"))
     asked.allow(asked.of(entry.product))
+    return await _detail(asked, entry)
+
+
+async def _detail(asked: Asked, entry: RunEntry) -> RunDetail:
     children = await asyncio.to_thread(asked.services.runs.find, RunQuery(parent=entry.id, size=100))
-    return {**plain(entry), "children": [run.id for run in children.runs]}
+    return run_detail(entry, [run.id for run in children.runs])
 
 
-def plain(entry: RunEntry) -> dict[str, Any]:
-    """A run as JSON shows it: payload and result decoded, times as text."""
-    found: dict[str, Any] = msgspec.structs.asdict(entry)
-    for name in ("accepted", "started", "finished"):
-        at = found.pop(f"{name}_us")
-        found[f"{name}_at"] = rfc3339(at) if at else None
-    found["duration_ms"] = max(entry.finished_us - entry.started_us, 0) / 1000 if entry.finished_us else None
-    found["payload"] = _payload(entry.payload)
-    found["result"] = _text(entry.result)
-    found["error"] = msgspec.to_builtins(entry.error) if entry.error else None
-    found["logic"] = [
-        {"name": run.name, "state": run.state, "duration_ms": run.duration_us / 1000, "error": run.error}
-        for run in entry.logic
-    ]
-    found["reads"] = [
-        {"port": port, "partition": part, "from": first, "to": end} for port, part, first, end in entry.reads
-    ]
-    found["writes"] = [{"port": port, "records": records} for port, records in entry.writes]
-    found["checks"] = [msgspec.structs.asdict(check) for check in entry.checks]
-    return found
-
-
-def _payload(payload: bytes) -> Any:
-    if not payload:
-        return None
-    source = msgspec.msgpack.decode(payload, type=wire.Source)
-    found: dict[str, Any] = {"body": _text(source.body)}
-    for name in ("method", "url", "path", "query", "content_type", "detail"):
-        if getattr(source, name):
-            found[name] = getattr(source, name)
-    return found
-
-
-def _text(data: bytes) -> Any:
-    """Bytes as the JSON value that they are, else as text."""
-    if not data:
-        return None
-    try:
-        return msgspec.json.decode(data)
-    except msgspec.DecodeError:
-        return data.decode("utf-8", "replace")
-
-
-async def result(asked: Asked) -> Any:
+async def result(asked: Asked) -> Response:
     """The result of a run as its caller would have got it; 202 while it runs."""
     run_id = asked.path("run")
     active = asked.services.engine.active.get(run_id)
@@ -263,16 +240,16 @@ async def result(asked: Asked) -> Any:
     return answered(await asked.services.operations.answer(run_id))
 
 
-async def cancel(asked: Asked) -> Any:
+async def cancel(asked: Asked) -> RunDetail:
     """Ends a run that is not over."""
     run_id = asked.path("run")
     active = asked.services.engine.active.get(run_id)
     product = active.live.product.id if active else (await asked.services.operations.detail(run_id)).product
     asked.allow(asked.of(product))
-    return plain(await asked.services.operations.cancel(asked.principal.id, run_id))
+    return await _detail(asked, await asked.services.operations.cancel(asked.principal.id, run_id))
 
 
-async def replay(asked: Asked, query: ReplayQuery, body: Replay) -> Any:
+async def replay(asked: Asked, query: ReplayQuery, body: Replay) -> Response:
     """A dead letter gets a new attempt; a run that succeeded is run again, publishing nothing unless asked to."""
     entry = await asked.services.operations.detail(asked.path("run"))
     asked.allow(asked.of(entry.product))
@@ -280,7 +257,7 @@ async def replay(asked: Asked, query: ReplayQuery, body: Replay) -> Any:
     return answered(await operations.replay(asked.principal.id, entry.id, publish=body.publish, wait_s=query.wait_s))
 
 
-async def output(asked: Asked, query: OutputQuery) -> Any:
+async def output(asked: Asked, query: OutputQuery) -> Response:
     """What runs print, as they end: server-sent events."""
     if query.run is not None:
         entry = await asked.services.operations.detail(query.run)
@@ -295,7 +272,7 @@ async def _outputs(asked: Asked, query: OutputQuery, domains: list[str] | None) 
     for run_id in await _earlier(asked, query, domains):
         entry = await asked.services.operations.detail(run_id)
         if _told(entry):
-            yield sse_event("output", _output(entry))
+            yield sse_event("output", Output.of(entry))
     if not query.follow:
         return
     woken = asyncio.Event()
@@ -306,7 +283,7 @@ async def _outputs(asked: Asked, query: OutputQuery, domains: list[str] | None) 
             for chunk in await asyncio.to_thread(log.log.read, RUNS_TOPIC, 0, position):
                 for entry in _entries(chunk, position):
                     if _told(entry) and _wanted(entry, query, domains):
-                        yield sse_event("output", _output(entry))
+                        yield sse_event("output", Output.of(entry))
                 position = chunk.end
             await woken.wait()
     finally:
@@ -337,19 +314,12 @@ def _entries(chunk: Chunk, position: int) -> list[RunEntry]:
     return [entry for at, (_, entry) in enumerate(pairs, chunk.base) if at >= position]
 
 
-def _output(entry: RunEntry) -> dict[str, Any]:
-    found = {"run": entry.id, "process": f"{entry.product}:{entry.process}", "state": entry.state, "text": entry.output}
-    if entry.error is not None:
-        found["error"] = msgspec.to_builtins(entry.error)
-    return found
-
-
 def _told(entry: RunEntry) -> bool:
     """True for what people follow: whatever was printed, and every failure."""
     return bool(entry.output) or (entry.error is not None and entry.state in FINAL)
 
 
-async def schedules(asked: Asked) -> Any:
+async def schedules(asked: Asked) -> list[ScheduleDetail]:
     """Every schedule: when it fires next, when it fired last (null before it did, and since it was resumed), whether it
     is paused."""
     asked.allow()
@@ -366,25 +336,27 @@ async def schedules(asked: Asked) -> Any:
                 key = TriggerKey(product.id, live.spec.name, names[index])
                 stands = services.log.log.position(f"schedule:{services.scheduler.place(str(key))}", "_schedules", 0)
                 last = schedule.fired_last(trigger, stands or None)
+                times = [rfc3339(at) for at in schedule.next_times(trigger, now_us, NEXT_TIMES)]
                 found.append(
-                    {"process": live.id, "index": index, "trigger": trigger, "explained": schedule.explain(trigger),
-                     "next": [rfc3339(at) for at in schedule.next_times(trigger, now_us, NEXT_TIMES)],
-                     "last": rfc3339(last) if last else None, "paused": key in paused}
+                    ScheduleDetail(
+                        live.id, index, trigger, schedule.explain(trigger), times, rfc3339(last) if last else None,
+                        key in paused,
+                    )
                 )  # fmt: skip
-    return {"items": found}
+    return found
 
 
-async def pause(asked: Asked) -> Any:
+async def pause(asked: Asked) -> TriggerSet:
     """The trigger starts nothing until it is resumed."""
     return await _toggle(asked, paused=True)
 
 
-async def resume(asked: Asked) -> Any:
+async def resume(asked: Asked) -> TriggerSet:
     """The trigger starts runs again."""
     return await _toggle(asked, paused=False)
 
 
-async def _toggle(asked: Asked, *, paused: bool) -> Any:
+async def _toggle(asked: Asked, *, paused: bool) -> TriggerSet:
     process, index = asked.path("process"), int(asked.path("index"))
     asked.allow(asked.member(process))
     live = asked.services.mesh.process(process)
@@ -395,4 +367,4 @@ async def _toggle(asked: Asked, *, paused: bool) -> Any:
     await asyncio.to_thread(change, asked.principal.id, key)
     await asked.services.mesh.resubscribe(live.product.id)
     (asked.services.scheduler.pause if paused else asked.services.scheduler.resume)(str(key))
-    return {"process": process, "index": index, "paused": paused}
+    return TriggerSet(process, index, paused)

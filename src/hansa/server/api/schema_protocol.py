@@ -25,12 +25,15 @@ from hansa.protocols.schema_registry.failures import error_code, status_by_code
 from hansa.protocols.schema_registry.registry import Owner, Used
 from hansa.protocols.schema_registry.subject import Entry, Subject
 from hansa.registry.values import SchemaContent, SchemaReference
-from hansa.server.api.base import JSON, ApiRoute, Asked, Endpoint, Handler, bearer
+from hansa.server.api.base import ApiRoute, Asked, Endpoint, bearer
+from hansa.server.operation import JSON, Handler
 from hansa.server.problems import MEDIA as PROBLEM
 from hansa.server.problems import problem, problem_headers, status_of
 
 MEDIA: Final = "application/vnd.schemaregistry.v1+json"
 PREFIX: Final = "/schema-registry"
+ANSWERS: Final = {MEDIA: Any, JSON: Any}
+"""What is answered has the forms of the protocol, which is described elsewhere."""
 
 
 class SchemaBody(msgspec.Struct):
@@ -83,7 +86,7 @@ def _as_bearer(header: str) -> str:
 
 def route(endpoint: Endpoint, method: str, path: str, handler: Handler, action: Action) -> ApiRoute:
     """A route of the protocol."""
-    return endpoint.route(method, PREFIX + path, handler, action, answers=(MEDIA, JSON), kind=RegistryRoute)
+    return endpoint.route(method, PREFIX + path, handler, action, answers=ANSWERS, kind=RegistryRoute)
 
 
 def answer(value: Any) -> Response:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from hansa.access.decide import Action, decide
 from hansa.protocols.schema_registry import forms
 from hansa.protocols.schema_registry.registry import Owner
-from hansa.server.api.base import ApiRoute, Asked, Endpoint, Handler
+from hansa.server.api.base import ApiRoute, Asked, Endpoint
 from hansa.server.api.schema_protocol import (
     MEDIA,
     SchemaBody,
@@ -26,6 +26,7 @@ from hansa.server.api.schema_protocol import (
     told_entry,
     told_schema,
 )
+from hansa.server.operation import Handler
 
 _READ: Final = Action.CATALOGUE_READ
 _WRITE: Final = Action.SCHEMA_WRITE

@@ -12,8 +12,9 @@ from hansa.access.decide import Action
 from hansa.errors import CallerError
 from hansa.protocols.schema_registry.registry import with_compatibility, with_mode
 from hansa.registry.values import SubjectSettings
-from hansa.server.api.base import ApiRoute, Asked, Endpoint, Handler
+from hansa.server.api.base import ApiRoute, Asked, Endpoint
 from hansa.server.api.schema_protocol import answer, flag, owned, route
+from hansa.server.operation import Handler
 
 _READ: Final = Action.CATALOGUE_READ
 _WRITE: Final = Action.SCHEMA_WRITE

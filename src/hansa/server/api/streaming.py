@@ -11,7 +11,8 @@ import msgspec
 from starlette.responses import StreamingResponse
 
 from hansa.errors import HansaError
-from hansa.server.api.base import EVENT_STREAM, Asked
+from hansa.server.api.base import Asked
+from hansa.server.operation import EVENT_STREAM
 from hansa.server.problems import problem
 
 STILL_HERE_S: Final = 15.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
+import msgspec
 from msgspec import Meta
 
 _NAME: Final = "[a-z][a-z0-9_]{0,62}"
@@ -18,8 +19,29 @@ Name = Annotated[str, _told(pattern=f"^{_NAME}$")]
 ProductId = Annotated[str, _told(pattern=rf"^{_NAME}\.{_NAME}$")]
 Time = Annotated[str, _told(format="date-time")]
 """RFC 3339, or a date."""
+Moment = Annotated[str, _told(format="date-time")]
+"""RFC 3339 in UTC, as it is answered."""
 Limit = Annotated[int, Meta(ge=1, le=1000)]
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """A run that is not over; its result will be at the path `result`. `runs` has all of them by process, where a
+    route starts several."""
+
+    run: str
+    state: str
+    result: str
+    runs: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class ServerSentEvent(msgspec.Struct, frozen=True):
+    """One event of a stream (WHATWG HTML, section 9.2): its name, its data in JSON, and where to go on."""
+
+    event: str
+    data: str
+    id: str | msgspec.UnsetType = msgspec.UNSET
+
 
 IN_PATH: Final[dict[str, dict[str, Any]]] = {
     "domain": {"type": "string", "pattern": f"^{_NAME}$"},
