@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -25,7 +25,7 @@ class Needed(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
     """
 
     port: str
-    kind: str
+    kind: Literal["domain", "account"]
     of: str
     readers: tuple[str, ...] = ()
     given_by: str | None = None
@@ -37,15 +37,18 @@ class Needed(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
         return f"{whom}, for {', '.join(self.readers)}" if self.readers else whom
 
 
+_Place = tuple[str, Literal["domain", "account"], str]
+
+
 def consents_needed(ports: Iterable[str], broken: Iterable[Broken], own_domain: str) -> list[Needed]:
     """The consents that a break of `ports` takes: one of each domain whose products would break, one of each account.
 
     A port of which no reader is known takes one of the producer's own domain: its contract is a promise to those that
     are not known, too.
     """
-    found: dict[tuple[str, str, str], set[str]] = {}
+    found: dict[_Place, set[str]] = {}
     for port, who, domain in broken:
-        key = (port, "domain", domain) if domain is not None else (port, "account", who)
+        key: _Place = (port, "domain", domain) if domain is not None else (port, "account", who)
         found.setdefault(key, set()).add(who)
     asked = {port for port, _, _ in found}
     found |= {(port, "domain", own_domain): set() for port in ports if port not in asked}
@@ -55,5 +58,5 @@ def consents_needed(ports: Iterable[str], broken: Iterable[Broken], own_domain: 
 def with_given(needed: Iterable[Needed], given: Iterable[GivenConsent]) -> list[Needed]:
     """The same, each with who gave it. `given` are those for this change alone: from the live revision to the
     candidate."""
-    by_place = {(one.port, one.kind, one.of): one.actor for one in given}
+    by_place: dict[_Place, str] = {(one.port, one.kind, one.of): one.actor for one in given}
     return [msgspec.structs.replace(one, given_by=by_place.get((one.port, one.kind, one.of))) for one in needed]

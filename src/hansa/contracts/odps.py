@@ -116,6 +116,7 @@ def _product(
         connections=_connections(custom),
         requirements=requirements,
         limits=_limits(custom),
+        status=part.text("status"),
     )
 
 

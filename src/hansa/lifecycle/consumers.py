@@ -24,7 +24,7 @@ _KEPT_WITHOUT: Final = "field.removed"
 """The one difference that a record class with a field bears: the field may be missing."""
 
 
-class Consumer(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
+class Consumer(msgspec.Struct, frozen=True, order=True):
     """One consumer of `port`: a process, a product that declares the input and whose code does not show a use, or an
     account with its token.
 
@@ -89,7 +89,9 @@ def _direct(port: str, reading: Reading) -> Iterator[Consumer]:
             yield Consumer(port, 1, reader.who, "process", by="lookup", last_us=reader.last_us)
         elif reader.kind == "account" and reader.last_us > reading.now_us - RECENT_S * 1_000_000:
             fields = None if ALL in reader.fields else tuple(sorted(reader.fields))
-            yield Consumer(port, 1, reader.who, "account", "unaffected", "", "api", reader.token, fields, reader.last_us)
+            yield Consumer(
+                port, 1, reader.who, "account", "unaffected", "", "api", reader.token, fields, reader.last_us
+            )
 
 
 def _how(process: ProcessSpec, port: str) -> str:

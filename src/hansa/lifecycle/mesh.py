@@ -31,7 +31,7 @@ from hansa.model.run import AUDIT_TOPIC, EVENTS_TOPIC, KEEPING_TOPIC, RUNS_TOPIC
 from hansa.model.trigger_key import trigger_names
 from hansa.outputs.lookups import Lookups
 from hansa.registry.interface import Registry
-from hansa.registry.values import Revision, TriggerKey
+from hansa.registry.values import Product, Revision, TriggerKey
 from hansa.runtime.engine import Engine
 from hansa.runtime.environment import Environment, EnvironmentBuilder
 from hansa.runtime.live import LiveProcess, LiveProduct
@@ -118,6 +118,8 @@ class Mesh:
         self.products: dict[str, LiveProduct] = {}
         self.routes = Routes(())
         self.failures: dict[str, HansaError] = {}
+        self.retired: dict[str, str | None] = {}
+        """Products that are retired, with their successors."""
         self._lookups = lookups
         self._idle_s = idle_s
         self._rest_s = rest_s
@@ -133,12 +135,14 @@ class Mesh:
         for topic in (RUNS_TOPIC, EVENTS_TOPIC, AUDIT_TOPIC, KEEPING_TOPIC):
             self.log.log.declare(topic, TopicConfig())
         await asyncio.to_thread(self.environments.sweep)
-        live = [p for p in self.registry.search(limit=100_000).products if p.state is not ProductState.RETIRED]
+        known = self.registry.search(limit=100_000).products
+        live = [product for product in known if product.state is not ProductState.RETIRED]
+        self.retired = {product.id: product.successor for product in known if product.state is ProductState.RETIRED}
         for product in live:
             self.declare(product.live.spec)
         for product in live:
             try:
-                await self.activate(product.live)
+                await self.activate(product)
             except HansaError as failure:
                 self.failures[product.id] = failure
                 _report.error("%s is not served: %s", product.id, failure)
@@ -199,13 +203,22 @@ class Mesh:
             return live
         if product in self.failures:
             raise self.failures[product]
+        self.check_retired(product)
         known = self.registry.product(product)
         raise CallerError(
             f"product.{known.state.value}", f"{product} is {known.state.value}", hint="It answers no more."
         )
 
+    def check_retired(self, product: str) -> None:
+        """Raises `CallerError("product.retired")`, which names the successor, where the product is."""
+        if product in self.retired:
+            successor = self.retired[product]
+            hint = f"Its successor is {successor}." if successor else "It answers no more, and names no successor."
+            raise CallerError("product.retired", f"{product} is retired", hint=hint, details={"successor": successor})
+
     def port(self, port: str) -> OutputPortSpec:
-        """The live output port of that id. Raises `CallerError("port.unknown")`."""
+        """The live output port of that id. Raises `CallerError` (`port.unknown`, `product.retired`)."""
+        self.check_retired(port.partition("/")[0])
         live = self.products.get(port.partition("/")[0])
         found = None if live is None else live.spec.output(port)
         if found is None:
@@ -311,9 +324,10 @@ class Mesh:
             rest_s=self._rest_s,
         )
 
-    async def activate(self, revision: Revision, pool: Pool | None = None) -> None:
-        """Makes a revision the one that is served: from one call to the next, old or new, never a mix."""
-        spec = revision.spec
+    async def activate(self, product: Product, pool: Pool | None = None) -> None:
+        """Makes a product's live revision the one that is served: from one call to the next, old or new, never a
+        mix."""
+        revision, spec = product.live, product.live.spec
         self.declare(spec)
         if pool is None:
             folder = self.folder(revision)
@@ -322,16 +336,28 @@ class Mesh:
         if _has_resources(spec):
             pool.keep_workers()
         old = self.products.get(spec.id)
-        self.products[spec.id] = LiveProduct(spec, revision.hash, pool)
+        self.products[spec.id] = LiveProduct(
+            spec, revision.hash, pool, product.state, product.successor, product.state_us
+        )
         self.failures.pop(spec.id, None)
+        self.retired.pop(spec.id, None)
         await self._changed(spec.id)
         if old is not None:
             self.spawn(_left(old.pool))
 
-    async def deactivate(self, product: str) -> None:
-        """Serves a product no more."""
-        old = self.products.pop(product, None)
-        await self._changed(product)
+    async def restate(self, product: Product) -> None:
+        """Has a product served in another state from now on, or no more."""
+        live = self.products.get(product.id)
+        if product.state is ProductState.RETIRED:
+            await self._deactivate(product)
+        elif live is not None:
+            live.state, live.successor, live.state_us = product.state, product.successor, product.state_us
+            await self._changed(product.id)
+
+    async def _deactivate(self, product: Product) -> None:
+        old = self.products.pop(product.id, None)
+        self.retired[product.id] = product.successor
+        await self._changed(product.id)
         if old is not None:
             self.spawn(old.pool.drain())
 

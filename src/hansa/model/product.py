@@ -350,6 +350,8 @@ class ProductSpec:
     processes: tuple[ProcessSpec, ...] = ()
     requirements: tuple[str, ...] = ()
     limits: LimitSpec = LimitSpec()
+    status: str = ""
+    """What product.yaml says of its state. The registry decides: plan tells where they differ."""
 
     @property
     def domain(self) -> str:

@@ -148,11 +148,13 @@ class Products(ABC):
         owner: str | None = None,
         domain: str | None = None,
         state: ProductState | None = None,
+        drafts: frozenset[str] | None = None,
         limit: int = 50,
         offset: int = 0,
     ) -> Found:
         """Products whose id, name, description, owner, tags, ports, processes or use cases contain every word of
-        `text`, case aside, and that fit all that is given. Those with the text in their id come first."""
+        `text`, case aside, and that fit all that is given; of drafts only those of the domains `drafts`, all where
+        None. Those with the text in their id come first."""
 
     @abstractmethod
     def tags(self) -> dict[str, int]:

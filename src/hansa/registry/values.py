@@ -63,12 +63,14 @@ class Revision:
 @dataclass(frozen=True, slots=True)
 class Product:
     """A product as it stands. A retired one keeps the revision that was live last. `successor` is the product to go to,
-    of one that is deprecated or retired."""
+    of one that is deprecated or retired; `state_us` is since when it has been in its state, 0 where that is not known.
+    """
 
     id: str
     state: ProductState
     live: Revision
     successor: str | None = None
+    state_us: int = 0
 
 
 class Consent(NamedTuple):

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hansa.errors import CallerError
+from hansa.model.product import ProductState
 from hansa.server import calls
 from hansa.server.answers import Response as Answered
 from hansa.server.answers import problem_answer, traceparent
@@ -91,7 +92,8 @@ def api(services: Services) -> ASGIApp:
         )
 
     async def openapi(_: Request) -> Response:
-        return json_response(document(services.mesh.routes.routes, services.version, described))
+        offered = [r for r in services.mesh.routes.routes if r.starts[0][0].product.state is not ProductState.DRAFT]
+        return json_response(document(offered, services.version, described))
 
     async def home(_: Request) -> Response:
         return json_response({"hansa": services.version, "openapi": "/openapi.json", "health": "/health"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from hansa.model.product import HttpTrigger, ParameterSpec
+from hansa.model.product import HttpTrigger, ParameterSpec, ProductState
 from hansa.runtime.live import LiveProcess
 from hansa.server import openapi_api
 from hansa.server.api.base import Operation
@@ -70,6 +70,8 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         "responses": _responses(trigger, route.product, schemas),
         "security": [] if trigger.public else [{"token": []}],
     }
+    if live.product.state is ProductState.DEPRECATED:
+        found["deprecated"] = True
     if trigger.body != "none":
         schema = _schema(trigger.body_schema, route.product, schemas)
         found["requestBody"] = {

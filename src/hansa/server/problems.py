@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from hansa.errors import AuthorError, CallerError, HansaError, OperatorError, Unavailable
+from hansa.server.deprecation import successor_link
 
 MEDIA: Final = "application/problem+json"
 _BY_CODE: Final = {
@@ -90,6 +91,8 @@ def problem_headers(document: dict[str, Any], error: HansaError) -> dict[str, st
         headers["www-authenticate"] = "Bearer"
     if document["status"] in _LATER:
         headers["retry-after"] = "1"
+    if error.code == "product.retired":
+        headers |= successor_link(error.details.get("successor"))
     if document["status"] == 405:
         headers["allow"] = ", ".join(error.details.get("methods", ()))
     return headers

@@ -23,7 +23,7 @@ _STEPS: Final = {
 }
 """What the audit calls the step to each state."""
 _PRODUCTS: Final = f"""
-    SELECT p.id, p.state, p.successor, {_REVISION} FROM product p
+    SELECT p.id, p.state, p.successor, p.state_us, {_REVISION} FROM product p
     JOIN deployment d ON d.id = p.live JOIN revision r ON r.product = p.id AND r.hash = d.hash"""
 
 
@@ -48,7 +48,8 @@ class ProductTables(Tables, Products):
             revision = kept or _keep(change, spec, revision_hash, bundle_hash, note)
             _deploy(change, before, revision)
             if before is None or before.state is ProductState.RETIRED:
-                change.execute("UPDATE product SET state = ?, successor = NULL WHERE id = ?", state, spec.id)
+                sql = "UPDATE product SET state = ?, successor = NULL, state_us = ? WHERE id = ?"
+                change.execute(sql, state, change.time_us, spec.id)
             operation = "product.updated" if before else "product.deployed"
             after = {**(_state(_find(change.connection, spec.id)) or {})}
             after |= {"consent": consent._asdict()} if consent else {}
@@ -77,8 +78,8 @@ class ProductTables(Tables, Products):
                 return before
             if successor is not None:
                 known(change.connection, PRODUCT, successor)
-            sql = "UPDATE product SET state = ?, successor = ? WHERE id = ?"
-            change.execute(sql, state, successor, product)
+            sql = "UPDATE product SET state = ?, successor = ?, state_us = ? WHERE id = ?"
+            change.execute(sql, state, successor, change.time_us, product)
             after = _get(change.connection, product)
             change.audit(_STEPS[state], product, _state(before), _state(after))
             return after
@@ -118,10 +119,11 @@ class ProductTables(Tables, Products):
         owner: str | None = None,
         domain: str | None = None,
         state: ProductState | None = None,
+        drafts: frozenset[str] | None = None,
         limit: int = 50,
         offset: int = 0,
     ) -> Found:
-        wanted = Wanted(text, tag, owner, domain, state)
+        wanted = Wanted(text, tag, owner, domain, state, drafts)
         where, values = conditions(wanted)
         order = "ORDER BY instr(p.id, ?) = 0, p.id LIMIT ? OFFSET ?"
         with self._database.use() as connection:
@@ -243,4 +245,4 @@ def _as_revision(row: Any) -> Revision:
 
 
 def _product(row: Any) -> Product:
-    return Product(row[0], ProductState(row[1]), _as_revision(row[3:]), row[2])
+    return Product(row[0], ProductState(row[1]), _as_revision(row[4:]), *row[2:4])

@@ -74,7 +74,7 @@ async def domain(asked: Asked) -> Any:
             "contact": accounts[m.account].contact}
             for m in members
         ],
-        "products": [spec.id for spec in asked.services.mesh.specs() if spec.domain == name],
+        "products": [spec.id for spec in asked.services.mesh.specs() if spec.domain == name and asked.sees(spec.id)],
     }  # fmt: skip
 
 

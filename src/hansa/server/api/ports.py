@@ -61,6 +61,7 @@ async def ports(asked: Asked) -> Any:
         "items": [
             {"id": p.id, "kind": p.kind, "version": p.version, "product": spec.id, "description": p.description}
             for spec in asked.services.mesh.specs()
+            if asked.sees(spec.id)
             for p in spec.outputs
         ]
     }

@@ -9,11 +9,11 @@ from typing import Any, Final
 import msgspec
 from starlette.responses import Response, StreamingResponse
 
-from hansa.access.decide import Action
-from hansa.errors import HansaError
+from hansa.access.decide import Action, Target
+from hansa.errors import CallerError, HansaError
 from hansa.model.product import ProductState
 from hansa.registry.values import Product, Revision
-from hansa.server.api.base import ApiRoute, Asked, Endpoint
+from hansa.server.api.base import ApiRoute, Asked, Endpoint, require
 from hansa.server.api.forms import Count, Limit
 from hansa.server.merge import rfc3339
 from hansa.server.problems import problem
@@ -33,16 +33,41 @@ class ProductQuery(msgspec.Struct):
 
 
 class DeployQuery(msgspec.Struct):
-    """`note` says why; it is kept with the revision. `accept_breaking` says why what breaks readers is meant."""
+    """`note` says why; it is kept with the revision. `accept_breaking` says why what breaks consumers is forced, which
+    an owner may do. `plan` is the hash of the plan that was seen; another one is not carried out."""
 
     note: str = ""
     accept_breaking: str = ""
+    plan: str = ""
 
 
 class Rollback(msgspec.Struct, forbid_unknown_fields=True):
     """`to` is a revision's hash; without it, the one before the live one."""
 
     to: str | None = None
+
+
+class StateBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The state to go to, and where readers are to go from one that ends. `dry` shows what it would do."""
+
+    state: ProductState
+    successor: str | None = None
+    dry: bool = False
+
+
+class ConsentBody(msgspec.Struct, forbid_unknown_fields=True):
+    """For whom is consented (one of `domain` and `account`), to which change: of `port`, from the live revision to
+    `candidate`. `reason` is kept."""
+
+    port: str
+    candidate: str
+    reason: str
+    domain: str | None = None
+    account: str | None = None
+
+
+class ConsentQuery(msgspec.Struct):
+    candidate: str
 
 
 def routes(endpoint: Endpoint) -> list[ApiRoute]:
@@ -56,6 +81,9 @@ def routes(endpoint: Endpoint) -> list[ApiRoute]:
         ),
         endpoint.route("POST", "/products/{product}/rollback", rollback, Action.PRODUCT_DEPLOY),
         endpoint.route("POST", "/products/{product}/retire", retire, Action.PRODUCT_RETIRE),
+        endpoint.route("POST", "/products/{product}/state", move, Action.PRODUCT_STATE),
+        endpoint.route("POST", "/products/{product}/consents", consent, Action.CONSENT_GIVE),
+        endpoint.route("GET", "/products/{product}/consents", consents, Action.CATALOGUE_READ),
     ]
 
 
@@ -64,7 +92,7 @@ async def find(asked: Asked, query: ProductQuery) -> Any:
     asked.allow()
     found = await asyncio.to_thread(
         asked.services.registry.search, query.text, tag=query.tag, owner=query.owner, domain=query.domain,
-        state=query.state, limit=query.limit, offset=query.offset,
+        state=query.state, drafts=asked.drafts(), limit=query.limit, offset=query.offset,
     )  # fmt: skip
     return {"items": [summary(product) for product in found.products], "hint": found.suggestion}
 
@@ -75,7 +103,8 @@ def summary(product: Product) -> dict[str, Any]:
     return {
         "id": product.id, "name": spec.name, "description": spec.description, "domain": spec.domain,
         "owner": spec.owner,
-        "tags": spec.tags, "state": product.state, "version": spec.version, "revision": product.live.hash,
+        "tags": spec.tags, "state": product.state, "successor": product.successor,
+        "version": spec.version, "revision": product.live.hash,
         "ports": [port.id for port in spec.outputs], "processes": [process.name for process in spec.processes],
         "use_cases": sorted({p.use_case for p in spec.processes if p.use_case}),
         "deployed_at": rfc3339(product.live.time_us), "deployed_by": product.live.actor,
@@ -93,7 +122,7 @@ async def show(asked: Asked) -> Any:
             s.id
             for s in asked.services.mesh.specs()
             for i in s.inputs
-            if i.port.partition("/")[0] == product and s.id != product
+            if i.port.partition("/")[0] == product and s.id != product and asked.sees(s.id)
         }
     )
     failure = asked.services.mesh.failures.get(product)
@@ -125,21 +154,22 @@ def _revision(revision: Revision, live: str) -> dict[str, Any]:
 
 
 async def plan(asked: Asked) -> Any:
-    """What a deployment of the bundle would change, and in `findings` why it is refused without a consent. Nothing is
-    changed."""
+    """What a deployment of the bundle would change, whom that hits and by what they use, whose consent it takes, and in
+    `findings` why it is refused. Nothing is changed."""
     product = asked.path("product")
     asked.allow(asked.of(product))
-    planned = await asked.services.deployer.plan(product, await asked.body())
-    await planned.pool.drain()
-    return {"product": product, "revision": planned.hash, "changes": planned.changes, "findings": planned.refusals}
+    return await asked.services.planner.plan(product, await asked.body())
 
 
 async def deploy(asked: Asked, query: DeployQuery) -> Any:
     """Deploys the bundle; the answer is a stream of progress lines and, last, the result or a problem.
-    What is refused before there is any progress is refused as it is anywhere. A change that breaks readers of a port is
-    refused (`contract.incompatible`), unless `accept_breaking` says why it is meant."""
+    What is refused before there is any progress is refused as it is anywhere. A change that breaks consumers is
+    refused (`contract.incompatible`), unless all their consents are given or an owner forces it (`accept_breaking`)."""
     product = asked.path("product")
-    asked.allow(asked.of(product))
+    target = asked.of(product)
+    asked.allow(target)
+    if query.accept_breaking:
+        require(asked.principal, Action.PRODUCT_FORCE, target)
     lines = _deploying(asked, product, await asked.body(), query)
     first = await anext(lines)
     if isinstance(first, HansaError):
@@ -171,6 +201,7 @@ async def _deploying(asked: Asked, product: str, bundle: bytes, query: DeployQue
                 bundle,
                 note=query.note,
                 accept_breaking=query.accept_breaking,
+                plan=query.plan,
                 progress=progress,
             )
             lines.put_nowait({"result": found})
@@ -203,7 +234,38 @@ async def rollback(asked: Asked, body: Rollback) -> Any:
 
 
 async def retire(asked: Asked) -> Any:
-    """Ends a product."""
+    """Ends a product that names no successor."""
     product = asked.path("product")
     asked.allow(asked.of(product))
-    return await asked.services.deployer.retire(asked.principal.id, product)
+    await asked.services.states.move(asked.principal.id, product, ProductState.RETIRED)
+    return {"product": product, "state": ProductState.RETIRED}
+
+
+async def move(asked: Asked, body: StateBody) -> Any:
+    """Moves a product to another state: draft, active, deprecated, retired. The answer says what that does, and why it
+    is refused; `dry` shows it and does nothing."""
+    product = asked.path("product")
+    asked.allow(asked.of(product))
+    states = asked.services.states
+    if body.dry:
+        return await states.plan(product, body.state, body.successor)
+    return await states.move(asked.principal.id, product, body.state, body.successor)
+
+
+async def consent(asked: Asked, body: ConsentBody) -> Any:
+    """Consents to one change of one port: an owner of a domain for the products in it, an account for itself."""
+    if (body.domain is None) == (body.account is None):
+        hint = "Give `domain` or `account`."
+        raise CallerError("consent.whose", "It must be said for whom is consented, once", hint=hint)
+    asked.allow(Target(domain=body.domain, account=body.account))
+    services, product = asked.services, asked.path("product")
+    given = services.planner.consent(product, body.port, body.candidate, body.domain, body.account, body.reason)
+    await asyncio.to_thread(services.registry.give_consent, asked.principal.id, given)
+    return {"items": await asyncio.to_thread(services.registry.consents, product, body.candidate)}
+
+
+async def consents(asked: Asked, query: ConsentQuery) -> Any:
+    """The consents that lead to a candidate."""
+    product = asked.path("product")
+    asked.allow(asked.of(product))
+    return {"items": await asyncio.to_thread(asked.services.registry.consents, product, query.candidate)}

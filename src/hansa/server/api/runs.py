@@ -112,6 +112,7 @@ async def processes(asked: Asked) -> Any:
             "steps": [s.name for s in live.spec.steps], "flow": flow_text(live.spec.flow),
              "description": live.spec.description, "use_case": live.spec.use_case, "running": live.running}
             for product in mesh.products.values()
+            if asked.sees(product.id)
             for live in product.processes.values()
         ]
     }  # fmt: skip
@@ -357,7 +358,7 @@ async def schedules(asked: Asked) -> Any:
     now_us = time.time_ns() // 1000
     paused = services.registry.paused_triggers()
     found = []
-    for product in services.mesh.products.values():
+    for product in filter(lambda product: asked.sees(product.id), services.mesh.products.values()):
         for live in product.processes.values():
             names = trigger_names(live.spec.triggers)
             for index, trigger in enumerate(live.spec.triggers):

@@ -12,5 +12,6 @@ CREATE TABLE consent (
 ) WITHOUT ROWID;
 CREATE INDEX consent_candidate ON consent (candidate);
 
--- Where readers of a deprecated or retired product are to go.
+-- Where readers of a deprecated or retired product are to go, and since when it has been in its state (0: for long).
 ALTER TABLE product ADD COLUMN successor TEXT;
+ALTER TABLE product ADD COLUMN state_us INTEGER NOT NULL DEFAULT 0;
