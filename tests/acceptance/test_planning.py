@@ -231,3 +231,95 @@ def test_rollback_restores_code_contract_and_triggers(own: Server, tmp_path: Pat
     assert [record["note"] for record in own.records(ORDERS)] == ["new", "old"]
     contract = own.http.get(f"/ports/{ORDERS}").json()["contract"]
     assert [field["name"] for field in contract["fields"]] == ["number", "note"]
+
+
+EXPECTS = INPUT.replace(
+    "vendor: hansa}]",
+    """vendor: hansa}, {property: expects, vendor: hansa, value: [
+      {name: number, logicalTypeOptions: {maximum: 100}},
+      {name: note, enum: [paid, open]}]}]""",
+)
+
+
+def test_expectations_are_tried_on_what_the_candidate_would_publish(own: Server, tmp_path: Path) -> None:
+    producer = orders(tmp_path / "orders", "note")
+    own.deploy(producer, "made.orders")
+    wanting = write(
+        tmp_path / "wanting", "near.wanting", FOLLOWER.format(name="follow", what="order.note"), more=EXPECTS
+    )
+    (wanting / "ports.py").write_text(
+        (follower(tmp_path / "other", "near.other", "1", producer) / "ports.py").read_text()
+    )
+    own.deploy(wanting, "near.wanting")
+    (producer / "product.py").write_text(CODE.replace("return order", "return Order(order.number * 1000, note='odd')"))
+    untried = plan(own, producer)
+    assert [one["tried"] for one in untried["expectations"]] == ["latest 0 records"] * 2
+    assert untried["notes"] == [
+        f"{ORDERS}: made.orders:place cannot be tried: it has had no run whose payload is kept; "
+        "expectations are tried on the latest 0 records"
+    ]
+    own.call("POST", "/made/orders/orders", {"number": 7, "note": "paid"}).raise_for_status()
+    assert own.until(lambda: own.runs(process="made.orders:place", state="succeeded"))
+    runs = own.runs(process="made.orders:place")
+
+    found = plan(own, producer)
+    assert [(one["consumer"], one["field"], one["tried"], one["failures"]) for one in found["expectations"]] == [
+        ("near.wanting", "number", "dry run, 1 records", ["number is 7000: Expected `int` <= 100 (1 of 1 records)"]),
+        ("near.wanting", "note", "dry run, 1 records", ["note is 'odd': Invalid enum value 'odd' (1 of 1 records)"]),
+    ]
+    assert {finding["code"] for finding in found["findings"]} == {"expectation.failed"}
+    assert (own.records(ORDERS), own.runs(process="made.orders:place")) == ([{"number": 7, "note": "paid"}], runs)
+    with pytest.raises(Refused, match=r"expectation\.failed"):
+        own.deploy(producer, "made.orders")
+    (producer / "product.py").write_text(CODE + "\n# as before\n")
+    assert all("failures" not in one for one in plan(own, producer)["expectations"])
+    assert own.deploy(producer, "made.orders")["created"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line", "code"),
+    [
+        ("{name: number, logicalType: string}", 14, "expectation.wrong"),
+        ("{name: nummer}", 14, "expectation.wrong"),
+        (
+            "{name: number, logicalType: integer, logicalTypeOptions: {minimum: 2, maximum: 1}}",
+            14,
+            "expectation.impossible",
+        ),
+    ],
+)
+def test_an_expectation_that_is_wrong_is_refused_at_the_consumers_own_plan(
+    wrong: str, line: int, code: str, mesh: Server, tmp_path: Path
+) -> None:
+    producer = orders(tmp_path / "orders", "note", "hint")
+    folder = follower(tmp_path / "wanting", "far.wanting", "1", producer)
+    more = EXPECTS.replace("{name: number, logicalTypeOptions: {maximum: 100}}", wrong)
+    write(folder, "far.wanting", FOLLOWER.format(name="follow", what="1"), more=more)
+    with pytest.raises(Refused) as refused:
+        mesh.deploy(folder, "far.wanting")
+    [finding] = refused.value.problem["findings"]
+    assert (finding["code"], finding["file"], finding["line"]) == (code, "product.yaml", line)
+
+
+LATE = CODE.replace("def place(order: Order) -> Order:\n", "def place(order: Order) -> Order:\n    {what}\n")
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [("raise ValueError('no')", "its dry run failed (logic.raised)"), ("import os; os._exit(1)", "its dry run crashed")],
+)
+def test_a_candidate_that_cannot_be_tried_says_why_and_stands_by_the_latest_records(
+    what: str, why: str, own: Server, tmp_path: Path
+) -> None:
+    producer = orders(tmp_path / "orders", "note")
+    own.deploy(producer, "made.orders")
+    wanting = follower(tmp_path / "wanting", "near.wanting", "1", producer)
+    write(wanting, "near.wanting", FOLLOWER.format(name="follow", what="1"), more=EXPECTS)
+    own.deploy(wanting, "near.wanting")
+    own.call("POST", "/made/orders/orders", {"number": 7, "note": "paid"}).raise_for_status()
+    assert own.until(lambda: own.runs(process="made.orders:place", state="succeeded"))
+    (producer / "product.py").write_text(LATE.format(what=what))
+    found = plan(own, producer)
+    assert why in found["notes"][0]
+    assert [one["tried"] for one in found["expectations"]] == ["latest 1 records"] * 2
+    assert found["findings"] == []

@@ -42,6 +42,7 @@ from hansa.lifecycle.quarantine import Quarantine
 from hansa.lifecycle.planner import Planner
 from hansa.lifecycle.retention import DAY_S, Keep, Readers, Retention
 from hansa.lifecycle.states import States
+from hansa.lifecycle.trial import Trial
 from hansa.lifecycle.views import Views
 from hansa.model.product import ProductSpec
 from hansa.model.run import KEEPING_TOPIC
@@ -150,8 +151,9 @@ class Hansa:
         starter = LogStarter(log, mesh, engine)
         self._scheduler = Scheduler(starter, clock_us=self._clock_us, sleep=asyncio.sleep)
         self._meter = meter = Meter(log, self._clock_us)
+        trial = Trial(self._log, operations, runs, asks)
         lineage, readers_of_ports = LineageGraph(reader), PortReaders(meter, reader)
-        planner, locks = Planner(mesh, lineage, readers_of_ports), Locks()
+        planner, locks = Planner(mesh, lineage, readers_of_ports, trial), Locks()
         authenticator = Authenticator(registry, self._pepper, clock_us=self._clock_us)
         log.watch("", self._views.wake)
         log.watch(KEEPING_TOPIC, self._followed.wake)

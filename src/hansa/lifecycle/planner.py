@@ -24,9 +24,11 @@ from hansa.errors import AuthorError, CallerError, HansaError
 from hansa.lifecycle.breaking import earlier_contracts, reads_of
 from hansa.lifecycle.changes import Change, changes
 from hansa.lifecycle.consumers import Reading, consumers
+from hansa.lifecycle.expectations import Tried, expected_of, judged, wrong_expectations
 from hansa.lifecycle.mesh import REVISION_CHARS, Mesh
 from hansa.lifecycle.patience import saying
-from hansa.lifecycle.plan import Plan, planned
+from hansa.lifecycle.plan import Expected, Plan, planned
+from hansa.lifecycle.trial import Trial
 from hansa.model.ids import did_you_mean
 from hansa.model.product import (
     ContractSpec,
@@ -115,8 +117,9 @@ def _contracts(spec: ProductSpec) -> dict[str, ContractSpec]:
 class Planner:
     """Plans of one mesh. Belongs to its event loop."""
 
-    def __init__(self, mesh: Mesh, lineage: LineageGraph, readers: Readers) -> None:
+    def __init__(self, mesh: Mesh, lineage: LineageGraph, readers: Readers, trial: Trial) -> None:
         self._mesh = mesh
+        self._trial = trial
         self._lineage = lineage
         self._readers = readers
         self._reader = ProductReader()
@@ -174,7 +177,7 @@ class Planner:
         try:
             spec = described(declared, found)
             self._check(spec)
-            return Candidate(spec, folder.name, pool, await self._plan(spec, folder.name))
+            return Candidate(spec, folder.name, pool, await self._plan(spec, folder.name, pool))
         except BaseException:
             await pool.drain()
             raise
@@ -194,7 +197,7 @@ class Planner:
         holder.append(pool.adopt(link))
         return pool, loaded.spec
 
-    async def _plan(self, spec: ProductSpec, revision: str) -> Plan:
+    async def _plan(self, spec: ProductSpec, revision: str, pool: Pool) -> Plan:
         mesh, live = self._mesh, self._mesh.products.get(spec.id)
         old = live.spec if live else None
         is_same = old is not None and _contracts(old) == _contracts(spec)
@@ -203,11 +206,24 @@ class Planner:
         ports = touched(old, spec, made)
         reading = await asyncio.to_thread(self._around, spec.id, ports)
         behind = consumers(spec.id, ports, reading, made)
+        expected, notes = await self._expected(spec, revision, pool, ports, reading.others)
         given = await asyncio.to_thread(mesh.registry.consents, spec.id, revision)
-        state = live.state if live else first_state(spec)
-        return planned(
-            spec, revision, live.revision if live else None, state, made, behind, (), given, list(drift(spec, live))
-        )
+        state, since = (live.state, live.revision) if live else (first_state(spec), None)
+        return planned(spec, revision, since, state, made, behind, expected, given, [*drift(spec, live), *notes])
+
+    async def _expected(
+        self, spec: ProductSpec, revision: str, pool: Pool, ports: Sequence[str], others: Sequence[ProductSpec]
+    ) -> tuple[list[Expected], list[str]]:
+        """What the expectations of others come to on the candidate, and what of it could not be tried."""
+        found: list[Expected] = []
+        notes: list[str] = []
+        for port in ports:
+            if expecting := list(expected_of(port, others)):
+                output = spec.output(port)
+                tried = await self._trial.of(port, spec, revision, pool) if output else Tried("contract", ())
+                found += judged(output, port, expecting, tried)
+                notes += [f"{port}: {tried.note}; expectations are tried on the {tried.how}"] if tried.note else []
+        return found, notes
 
     def _earlier(self, product: str) -> dict[str, dict[str, ContractSpec]]:
         """The contracts of the product's ports so far; records by them are in the log."""
@@ -233,7 +249,8 @@ class Planner:
         check_taken(spec, [other.spec for other in others.values()])
         live = self._mesh.products.get(spec.id)
         judge = partial(_unreadable, spec, others, reads_of(live.spec) if live else set())
-        findings = [*_inputs(spec, judge), *_timers(spec)]
+        ports = {port.id: port for other in others.values() for port in other.spec.outputs}
+        findings = [*_inputs(spec, judge), *wrong_expectations(spec, ports), *_timers(spec)]
         findings += [finding for port in spec.outputs if (finding := _on_topic(port)) is not None]
         if findings:
             raise plan_error(findings)
