@@ -306,7 +306,10 @@ LATE = CODE.replace("def place(order: Order) -> Order:\n", "def place(order: Ord
 
 @pytest.mark.parametrize(
     ("what", "why"),
-    [("raise ValueError('no')", "its dry run failed (logic.raised)"), ("import os; os._exit(1)", "its dry run crashed")],
+    [
+        ("raise ValueError('no')", "its dry run failed (logic.raised)"),
+        ("import os; os._exit(1)", "its dry run crashed"),
+    ],
 )
 def test_a_candidate_that_cannot_be_tried_says_why_and_stands_by_the_latest_records(
     what: str, why: str, own: Server, tmp_path: Path

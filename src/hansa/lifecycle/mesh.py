@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -378,6 +379,11 @@ class Mesh:
 
         return seen
 
+    def _sees(self, domain: str, product: str) -> bool:
+        """Whether products of a domain may know of another one: drafts are for their own domain."""
+        other = self.products.get(product)
+        return other is None or other.state is not ProductState.DRAFT or other.spec.domain == domain
+
     async def see(self, product: str, token: str) -> None:
         """Waits until every lookup that a live product may look into shows what was committed with `token`. Raises
         `Unavailable("view.behind")`."""
@@ -404,7 +410,8 @@ class Mesh:
                     _report.warning("%s waits for %s, which nobody publishes yet", process.id, trigger.port)
                     continue
                 subscription = Subscription(
-                    self.log, self.engine, process, trigger, self._executor, self._seen(process)
-                )
+                    self.log, self.engine, process, trigger, self._executor, self._seen(process),
+                    partial(self._sees, live.spec.domain),
+                )  # fmt: skip
                 await subscription.open()
                 opened.append(subscription)

@@ -54,7 +54,8 @@ from hansa.triggers.routes import check_taken
 Progress = Callable[[str], None]
 _HASH: Final = re.compile(f"[0-9a-f]{{{REVISION_CHARS}}}")
 DEPTH_MAX: Final = 64
-"""How many steps of lineage downstream a plan looks at."""
+NODES_MAX: Final = 100_000
+"""How far downstream a plan looks along lineage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +205,13 @@ class Planner:
         earlier = {} if old is None or is_same else await asyncio.to_thread(self._earlier, spec.id)
         made = changes(old, spec, earlier)
         ports = touched(old, spec, made)
-        reading = await asyncio.to_thread(self._around, spec.id, ports)
-        behind = consumers(spec.id, ports, reading, made)
+        reading = await asyncio.to_thread(self._around, spec.id, ports, mesh.specs())
+        behind = await asyncio.to_thread(consumers, spec.id, ports, reading, made)
         expected, notes = await self._expected(spec, revision, pool, ports, reading.others)
         given = await asyncio.to_thread(mesh.registry.consents, spec.id, revision)
         state, since = (live.state, live.revision) if live else (first_state(spec), None)
-        return planned(spec, revision, since, state, made, behind, expected, given, [*drift(spec, live), *notes])
+        told = [*drift(spec, live), *notes]
+        return await asyncio.to_thread(planned, spec, revision, since, state, made, behind, expected, given, told)
 
     async def _expected(
         self, spec: ProductSpec, revision: str, pool: Pool, ports: Sequence[str], others: Sequence[ProductSpec]
@@ -229,14 +231,14 @@ class Planner:
         """The contracts of the product's ports so far; records by them are in the log."""
         return earlier_contracts(self._mesh.registry.revisions(product))
 
-    def _around(self, product: str, ports: Sequence[str]) -> Reading:
+    def _around(self, product: str, ports: Sequence[str], specs: Sequence[ProductSpec]) -> Reading:
         """What is known of those behind these ports."""
-        specs = self._mesh.specs()
         edges = declared(specs) if ports else []
         found: set[Edge] = set()
         for port in ports:
             try:
-                found |= {*self._lineage.graph(port, "down", DEPTH_MAX, declared=edges).edges}
+                graph = self._lineage.graph(port, "down", DEPTH_MAX, declared=edges, nodes_max=NODES_MAX)
+                found |= {*graph.edges}
             except CallerError:  # nobody has ever read it, and nobody says that it will
                 continue
         readers = {port: self._readers.readers(port) for port in ports}
