@@ -175,6 +175,30 @@ def test_the_openapi_document_is_valid(bench: Server) -> None:
     assert "/lab/bench/places/{place_id}/sums" in document["paths"]
 
 
+ORDERS = """apiVersion: v3.1.0
+kind: DataContract
+id: orders
+version: 1.0.0
+status: active
+schema:
+  - name: orders
+    logicalType: object
+    properties:
+      - {{name: number, logicalType: integer, required: true, primaryKey: true}}
+      - {{name: {note}, logicalType: string}}
+"""
+
+
+def with_orders(folder: Path, product: str, note: str) -> Path:
+    """A product with an output port of two fields, the second called `note`."""
+    write(folder, product, HELLO)
+    with (folder / "product.yaml").open("a") as out:
+        out.write("outputPorts:\n  - {name: orders, version: 1.0.0, type: stream, contractId: orders}\n")
+    (folder / "contracts").mkdir(exist_ok=True)
+    (folder / "contracts" / "orders@1.odcs.yaml").write_text(ORDERS.format(note=note))
+    return folder
+
+
 def test_ports_that_were_generated_from_another_contract_are_refused(bench: Server, tmp_path: Path) -> None:
     folder = with_orders(tmp_path / "product", "made.stale", "note")
     sync_ports(folder, None)

@@ -142,6 +142,7 @@ def test_what_is_retired_refuses_everywhere_and_names_its_successor(own: Server,
     refused = move(own, "retired", successor="lab.bench")
     assert (refused.status_code, refused.json()["code"]) == (409, "product.in_use")
     write(near, "near.notes", LISTENER)
+    (near / "ports.py").unlink()
     own.deploy(near, "near.notes")
     assert move(own, "retired", successor="lab.bench").json()["done"]
 

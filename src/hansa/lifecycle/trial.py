@@ -8,7 +8,6 @@ port stand in for it.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
@@ -106,11 +105,7 @@ class Trial:
         timeout_s = min(live.spec.timeout_s, TRIAL_S)
         settle = partial(_settle, ended)
         pool.dispatch(Job(task, timeout_s, live.rights.breach, settle, said))
-        watched = asyncio.get_running_loop().create_task(_watch(pool))
-        try:
-            return await ended
-        finally:
-            watched.cancel()
+        return await ended
 
     async def _answer(self, run: Run, worker: Worker, ask: wire.Ask) -> None:
         try:
@@ -135,10 +130,3 @@ class Trial:
 def _settle(ended: asyncio.Future[wire.Done | Lost], done: wire.Done | Lost) -> None:
     if not ended.done():
         ended.set_result(done)
-
-
-async def _watch(pool: Pool) -> None:
-    """A candidate's pool is not among those that the mesh watches: this ends a worker that is over its time."""
-    while True:
-        await asyncio.sleep(0.05)
-        pool.watch(time.monotonic_ns())
