@@ -10,9 +10,6 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-import os
-import shutil
-import tempfile
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -25,6 +22,7 @@ from hansa.blobs.interface import Blobs
 from hansa.errors import CallerError, HansaError
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import TopicConfig
+from hansa.lifecycle.placing import placed
 from hansa.model.ids import did_you_mean
 from hansa.model.product import EventTrigger, OutputPortSpec, PortKind, PortTrigger, ProductSpec, ProductState
 from hansa.model.quarantine import quarantine_topic
@@ -62,34 +60,6 @@ async def _left(pool: Pool) -> None:
     """The workers of a revision that was replaced finish what they have, and leave."""
     await asyncio.sleep(LEAVE_S)
     await pool.drain()
-
-
-def _placed(folder: Path, target: Path) -> Path:
-    """The files of a revision in a room, where they may be read."""
-    placed = target / folder.name
-    if not placed.exists():
-        target.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(dir=target, prefix=".part-"))
-        _link_all(folder, part)
-        part.chmod(0o755)
-        try:
-            part.rename(placed)
-        except OSError:
-            shutil.rmtree(part)
-            if not placed.exists():  # where it does, another was faster; what it placed is the same
-                raise
-    return placed
-
-
-def _link_all(folder: Path, target: Path) -> None:
-    """What `folder` has stands in `target`, too: the files themselves, not copies."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir():
-                (target / entry.name).mkdir()
-                _link_all(folder / entry.name, target / entry.name)
-            else:
-                os.link(entry.path, target / entry.name)
 
 
 class Mesh:
@@ -274,7 +244,7 @@ class Mesh:
             if made is None:
                 made = await asyncio.to_thread(self.environments.ensure, declared.requirements, progress)
             libraries = self._enclosed(made, lookups)
-            folder = await asyncio.to_thread(_placed, folder, Path(libraries.room or "") / "revisions")
+            folder = await asyncio.to_thread(placed, folder, Path(libraries.room or "") / "revisions")
         await self.workshop.prepare(libraries)
         return ToServe(product, revision, folder, declared, libraries, lookups)
 

@@ -15,12 +15,12 @@ from typing import Final, Literal
 import msgspec
 
 from hansa.blobs.bundle import hash_of, unpack
-from hansa.contracts.odps import ProductReader
+from hansa.contracts.odps import ProductReader, read_files
 from hansa.contracts.schemas.wire import wire_schema
 from hansa.contracts.seal import check_seal
 from hansa.discovery.lineage_graph import Edge, LineageGraph, declared
 from hansa.discovery.readers import Readers
-from hansa.errors import AuthorError, CallerError, HansaError
+from hansa.errors import AuthorError, CallerError, HansaError, PlanError
 from hansa.lifecycle.breaking import earlier_contracts, reads_of
 from hansa.lifecycle.changes import Change, changes
 from hansa.lifecycle.consumers import Reading, consumers
@@ -28,6 +28,7 @@ from hansa.lifecycle.expectations import Tried, expected_of, judged, wrong_expec
 from hansa.lifecycle.mesh import REVISION_CHARS, Mesh
 from hansa.lifecycle.patience import saying
 from hansa.lifecycle.plan import Expected, Plan, planned
+from hansa.lifecycle.terms import terms_changed
 from hansa.lifecycle.trial import Trial
 from hansa.model.ids import did_you_mean
 from hansa.model.product import (
@@ -204,6 +205,7 @@ class Planner:
         is_same = old is not None and _contracts(old) == _contracts(spec)
         earlier = {} if old is None or is_same else await asyncio.to_thread(self._earlier, spec.id)
         made = changes(old, spec, earlier)
+        made += await asyncio.to_thread(self._terms, spec.id, revision) if live else []
         ports = touched(old, spec, made)
         reading = await asyncio.to_thread(self._around, spec.id, ports, mesh.specs())
         behind = await asyncio.to_thread(consumers, spec.id, ports, reading, made)
@@ -226,6 +228,16 @@ class Planner:
                 found += judged(output, port, expecting, tried)
                 notes += [f"{port}: {tried.note}; expectations are tried on the {tried.how}"] if tried.note else []
         return found, notes
+
+    def _terms(self, product: str, candidate: str) -> list[Change]:
+        """What changes in the terms of the contracts; nothing where the live files are older than what reads them."""
+        registry, revisions = self._mesh.registry, self._mesh.data / "revisions"
+        try:
+            old = read_files(self._mesh.folder(registry.product(product).live)).contracts
+        except PlanError:
+            return []
+        new = read_files(revisions / candidate).contracts
+        return terms_changed(*({port: file.document.data for port, file in both.items()} for both in (old, new)))
 
     def _earlier(self, product: str) -> dict[str, dict[str, ContractSpec]]:
         """The contracts of the product's ports so far; records by them are in the log."""

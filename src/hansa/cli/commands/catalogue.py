@@ -40,6 +40,7 @@ _PRODUCT_FACTS: Final = [
     "name",
     "description",
     "state",
+    "successor",
     "owner",
     "version",
     "revision",
