@@ -38,8 +38,8 @@ from hansa.lifecycle.forgetting import Forgetting
 from hansa.lifecycle.keeper import RETAIN_S, Keeper
 from hansa.lifecycle.mesh import IDLE_S, Mesh
 from hansa.lifecycle.operations import Operations
-from hansa.lifecycle.quarantine import Quarantine
 from hansa.lifecycle.planner import Planner
+from hansa.lifecycle.quarantine import Quarantine
 from hansa.lifecycle.retention import DAY_S, Keep, Readers, Retention
 from hansa.lifecycle.states import States
 from hansa.lifecycle.trial import Trial

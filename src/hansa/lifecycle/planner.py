@@ -44,8 +44,8 @@ from hansa.model.product import (
     Trigger,
 )
 from hansa.registry.values import GivenConsent
-from hansa.runtime.live import LiveProduct
 from hansa.runtime.job import Worker
+from hansa.runtime.live import LiveProduct
 from hansa.runtime.pool import Pool
 from hansa.sdk.describe import absolute_path
 from hansa.sdk.finding import Finding, plan_error

@@ -22,8 +22,9 @@ from hansa.lifecycle.operations import Operations
 from hansa.model.product import ProductSpec
 from hansa.model.run import RunEntry, RunError
 from hansa.runtime import wire
+from hansa.runtime.job import Job, Lost, Worker
 from hansa.runtime.live import LiveProcess, LiveProduct
-from hansa.runtime.pool import Job, Lost, Pool, Worker
+from hansa.runtime.pool import Pool
 from hansa.runtime.run import Run
 
 TRIAL_S: Final = 10.0

@@ -18,8 +18,8 @@ from hansa.lifecycle.deploy import Deployer
 from hansa.lifecycle.forgetting import Forgetting
 from hansa.lifecycle.mesh import Mesh
 from hansa.lifecycle.operations import Operations
-from hansa.lifecycle.quarantine import Quarantine
 from hansa.lifecycle.planner import Planner
+from hansa.lifecycle.quarantine import Quarantine
 from hansa.lifecycle.states import States
 from hansa.lifecycle.views import Views
 from hansa.protocols.schema_registry.registry import SchemaRegistry
