@@ -316,6 +316,7 @@ def test_a_consent_is_for_one_step_of_one_port_and_is_given_once(registry: Regis
     registry.give_consent("wanda", given)
     registry.give_consent("wilma", replace(given, reason="Again"))
     [kept] = registry.consents("operations.flights", "r2")
+    assert registry.consents("operations.flights") == [kept]
     assert (kept.actor, kept.reason, kept.of) == ("wanda", "We are ready", "weather")
     assert registry.consents("operations.flights", "r3") == registry.consents("operations.flight", "r2") == []
     assert operations(registry).count("consent.given") == 1

@@ -150,7 +150,7 @@ class Planner:
                 hint="`hansa plan` tells its revision.",
             )
         if not reason.strip():
-            raise CallerError("consent.reason", "A consent says why", hint="Give a reason.")
+            raise CallerError("consent.reason", "A consent says why", hint="Give a reason.", details={"status": 409})
         kind: Literal["domain", "account"] = "domain" if domain is not None else "account"
         return GivenConsent(port, live.revision, candidate, kind, domain or account or "", reason.strip())
 

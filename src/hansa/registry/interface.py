@@ -124,8 +124,8 @@ class Products(ABC):
         where there is no such product."""
 
     @abstractmethod
-    def consents(self, product: str, candidate: str) -> list[GivenConsent]:
-        """The consents to changes of the product's ports that lead to the revision `candidate`."""
+    def consents(self, product: str, candidate: str | None = None) -> list[GivenConsent]:
+        """The consents to changes of the product's ports: those that lead to the revision `candidate`, or all."""
 
     @abstractmethod
     def product(self, product: str) -> Product:

@@ -93,9 +93,9 @@ class ProductTables(Tables, Products):
                 after = {"since": consent.since, "candidate": consent.candidate, consent.kind: consent.of}
                 change.audit("consent.given", consent.port, None, {**after, "reason": consent.reason})
 
-    def consents(self, product: str, candidate: str) -> list[GivenConsent]:
-        sql = "SELECT * FROM consent WHERE candidate = ? AND port >= ? AND port < ? ORDER BY port, kind, owner"
-        return [GivenConsent(*row) for row in self._rows(sql, candidate, f"{product}/", f"{product}0")]
+    def consents(self, product: str, candidate: str | None = None) -> list[GivenConsent]:
+        sql = "SELECT * FROM consent WHERE port >= ? AND port < ? AND ? IN (candidate, '') ORDER BY port, kind, owner"
+        return [GivenConsent(*row) for row in self._rows(sql, f"{product}/", f"{product}0", candidate or "")]
 
     def product(self, product: str) -> Product:
         with self._database.use() as connection:

@@ -67,7 +67,9 @@ class ConsentBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ConsentQuery(msgspec.Struct):
-    candidate: str
+    """`candidate` limits it to those that lead to that revision."""
+
+    candidate: str | None = None
 
 
 def routes(endpoint: Endpoint) -> list[ApiRoute]:
@@ -255,8 +257,8 @@ async def move(asked: Asked, body: StateBody) -> Any:
 async def consent(asked: Asked, body: ConsentBody) -> Any:
     """Consents to one change of one port: an owner of a domain for the products in it, an account for itself."""
     if (body.domain is None) == (body.account is None):
-        hint = "Give `domain` or `account`."
-        raise CallerError("consent.whose", "It must be said for whom is consented, once", hint=hint)
+        hint, details = "Give `domain` or `account`.", {"status": 409}
+        raise CallerError("consent.whose", "It must be said for whom is consented, once", hint=hint, details=details)
     asked.allow(Target(domain=body.domain, account=body.account))
     services, product = asked.services, asked.path("product")
     given = services.planner.consent(product, body.port, body.candidate, body.domain, body.account, body.reason)
@@ -265,7 +267,8 @@ async def consent(asked: Asked, body: ConsentBody) -> Any:
 
 
 async def consents(asked: Asked, query: ConsentQuery) -> Any:
-    """The consents that lead to a candidate."""
+    """The consents to changes of the product's ports."""
     product = asked.path("product")
     asked.allow(asked.of(product))
+    await asyncio.to_thread(asked.services.registry.product, product)
     return {"items": await asyncio.to_thread(asked.services.registry.consents, product, query.candidate)}
