@@ -190,12 +190,6 @@ def test_a_process_may_start_differently() -> None:
     assert found == [("changed", "trigger", "place starts differently: POST /orders → the event order.placed")]
 
 
-def test_a_trigger_may_change_in_more_than_its_words() -> None:
-    later = replace(PLACE, triggers=(HttpTrigger("POST", "/orders", mode="async"),))
-    found = told(replace(OLD, processes=(later,)))
-    assert found == [("changed", "trigger", "place starts as before (POST /orders), with other settings or types")]
-
-
 @pytest.mark.parametrize(
     ("steps", "text"),
     [
