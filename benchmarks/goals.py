@@ -178,6 +178,7 @@ PART_GOALS: Mapping[str, tuple[AtLeast | Below, ...]] = {
         AtLeast("empty_gain", 20, "times functions-framework"),
     ),
     "memory": (AtLeast("gain", 8, "products in the memory of one interpreter"),),
+    "plan": (Below("plan_s", 1, "s in a mesh of 1,000 products and 5,000 subscriptions"),),
     "start": (
         Below("import_ms", 150, "ms"),
         Below("help_ms", 300, "ms"),

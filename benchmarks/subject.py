@@ -55,6 +55,10 @@ class Subject:
         """The JSON that a POST answers."""
         return json.loads(self._ask(path, json.dumps(value).encode()))
 
+    def post_bytes(self, path: str, body: bytes) -> Any:
+        """The JSON that a POST of these bytes answers."""
+        return json.loads(self._ask(path, body))
+
     def deploy(self, folder: Path, product: str) -> None:
         """Deploys a product's folder; raises `ValueError` where Hansa refuses it."""
         from hansa.blobs.bundle import pack

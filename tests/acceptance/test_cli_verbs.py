@@ -57,7 +57,7 @@ def test_a_product_is_rolled_back_retired_and_brought_back(own: Server, hansa: C
     assert greeting(own) == "Good day, Ada!"
     assert "was live already" in hansa("deploy")
     hansa("retire", "shop.orders")
-    assert greeting(own) == "route.unknown"
+    assert greeting(own) == "product.retired"
     assert "product.retired" in hansa("run", "greet", "{}", code=1)
     assert "undo: hansa retire shop.orders" in hansa("deploy")
     assert greeting(own) == "Good day, Ada!"

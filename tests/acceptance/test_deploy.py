@@ -121,61 +121,6 @@ def test_a_product_has_its_routes_under_its_own_prefix(bench: Server, folder: Pa
     assert bench.call("GET", "/made/other/made/greeting/hello").status_code == 200
 
 
-ORDERS = """apiVersion: v3.1.0
-kind: DataContract
-id: orders
-version: 1.0.0
-status: active
-schema:
-  - name: orders
-    logicalType: object
-    properties:
-      - {{name: number, logicalType: integer, required: true, primaryKey: true}}
-      - {{name: {note}, logicalType: string}}
-"""
-
-
-def with_orders(folder: Path, product: str, note: str) -> Path:
-    """A product with an output port of two fields, the second called `note`."""
-    write(folder, product, HELLO)
-    with (folder / "product.yaml").open("a") as out:
-        out.write("outputPorts:\n  - {name: orders, version: 1.0.0, type: stream, contractId: orders}\n")
-    (folder / "contracts").mkdir(exist_ok=True)
-    (folder / "contracts" / "orders@1.odcs.yaml").write_text(ORDERS.format(note=note))
-    return folder
-
-
-def test_what_breaks_readers_is_refused_and_a_consent_is_audited(bench: Server, tmp_path: Path) -> None:
-    folder = with_orders(tmp_path / "orders", "made.orders", "note")
-    first = bench.deploy(folder, "made.orders")
-    reader = write(tmp_path / "reader", "made.reader", HELLO)
-    with (reader / "product.yaml").open("a") as out:
-        out.write(
-            "inputPorts:\n  - name: orders\n    version: 1.0.0\n    contractId: orders\n    customProperties:\n"
-            "      - {property: port, value: made.orders/orders@1, vendor: hansa}\n"
-        )
-    bench.deploy(reader, "made.reader")
-    with_orders(folder, "made.orders", "remark")
-    with pytest.raises(Refused) as refused:
-        bench.deploy(folder, "made.orders")
-    [finding] = refused.value.problem["findings"]
-    assert finding["code"] == refused.value.problem["code"] == "contract.incompatible"
-    assert finding["message"] == (
-        "in made.orders/orders@1, note is gone: readers that have the old schema break; read by made.reader"
-    )
-    planned = bench.http.post("/products/made.orders/plan", content=pack(folder).data).json()
-    assert (planned["findings"], planned["changes"][0]["kind"]) == ([finding], "breaking")
-    assert bench.http.get("/products/made.orders").json()["revision"] == first["revision"]
-
-    deployed = bench.deploy(folder, "made.orders", accept_breaking="nobody uses the note")
-    assert deployed["created"]
-    [entry] = bench.http.get("/audit", params={"target": "made.orders", "limit": 1}).json()["items"]
-    assert entry["after"]["consent"]["reason"] == "nobody uses the note"
-    assert "note is gone" in entry["after"]["consent"]["changes"][0]
-    (folder / "product.py").write_text(HELLO.replace("Hello,", "Good day,"))
-    assert bench.deploy(folder, "made.orders")["created"]  # what was accepted is not asked for again
-
-
 def test_an_input_that_nobody_publishes(bench: Server, folder: Path) -> None:
     with (folder / "product.yaml").open("a") as out:
         out.write(
@@ -188,7 +133,6 @@ def test_an_input_that_nobody_publishes(bench: Server, folder: Path) -> None:
 
 
 def test_plan_changes_nothing(bench: Server, folder: Path) -> None:
-    from hansa.blobs.bundle import pack
 
     write(folder, "made.planned", HELLO)
     bench.http.post("/domains", json={"name": "made"})
@@ -201,7 +145,8 @@ def test_retire(bench: Server, folder: Path) -> None:
     write(folder, "made.ending", HELLO)
     bench.deploy(folder, "made.ending")
     assert bench.call("POST", "/products/made.ending/retire").json()["state"] == "retired"
-    assert bench.call("GET", "/made/ending/hello").status_code == 404
+    refused = bench.call("GET", "/made/ending/hello")
+    assert (refused.status_code, refused.json()["code"]) == (410, "product.retired")
 
 
 def test_two_products_with_the_same_module_names(bench: Server, folder: Path) -> None:
@@ -228,6 +173,30 @@ def test_the_openapi_document_is_valid(bench: Server) -> None:
     document = bench.http.get("/openapi.json").json()
     validate(document)
     assert "/lab/bench/places/{place_id}/sums" in document["paths"]
+
+
+ORDERS = """apiVersion: v3.1.0
+kind: DataContract
+id: orders
+version: 1.0.0
+status: active
+schema:
+  - name: orders
+    logicalType: object
+    properties:
+      - {{name: number, logicalType: integer, required: true, primaryKey: true}}
+      - {{name: {note}, logicalType: string}}
+"""
+
+
+def with_orders(folder: Path, product: str, note: str) -> Path:
+    """A product with an output port of two fields, the second called `note`."""
+    write(folder, product, HELLO)
+    with (folder / "product.yaml").open("a") as out:
+        out.write("outputPorts:\n  - {name: orders, version: 1.0.0, type: stream, contractId: orders}\n")
+    (folder / "contracts").mkdir(exist_ok=True)
+    (folder / "contracts" / "orders@1.odcs.yaml").write_text(ORDERS.format(note=note))
+    return folder
 
 
 def test_ports_that_were_generated_from_another_contract_are_refused(bench: Server, tmp_path: Path) -> None:

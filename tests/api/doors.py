@@ -48,6 +48,13 @@ DOORS: Final = {
     "POST /products/{product}/deploy": Door("doa", "/products/shop.orders/deploy", content=b"no bundle"),
     "POST /products/{product}/rollback": Door("doa", "/products/shop.gone/rollback", {}),
     "POST /products/{product}/retire": Door("oa", "/products/shop.gone/retire"),
+    "POST /products/{product}/state": Door("oa", "/products/shop.orders/state", {"state": "active", "dry": True}),
+    "POST /products/{product}/consents": Door(
+        "oa",
+        "/products/shop.orders/consents",
+        {"port": "shop.orders/stock@1", "candidate": "0" * 16, "domain": "shop", "reason": "tested"},
+    ),
+    "GET /products/{product}/consents": Door(EVERY_MEMBER, "/products/shop.orders/consents?candidate=0"),
     "GET /processes": Door(EVERY_MEMBER, "/processes"),
     "POST /processes/{process}/runs": Door("doa", "/processes/shop.orders:greet/runs"),
     "GET /runs": Door("dosar", "/runs"),

@@ -31,6 +31,7 @@ from hansa.registry.values import (
     AuditFilter,
     Consent,
     Domain,
+    GivenConsent,
     Member,
     PortSchema,
     Role,
@@ -242,7 +243,7 @@ def test_a_consent_to_breaking_changes_stands_in_the_audit(registry: Registry) -
     entry = registry.audit_after(0)[-1]
     assert entry.after == {
         "state": "active", "revision": "r1", "number": 1, "bundle": "b1",
-        "consent": {"reason": "nobody reads it", "changes": ["a is gone"]},
+        "consent": {"reason": "nobody reads it", "changes": ["a is gone"], "forced": True, "given": []},
     }  # fmt: skip
 
 
@@ -280,14 +281,47 @@ def test_unknown_revisions_and_products_are_refused(registry: Registry) -> None:
 def test_a_retired_product_keeps_its_revisions_and_comes_back_by_deploying(registry: Registry) -> None:
     registry.deploy("ada", spec(), "r1", "b1")
     registry.deploy("ada", spec(version="2.0.0"), "r2", "b2")
-    registry.retire("ada", "operations.flights")
-    registry.retire("ada", "operations.flights")
+    registry.set_state("ada", "operations.flights", ProductState.RETIRED)
+    registry.set_state("ada", "operations.flights", ProductState.RETIRED)
     assert registry.product("operations.flights").state is ProductState.RETIRED
     assert refused(lambda: registry.rollback("ada", "operations.flights")).code == "product.retired"
     registry.deploy("ada", spec(version="2.0.0"), "r2", "b2")
     assert registry.product("operations.flights").state is ProductState.ACTIVE
     assert registry.rollback("ada", "operations.flights").revision.hash == "r1"
     assert operations(registry).count("product.retired") == 1
+
+
+def test_a_state_names_its_successor_and_outlives_a_deploy(registry: Registry) -> None:
+    registry.deploy("ada", spec(), "r1", "b1", state=ProductState.DRAFT)
+    assert registry.product("operations.flights").state is ProductState.DRAFT
+    registry.put_domain("ada", Domain("weather"))
+    registry.deploy("ada", replace(spec(), id="weather.hourly"), "w1", "b1")
+    moved = registry.set_state("ada", "operations.flights", ProductState.DEPRECATED, "weather.hourly")
+    assert (moved.state, moved.successor) == (ProductState.DEPRECATED, "weather.hourly")
+    registry.deploy("ada", spec(version="2.0.0"), "r2", "b2")
+    assert registry.product("operations.flights").state is ProductState.DEPRECATED
+    assert (
+        refused(lambda: registry.set_state("ada", "operations.flights", ProductState.RETIRED, "weather.hourli")).hint
+        == "Did you mean 'weather.hourly'?"
+    )
+    registry.set_state("ada", "operations.flights", ProductState.RETIRED, "weather.hourly")
+    registry.deploy("ada", spec(version="2.0.0"), "r2", "b2")
+    assert registry.product("operations.flights").successor is None
+    assert {"product.deprecated", "product.retired"} <= set(operations(registry))
+
+
+def test_a_consent_is_for_one_step_of_one_port_and_is_given_once(registry: Registry) -> None:
+    registry.deploy("ada", spec(), "r1", "b1")
+    given = GivenConsent("operations.flights/departures@1", "r1", "r2", "domain", "weather", "We are ready")
+    registry.give_consent("wanda", given)
+    registry.give_consent("wilma", replace(given, reason="Again"))
+    [kept] = registry.consents("operations.flights", "r2")
+    assert registry.consents("operations.flights") == [kept]
+    assert (kept.actor, kept.reason, kept.of) == ("wanda", "We are ready", "weather")
+    assert registry.consents("operations.flights", "r3") == registry.consents("operations.flight", "r2") == []
+    assert operations(registry).count("consent.given") == 1
+    unknown = replace(given, port="operations.flight/departures@1")
+    assert refused(lambda: registry.give_consent("wanda", unknown)).code == "product.unknown"
 
 
 @pytest.mark.parametrize(
@@ -533,7 +567,7 @@ def test_an_untouched_audit_verifies(registry: Registry) -> None:
 def test_a_backup_opens_and_verifies(registry: Registry, tmp_path: Path) -> None:
     registry.deploy("ada", FLIGHTS, "r1", "b1")
     registry.backup(tmp_path / "copy.db")
-    registry.retire("ada", "operations.flights")
+    registry.set_state("ada", "operations.flights", ProductState.RETIRED)
     copy = SqliteRegistry(tmp_path / "copy.db")
     assert copy.product("operations.flights").state is ProductState.ACTIVE
     assert copy.audit_verify() == (3, None)

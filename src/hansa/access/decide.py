@@ -31,7 +31,10 @@ class Action(StrEnum):
     EVENT_EMIT = "event.emit"
     AUDIT_READ = "audit.read"
     PRODUCT_DEPLOY = "product.deploy"
+    PRODUCT_FORCE = "product.force"
     PRODUCT_RETIRE = "product.retire"
+    PRODUCT_STATE = "product.state"
+    CONSENT_GIVE = "consent.give"
     TRIGGER_MANAGE = "trigger.manage"
     SCHEMA_WRITE = "schema.write"
     SCHEMA_MANAGE = "schema.manage"
@@ -109,7 +112,10 @@ _WORDS: Final = {
     Action.EVENT_EMIT: "emit events into {}",
     Action.AUDIT_READ: "see the audit of {}",
     Action.PRODUCT_DEPLOY: "deploy {}",
+    Action.PRODUCT_FORCE: "force what breaks consumers of {}",
     Action.PRODUCT_RETIRE: "retire {}",
+    Action.PRODUCT_STATE: "move {} to another state",
+    Action.CONSENT_GIVE: "consent for {}",
     Action.TRIGGER_MANAGE: "pause or resume triggers of {}",
     Action.DOMAIN_MANAGE: "create or change {}",
     Action.TOKEN_MANAGE: "manage the tokens of {}",
@@ -156,7 +162,10 @@ SCOPE_OF: Final = {
     Action.EVENT_EMIT: Scope.PUBLISH,
     Action.AUDIT_READ: Scope.READ,
     Action.PRODUCT_DEPLOY: Scope.DEPLOY,
+    Action.PRODUCT_FORCE: Scope.DEPLOY,
     Action.PRODUCT_RETIRE: Scope.DEPLOY,
+    Action.PRODUCT_STATE: Scope.DEPLOY,
+    Action.CONSENT_GIVE: Scope.DEPLOY,
     Action.TRIGGER_MANAGE: Scope.OPERATE,
     Action.SCHEMA_WRITE: Scope.PUBLISH,
     Action.SCHEMA_MANAGE: Scope.ADMIN,
@@ -190,7 +199,10 @@ _DEVELOPER: Final = _CONSUMER | {
     Action.SCHEMA_WRITE,
 }
 _OWNER: Final = _DEVELOPER | {
+    Action.PRODUCT_FORCE,
     Action.PRODUCT_RETIRE,
+    Action.PRODUCT_STATE,
+    Action.CONSENT_GIVE,
     Action.DOMAIN_MANAGE,
     Action.ROLE_MANAGE,
     Action.PERSON_FORGET,
@@ -268,6 +280,13 @@ def _own_tokens(question: _Question) -> Decision | None:
     return None
 
 
+def _own_consent(question: _Question) -> Decision | None:
+    """An account that reads a port speaks for itself."""
+    if question.action is Action.CONSENT_GIVE and question.what.account == question.principal.id:
+        return question.allow("consent.own", "it speaks for itself")
+    return None
+
+
 def _open_reading(question: _Question) -> Decision | None:
     """Until access is granted per port: who has a token with the scope `read` may read what is offered."""
     catalogue = question.action is Action.CATALOGUE_READ and question.what.product is None
@@ -310,6 +329,7 @@ _RULES: Final[tuple[Callable[[_Question], Decision | None], ...]] = (
     _allow_list,
     _admin,
     _own_tokens,
+    _own_consent,
     _open_reading,
     _free_schemas,
     _role,

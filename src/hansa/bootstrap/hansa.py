@@ -33,14 +33,17 @@ from hansa.egress.settings_file import FileSettings
 from hansa.errors import HansaError
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.sqlite import SqliteLog
-from hansa.lifecycle.deploy import Deployer
+from hansa.lifecycle.deploy import Deployer, Locks
 from hansa.lifecycle.forgetting import Forgetting
 from hansa.lifecycle.history import History
 from hansa.lifecycle.keeper import RETAIN_S, Keeper
 from hansa.lifecycle.mesh import IDLE_S, Mesh
 from hansa.lifecycle.operations import Operations
+from hansa.lifecycle.planner import Planner
 from hansa.lifecycle.quarantine import Quarantine
 from hansa.lifecycle.retention import DAY_S, Keep, Readers, Retention
+from hansa.lifecycle.states import States
+from hansa.lifecycle.trial import Trial
 from hansa.lifecycle.views import Views
 from hansa.model.product import ProductSpec
 from hansa.model.run import KEEPING_TOPIC
@@ -151,6 +154,9 @@ class Hansa:
         starter = LogStarter(log, mesh, engine)
         self._scheduler = Scheduler(starter, clock_us=self._clock_us, sleep=asyncio.sleep)
         self._meter = meter = Meter(log, self._clock_us)
+        trial = Trial(self._log, operations, runs, asks)
+        lineage, readers_of_ports = LineageGraph(reader), PortReaders(meter, reader)
+        planner, locks = Planner(mesh, lineage, readers_of_ports, trial), Locks()
         authenticator = Authenticator(registry, self._pepper, clock_us=self._clock_us)
         log.watch("", self._views.wake)
         log.watch(KEEPING_TOPIC, self._followed.wake)
@@ -159,7 +165,9 @@ class Hansa:
             registry=registry,
             log=log,
             mesh=mesh,
-            deployer=Deployer(mesh),
+            deployer=Deployer(mesh, planner, locks),
+            planner=planner,
+            states=States(mesh, locks),
             engine=engine,
             authenticator=authenticator,
             issuer=TokenIssuer(registry, self._pepper, clock_us=self._clock_us),
@@ -167,9 +175,9 @@ class Hansa:
             followed=self._followed,
             runs=runs,
             events=EventSearch(reader),
-            lineage=LineageGraph(reader),
+            lineage=lineage,
             meter=meter,
-            readers=PortReaders(meter, reader),
+            readers=readers_of_ports,
             lookups=lookups.follow,
             scheduler=self._scheduler,
             operations=operations,

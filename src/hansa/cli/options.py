@@ -27,7 +27,7 @@ AcceptBreaking = Annotated[
     typer.Option(
         "--accept-breaking",
         metavar="REASON",
-        help="Deploy what breaks readers of a port; the audit keeps the reason.",
+        help="Force what breaks consumers, as an owner of the domain; the audit keeps the reason.",
         show_default=False,
     ),
 ]

@@ -16,7 +16,7 @@ kind: DataProduct
 id: {id}
 name: {name}
 version: 0.1.0
-status: draft
+status: active
 domain: {domain}
 description:
   purpose: Greets those who ask, and remembers whom.

@@ -1,4 +1,4 @@
-"""Products: find, plan, deploy, roll back, retire."""
+"""Products: find, plan, consent, deploy, roll back, move from state to state."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ class Products:
         return self._transport.items(f"/products/{product}/revisions")
 
     def plan(self, product: str, bundle: bytes) -> dict[str, Any]:
-        """`{changes, findings, revision}`: what a deploy of the bundle would do, and why it would be refused without a
-        consent. Nothing is done."""
+        """`{revision, since, state, changes, consumers, expectations, consents, findings, notes, hash}`: what a deploy
+        of the bundle would do, whom it hits, whose consent it takes, and why it would be refused. Nothing is done."""
         path = f"/products/{product}/plan"
         return self._transport.post(path, bundle, headers=_TAR, timeout_s=DEPLOY_SILENCE_S)
 
@@ -72,23 +72,49 @@ class Products:
         *,
         note: str = "",
         accept_breaking: str = "",
+        plan: str = "",
         on_progress: Callable[[str], None] = lambda _: None,
     ) -> dict[str, Any]:
         """Makes the bundle live and answers `{product, revision, created, previous, routes, ports, processes,
         seconds}`.
 
-        `accept_breaking` says why changes that break readers of a port are meant; without it they are refused.
+        Changes that break consumers are refused unless all their consents are given; `accept_breaking` says why an
+        owner forces them. `plan` is the `hash` of the plan that was seen: what is another plan by now is refused.
         `on_progress` gets each line of progress as it comes. Where the deploy fails, the revision before serves on;
         raises `PlanError` with every finding, or `OperatorError("deploy.interrupted")` where the answer ended early.
         """
         path = f"/products/{product}/deploy"
-        query = {"note": note or None, "accept_breaking": accept_breaking or None}
+        query = {"note": note or None, "accept_breaking": accept_breaking or None, "plan": plan or None}
         with self._transport.lines("POST", path, query, body=bundle, headers=_TAR, timeout_s=DEPLOY_SILENCE_S) as lines:
             return _deployed(product, lines, on_progress)
 
     def rollback(self, product: str, to: str | None = None) -> dict[str, Any]:
         """Makes the revision `to` live again, or the one before the live one."""
         return self._transport.post(f"/products/{product}/rollback", {"to": to} if to else {})
+
+    def move(self, product: str, state: str, *, successor: str | None = None, dry: bool = False) -> dict[str, Any]:
+        """Moves the product to another state and answers `{before, after, effects, read_by, refusal, done}`; with `dry`
+        it shows that and does nothing."""
+        body = {"state": state, "successor": successor, "dry": dry}
+        return self._transport.post(f"/products/{product}/state", body)
+
+    def consent(
+        self, port: str, candidate: str, reason: str, *, domain: str | None = None, account: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Consents, for a domain or an account, to the change of a port from its live revision to the candidate. The
+        answer has all consents to it."""
+        body = {"port": port, "candidate": candidate, "reason": reason, "domain": domain, "account": account}
+        found: list[dict[str, Any]] = self._transport.post(f"/products/{port.partition('/')[0]}/consents", body)[
+            "items"
+        ]
+        return found
+
+    def consents(self, product: str, candidate: str) -> list[dict[str, Any]]:
+        """The consents that lead to a candidate."""
+        found: list[dict[str, Any]] = self._transport.get(f"/products/{product}/consents", {"candidate": candidate})[
+            "items"
+        ]
+        return found
 
     def retire(self, product: str) -> dict[str, Any]:
         """Ends the product. Refused while another product reads its ports."""

@@ -78,6 +78,9 @@ CUSTOM: Final = (
     Custom("product", "revision", "text", "The revision that is live.", "3f0c9ab1d2e47788", told=True),
     Custom("input", "port", "text", "The id of the output port that the input port reads.",
            "operations.flights/departures@1"),
+    Custom("input", "expects", "[mapping]",
+           "What the consumer depends on, as properties of ODCS: fields with type, `required`, `enum` and limits. A"
+           " change of the port is tried against it.", "[{name: delay_min, logicalTypeOptions: {maximum: 2000}}]"),
     Custom("output", "port", "text", "The id of the port, by which others read it.", "operations.flights/departures@1",
            told=True),
 )  # fmt: skip

@@ -154,11 +154,12 @@ def _fields(part: Part) -> tuple[FieldSpec, ...]:
         if any(python_name(name) == python_name(other) for other in found):
             message = f"Two properties are called {python_name(name)!r} in code"
             item.report("contract.field_duplicate", message, "Rename one of them.", "name")
-        found[name] = _field(item, name)
+        found[name] = read_field(item, name)
     return tuple(found.values())
 
 
-def _field(part: Part, name: str) -> FieldSpec:
+def read_field(part: Part, name: str) -> FieldSpec:
+    """A property of ODCS; what cannot be read of it is reported, and left out."""
     kind = _logical_type(part)
     return FieldSpec(
         name=name,
@@ -181,7 +182,7 @@ def _map(part: Part, kind: str, side: str) -> Part:
 
 
 def _inner(part: Part, name: str) -> FieldSpec | None:
-    return _field(part, part.text("name", name)) if part.value else None
+    return read_field(part, part.text("name", name)) if part.value else None
 
 
 def _logical_type(part: Part) -> str:

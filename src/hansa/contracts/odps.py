@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from hansa.contracts.custom import Window
 from hansa.contracts.document import Document, read_document
+from hansa.contracts.expectations import read_expectations
 from hansa.contracts.odcs import ContractFile, examine_contract, major_of, normal_version
 from hansa.contracts.part import Part
 from hansa.contracts.standards.check import check_document, merged
@@ -116,6 +117,7 @@ def _product(
         connections=_connections(custom),
         requirements=requirements,
         limits=_limits(custom),
+        status=part.text("status"),
     )
 
 
@@ -223,7 +225,7 @@ def _inputs(part: Part, taken: set[str]) -> tuple[InputPortSpec, ...]:
         if name in taken or name in found:
             item.report("port.duplicate", f"There are two ports called {name!r}", "Rename one of them.", "name")
         if name and port:
-            found[name] = InputPortSpec(name, port)
+            found[name] = InputPortSpec(name, port, read_expectations(item))
     return tuple(found.values())
 
 

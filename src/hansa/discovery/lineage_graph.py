@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -172,6 +173,19 @@ def declared(specs: Iterable[ProductSpec]) -> list[Edge]:
                 elif isinstance(trigger, EventTrigger):
                     found.add(Edge(event_node(trigger.name), node, "trigger", trigger.name))
     return sorted(found)
+
+
+def without(graph: Graph, node: str, products: frozenset[str]) -> Graph:
+    """The graph around `node` less all that belongs to these products. Raises `CallerError("lineage.unknown")` where
+    it is one of theirs, or nothing is left."""
+
+    def is_left(name: str) -> bool:
+        return re.split("[:/]", name.removeprefix("connection:"), maxsplit=1)[0] not in products
+
+    edges = [edge for edge in graph.edges if is_left(edge.source) and is_left(edge.target)]
+    if not edges or not is_left(node):
+        raise _unknown(node)
+    return Graph([found for found in graph.nodes if is_left(found.id)], edges, graph.complete)
 
 
 def _unknown(node: str) -> CallerError:

@@ -1,43 +1,27 @@
-"""Breaking changes of ports: who reads them, and why a deploy is refused without a consent. Pure."""
+"""Who reads which port, and which contracts a port has had. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
-from hansa.lifecycle.changes import Change
 from hansa.model.product import ContractSpec, PortTrigger, ProductSpec
 from hansa.registry.values import Revision
-from hansa.sdk.finding import Finding
 
 
 def readers(specs: Iterable[ProductSpec]) -> dict[str, list[str]]:
     """By port, the products that read it, by an input port, a subscription or a lookup."""
     found: dict[str, set[str]] = {}
     for spec in specs:
-        reads = {item.port for item in spec.inputs}
-        reads |= {port for process in spec.processes for port in process.reads}
-        reads |= {t.port for process in spec.processes for t in process.triggers if isinstance(t, PortTrigger)}
-        for port in reads:
+        for port in reads_of(spec):
             found.setdefault(port, set()).add(spec.id)
     return {port: sorted(products) for port, products in found.items()}
 
 
-def refusals(made: Iterable[Change], read_by: Mapping[str, Sequence[str]]) -> list[Finding]:
-    """One finding for each breaking change: port, field and who is known to read it."""
-    return [
-        Finding(
-            "contract.incompatible",
-            f"{change.text}; {_known(read_by.get(change.id, ()))}",
-            "Make it a new major of the port, or consent: hansa deploy --accept-breaking REASON",
-            "product.yaml",
-        )
-        for change in made
-        if change.kind == "breaking"
-    ]
-
-
-def _known(products: Sequence[str]) -> str:
-    return f"read by {', '.join(products)}" if products else "no product reads it"
+def reads_of(spec: ProductSpec) -> set[str]:
+    """The ports that a product reads, its own included."""
+    reads = {item.port for item in spec.inputs}
+    reads |= {port for process in spec.processes for port in process.reads}
+    return reads | {t.port for process in spec.processes for t in process.triggers if isinstance(t, PortTrigger)}
 
 
 def earlier_contracts(revisions: Iterable[Revision]) -> dict[str, dict[str, ContractSpec]]:

@@ -9,10 +9,11 @@ from typing import Any, Final, Literal
 import msgspec
 
 from hansa.contracts.compatibility.contract import compatibility
-from hansa.contracts.compatibility.verdict import Verdict
+from hansa.contracts.compatibility.verdict import Difference, Direction, Verdict
 from hansa.model.product import (
     ContractSpec,
     EventTrigger,
+    FieldSpec,
     HttpTrigger,
     LimitSpec,
     OnceTrigger,
@@ -36,13 +37,20 @@ _OF_RETRY: Final = tuple(part.name for part in dataclasses.fields(RetryPolicy))
 _OF_LIMITS: Final = tuple(part.name for part in dataclasses.fields(LimitSpec))
 
 
-class Change(msgspec.Struct, frozen=True):
-    """One difference. `what` is port, process, logic, trigger, input or product; `text` says it in a sentence."""
+class Change(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One difference. `what` is port, process, logic, trigger, input, terms or product; `text` says it in a sentence.
+
+    Of a field of a port's contract `path` says which, `code` how it differs (`contracts.compatibility.kinds`), and
+    `hits` who is hit.
+    """
 
     kind: Kind
     what: str
     id: str
     text: str
+    path: str = ""
+    code: str = ""
+    hits: tuple[Direction, ...] = ()
 
 
 def changes(
@@ -95,18 +103,32 @@ def _in_words(trigger: Trigger) -> str:
 def _ports(old: ProductSpec, new: ProductSpec, earlier: Mapping[str, Mapping[str, ContractSpec]]) -> Iterator[Change]:
     before = {port.id: port for port in old.outputs}
     after = {port.id: port for port in new.outputs}
-    for port_id in before.keys() - after.keys():
-        yield Change("breaking", "port", port_id, f"{port_id} is gone: whoever reads it would break")
-    for port_id in after.keys() - before.keys():
+    gone, come = before.keys() - after.keys(), after.keys() - before.keys()
+    renamed = _pairs({i: before[i].contract.fields for i in gone}, {i: after[i].contract.fields for i in come})
+    for port_id in gone:
+        news = f"renamed to {renamed[port_id]}, which is a removal" if port_id in renamed else "gone"
+        yield Change("breaking", "port", port_id, f"{port_id} is {news}: whoever reads it would break")
+    for port_id in come:
         yield Change("added", "port", port_id, f"{port_id} is new, a {after[port_id].kind.value}")
     for port_id in before.keys() & after.keys():
         yield from _port(before[port_id], after[port_id], earlier.get(port_id, {}))
 
 
+def _pairs(gone: Mapping[str, Any], come: Mapping[str, Any]) -> dict[str, str]:
+    """What went and what came with the same shape, where there is one of each: that was renamed."""
+    found = {}
+    for name, shape in gone.items():
+        same = [other for other, its in come.items() if its == shape]
+        if len(same) == 1 and list(gone.values()).count(shape) == 1:
+            found[name] = same[0]
+    return found
+
+
 def _port(old: OutputPortSpec, new: OutputPortSpec, earlier: Mapping[str, ContractSpec]) -> Iterator[Change]:
     if old.kind is not new.kind:
         yield Change("breaking", "port", new.id, f"{new.id} was a {old.kind.value} and would be a {new.kind.value}")
-    yield from _contract(new.id, compatibility({**earlier, LIVE: old.contract}, new.contract))
+    verdict = compatibility({**earlier, LIVE: old.contract}, new.contract)
+    yield from _contract(new.id, old.contract, new.contract, verdict)
     yield from _settings("port", new.id, old, new, ("partitions", "retention_s"))
     if old.contract.subject and not new.contract.subject:
         told = f"in {new.id}, records will be written in clear: the contract has no subject any more"
@@ -118,13 +140,35 @@ def _port(old: OutputPortSpec, new: OutputPortSpec, earlier: Mapping[str, Contra
         yield Change("metadata", "port", new.id, f"{new.id} is described differently, as {new.contract.version}")
 
 
-def _contract(port: str, verdict: Verdict) -> Iterator[Change]:
+def _contract(port: str, old: ContractSpec, new: ContractSpec, verdict: Verdict) -> Iterator[Change]:
     """What differs in a contract; what hits someone whom its mode leaves unprotected is told, and breaks nothing."""
-    breaking = verdict.breaking
+    breaking, renamed = verdict.breaking, _renamed(old.fields, new.fields)
     for one in verdict.differences:
         kind: Kind = "breaking" if one in breaking else "metadata" if one.kind == "description.changed" else "changed"
         before = f" (as in revision {one.against})" if one.against != LIVE else ""
-        yield Change(kind, "port", port, f"in {port}, {one.sentence}{before}")
+        text = _sentence(one, renamed if one.against == LIVE else {})
+        hits = tuple(sorted(one.hits))
+        yield Change(kind, "port", port, f"in {port}, {text}{before}", one.path, one.kind, hits)
+
+
+def _sentence(one: Difference, renamed: Mapping[str, str]) -> str:
+    """What changes; a field that only got another name is said to be renamed, and is a removal for readers."""
+    name = renamed.get(one.path)
+    if name is None or Direction.OLD_READERS not in one.hits:
+        return one.sentence
+    return f"{one.path} is renamed to {name}, which is a removal for readers: {one.sentence}"
+
+
+def _renamed(old: tuple[FieldSpec, ...], new: tuple[FieldSpec, ...]) -> dict[str, str]:
+    """By their old names, the fields that have another name and are as they were but for that."""
+    before, after = {f.name: f for f in old}, {f.name: f for f in new}
+    shapes = [{name: _shape(fields[name]) for name in fields.keys() - others} for fields, others in
+              ((before, after.keys()), (after, before.keys()))]  # fmt: skip
+    return _pairs(*shapes)
+
+
+def _shape(field: FieldSpec) -> FieldSpec:
+    return dataclasses.replace(field, name="", description="")
 
 
 def _settings(what: str, place: str, old: Any, new: Any, names: Iterable[str]) -> Iterator[Change]:
@@ -145,8 +189,11 @@ def _said(value: Any) -> str:
 def _processes(old: ProductSpec, new: ProductSpec) -> Iterator[Change]:
     before = {p.name: p for p in old.processes}
     after = {p.name: p for p in new.processes}
+    renamed = _pairs(*({n: _anonymous(these[n]) for n in these.keys() - others.keys()}
+                       for these, others in ((before, after), (after, before))))  # fmt: skip
     for name in before.keys() - after.keys():
-        yield Change("removed", "process", name, f"{name} is gone; its runs stay in the history")
+        news = f"renamed to {renamed[name]}: its state and positions begin anew" if name in renamed else "gone"
+        yield Change("removed", "process", name, f"{name} is {news}; its runs stay in the history")
     for name in after.keys() - before.keys():
         yield Change("added", "process", name, f"{name}: {triggers_in_words(after[name])}")
     for name in before.keys() & after.keys():
@@ -170,6 +217,10 @@ def _started(old: ProcessSpec, new: ProcessSpec) -> str:
         if getattr(one, name) != getattr(other, name, None)
     }
     return f"{new.name} starts with {will_be} as before, but changes its {', '.join(sorted(differing))}"
+
+
+def _anonymous(process: ProcessSpec) -> ProcessSpec:
+    return dataclasses.replace(process, name="", line=0)
 
 
 def _steps(process: ProcessSpec) -> list[tuple[str, Mapping[str, Any]]]:

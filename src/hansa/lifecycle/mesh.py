@@ -10,12 +10,10 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-import os
-import shutil
-import tempfile
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +22,7 @@ from hansa.blobs.interface import Blobs
 from hansa.errors import CallerError, HansaError
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import TopicConfig
+from hansa.lifecycle.placing import placed
 from hansa.model.ids import did_you_mean
 from hansa.model.product import EventTrigger, OutputPortSpec, PortKind, PortTrigger, ProductSpec, ProductState
 from hansa.model.quarantine import quarantine_topic
@@ -31,7 +30,7 @@ from hansa.model.run import AUDIT_TOPIC, EVENTS_TOPIC, KEEPING_TOPIC, RUNS_TOPIC
 from hansa.model.trigger_key import trigger_names
 from hansa.outputs.lookups import Lookups
 from hansa.registry.interface import Registry
-from hansa.registry.values import Revision, TriggerKey
+from hansa.registry.values import Product, Revision, TriggerKey
 from hansa.runtime.engine import Engine
 from hansa.runtime.environment import Environment, EnvironmentBuilder
 from hansa.runtime.live import LiveProcess, LiveProduct
@@ -63,34 +62,6 @@ async def _left(pool: Pool) -> None:
     await pool.drain()
 
 
-def _placed(folder: Path, target: Path) -> Path:
-    """The files of a revision in a room, where they may be read."""
-    placed = target / folder.name
-    if not placed.exists():
-        target.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(dir=target, prefix=".part-"))
-        _link_all(folder, part)
-        part.chmod(0o755)
-        try:
-            part.rename(placed)
-        except OSError:
-            shutil.rmtree(part)
-            if not placed.exists():  # where it does, another was faster; what it placed is the same
-                raise
-    return placed
-
-
-def _link_all(folder: Path, target: Path) -> None:
-    """What `folder` has stands in `target`, too: the files themselves, not copies."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir():
-                (target / entry.name).mkdir()
-                _link_all(folder / entry.name, target / entry.name)
-            else:
-                os.link(entry.path, target / entry.name)
-
-
 class Mesh:
     """Live products by id. `engine`, `routes` and `products` are what the server's routes use."""
 
@@ -118,6 +89,8 @@ class Mesh:
         self.products: dict[str, LiveProduct] = {}
         self.routes = Routes(())
         self.failures: dict[str, HansaError] = {}
+        self.retired: dict[str, str | None] = {}
+        """Products that are retired, with their successors."""
         self._lookups = lookups
         self._idle_s = idle_s
         self._rest_s = rest_s
@@ -133,12 +106,14 @@ class Mesh:
         for topic in (RUNS_TOPIC, EVENTS_TOPIC, AUDIT_TOPIC, KEEPING_TOPIC):
             self.log.log.declare(topic, TopicConfig())
         await asyncio.to_thread(self.environments.sweep)
-        live = [p for p in self.registry.search(limit=100_000).products if p.state is not ProductState.RETIRED]
+        known = self.registry.search(limit=100_000).products
+        live = [product for product in known if product.state is not ProductState.RETIRED]
+        self.retired = {product.id: product.successor for product in known if product.state is ProductState.RETIRED}
         for product in live:
             self.declare(product.live.spec)
         for product in live:
             try:
-                await self.activate(product.live)
+                await self.activate(product)
             except HansaError as failure:
                 self.failures[product.id] = failure
                 _report.error("%s is not served: %s", product.id, failure)
@@ -199,13 +174,22 @@ class Mesh:
             return live
         if product in self.failures:
             raise self.failures[product]
+        self.check_retired(product)
         known = self.registry.product(product)
         raise CallerError(
             f"product.{known.state.value}", f"{product} is {known.state.value}", hint="It answers no more."
         )
 
+    def check_retired(self, product: str) -> None:
+        """Raises `CallerError("product.retired")`, which names the successor, where the product is."""
+        if product in self.retired:
+            successor = self.retired[product]
+            hint = f"Its successor is {successor}." if successor else "It answers no more, and names no successor."
+            raise CallerError("product.retired", f"{product} is retired", hint=hint, details={"successor": successor})
+
     def port(self, port: str) -> OutputPortSpec:
-        """The live output port of that id. Raises `CallerError("port.unknown")`."""
+        """The live output port of that id. Raises `CallerError` (`port.unknown`, `product.retired`)."""
+        self.check_retired(port.partition("/")[0])
         live = self.products.get(port.partition("/")[0])
         found = None if live is None else live.spec.output(port)
         if found is None:
@@ -260,7 +244,7 @@ class Mesh:
             if made is None:
                 made = await asyncio.to_thread(self.environments.ensure, declared.requirements, progress)
             libraries = self._enclosed(made, lookups)
-            folder = await asyncio.to_thread(_placed, folder, Path(libraries.room or "") / "revisions")
+            folder = await asyncio.to_thread(placed, folder, Path(libraries.room or "") / "revisions")
         await self.workshop.prepare(libraries)
         return ToServe(product, revision, folder, declared, libraries, lookups)
 
@@ -311,9 +295,10 @@ class Mesh:
             rest_s=self._rest_s,
         )
 
-    async def activate(self, revision: Revision, pool: Pool | None = None) -> None:
-        """Makes a revision the one that is served: from one call to the next, old or new, never a mix."""
-        spec = revision.spec
+    async def activate(self, product: Product, pool: Pool | None = None) -> None:
+        """Makes a product's live revision the one that is served: from one call to the next, old or new, never a
+        mix."""
+        revision, spec = product.live, product.live.spec
         self.declare(spec)
         if pool is None:
             folder = self.folder(revision)
@@ -322,16 +307,28 @@ class Mesh:
         if _has_resources(spec):
             pool.keep_workers()
         old = self.products.get(spec.id)
-        self.products[spec.id] = LiveProduct(spec, revision.hash, pool)
+        self.products[spec.id] = LiveProduct(
+            spec, revision.hash, pool, product.state, product.successor, product.state_us
+        )
         self.failures.pop(spec.id, None)
+        self.retired.pop(spec.id, None)
         await self._changed(spec.id)
         if old is not None:
             self.spawn(_left(old.pool))
 
-    async def deactivate(self, product: str) -> None:
-        """Serves a product no more."""
-        old = self.products.pop(product, None)
-        await self._changed(product)
+    async def restate(self, product: Product) -> None:
+        """Has a product served in another state from now on, or no more."""
+        live = self.products.get(product.id)
+        if product.state is ProductState.RETIRED:
+            await self._deactivate(product)
+        elif live is not None:
+            live.state, live.successor, live.state_us = product.state, product.successor, product.state_us
+            await self._changed(product.id)
+
+    async def _deactivate(self, product: Product) -> None:
+        old = self.products.pop(product.id, None)
+        self.retired[product.id] = product.successor
+        await self._changed(product.id)
         if old is not None:
             self.spawn(old.pool.drain())
 
@@ -351,6 +348,11 @@ class Mesh:
                 await self._lookups.reach(port)
 
         return seen
+
+    def _sees(self, domain: str, product: str) -> bool:
+        """Whether products of a domain may know of another one: drafts are for their own domain."""
+        other = self.products.get(product)
+        return other is None or other.state is not ProductState.DRAFT or other.spec.domain == domain
 
     async def see(self, product: str, token: str) -> None:
         """Waits until every lookup that a live product may look into shows what was committed with `token`. Raises
@@ -378,7 +380,8 @@ class Mesh:
                     _report.warning("%s waits for %s, which nobody publishes yet", process.id, trigger.port)
                     continue
                 subscription = Subscription(
-                    self.log, self.engine, process, trigger, self._executor, self._seen(process)
-                )
+                    self.log, self.engine, process, trigger, self._executor, self._seen(process),
+                    partial(self._sees, live.spec.domain),
+                )  # fmt: skip
                 await subscription.open()
                 opened.append(subscription)

@@ -132,11 +132,22 @@ class OutputPortSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a consumer expects of one field of a port, as a field with those limits alone that it depends on; `line` is
+    where product.yaml says so. A type `any` expects that of the contract."""
+
+    field: FieldSpec
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class InputPortSpec:
-    """`name` is what the author calls it; `port` the id of the output port that it reads."""
+    """`name` is what the author calls it; `port` the id of the output port that it reads. `expects` is what it depends
+    on: a change of the port is tried against it."""
 
     name: str
     port: str
+    expects: tuple[Expectation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +361,8 @@ class ProductSpec:
     processes: tuple[ProcessSpec, ...] = ()
     requirements: tuple[str, ...] = ()
     limits: LimitSpec = LimitSpec()
+    status: str = ""
+    """What product.yaml says of its state. The registry decides: plan tells where they differ."""
 
     @property
     def domain(self) -> str:

@@ -22,6 +22,7 @@ from hansa.registry.values import (
     Deployed,
     Domain,
     Found,
+    GivenConsent,
     Identity,
     Member,
     PortSchema,
@@ -100,10 +101,11 @@ class Products(ABC):
         bundle_hash: str,
         note: str = "",
         consent: Consent | None = None,
+        state: ProductState = ProductState.ACTIVE,
     ) -> Deployed:
-        """Makes a revision live; the domain must exist. Where that hash is live already, nothing happens. A retired
-        product becomes active again. A consent to breaking changes stands in the audit entry, under `consent`. Raises
-        `CallerError("revision.conflict")` where the hash has another bundle."""
+        """Makes a revision live; the domain must exist. Where that hash is live already, nothing happens. A product
+        that is new, or was retired, gets `state`; any other keeps its own. A consent to breaking changes stands in the
+        audit entry, under `consent`. Raises `CallerError("revision.conflict")` where the hash has another bundle."""
 
     @abstractmethod
     def rollback(self, actor: str, product: str, to: str | None = None) -> Deployed:
@@ -111,8 +113,19 @@ class Products(ABC):
         Raises `CallerError` (`revision.unknown`, `revision.first`, `product.retired`)."""
 
     @abstractmethod
-    def retire(self, actor: str, product: str) -> None:
-        """Ends a product; its revisions stay. Does nothing where it is retired already."""
+    def set_state(self, actor: str, product: str, state: ProductState, successor: str | None = None) -> Product:
+        """Moves a product to another state; its revisions stay. `successor` is where its readers are to go. Does
+        nothing where both are so already. Whether the step may be made is the caller's matter. Raises
+        `CallerError("product.unknown")`, of the successor too."""
+
+    @abstractmethod
+    def give_consent(self, actor: str, consent: GivenConsent) -> None:
+        """Keeps a consent; one that was given already keeps its first reason. Raises `CallerError("product.unknown")`
+        where there is no such product."""
+
+    @abstractmethod
+    def consents(self, product: str, candidate: str | None = None) -> list[GivenConsent]:
+        """The consents to changes of the product's ports: those that lead to the revision `candidate`, or all."""
 
     @abstractmethod
     def product(self, product: str) -> Product:
@@ -135,11 +148,13 @@ class Products(ABC):
         owner: str | None = None,
         domain: str | None = None,
         state: ProductState | None = None,
+        drafts: frozenset[str] | None = None,
         limit: int = 50,
         offset: int = 0,
     ) -> Found:
         """Products whose id, name, description, owner, tags, ports, processes or use cases contain every word of
-        `text`, case aside, and that fit all that is given. Those with the text in their id come first."""
+        `text`, case aside, and that fit all that is given; of drafts only those of the domains `drafts`, all where
+        None. Those with the text in their id come first."""
 
     @abstractmethod
     def tags(self) -> dict[str, int]:

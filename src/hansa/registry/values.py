@@ -62,18 +62,40 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A product as it stands. A retired one keeps the revision that was live last."""
+    """A product as it stands. A retired one keeps the revision that was live last. `successor` is the product to go to,
+    of one that is deprecated or retired; `state_us` is since when it has been in its state, 0 where that is not known.
+    """
 
     id: str
     state: ProductState
     live: Revision
+    successor: str | None = None
+    state_us: int = 0
 
 
 class Consent(NamedTuple):
-    """Why changes that break readers of a port are meant, and which ones; the audit keeps it."""
+    """Why changes that break readers of a port are deployed, and which ones; the audit keeps it. `forced` where an
+    owner took it upon them; else `given` names who consented."""
 
     reason: str
     changes: tuple[str, ...]
+    forced: bool = True
+    given: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GivenConsent:
+    """`actor` consents, for the domain or account `of`, to a change of `port` from the revision `since` to the
+    revision `candidate`, and to no other."""
+
+    port: str
+    since: str
+    candidate: str
+    kind: Literal["domain", "account"]
+    of: str
+    reason: str
+    actor: str = ""
+    time_us: int = 0
 
 
 class Deployed(NamedTuple):

@@ -6,18 +6,22 @@ import collections
 from dataclasses import dataclass, field
 from typing import Any
 
-from hansa.model.product import ProcessSpec, ProductSpec
+from hansa.model.product import ProcessSpec, ProductSpec, ProductState
 from hansa.runtime.pool import Pool
 from hansa.runtime.rights import Rights
 
 
 @dataclass(slots=True, eq=False)
 class LiveProduct:
-    """One product's live revision."""
+    """One product's live revision. `successor` is where readers of a deprecated one are to go, `state_us` since when it
+    has been in its state."""
 
     spec: ProductSpec
     revision: str
     pool: Pool
+    state: ProductState = ProductState.ACTIVE
+    successor: str | None = None
+    state_us: int = 0
     processes: dict[str, LiveProcess] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -15,15 +15,17 @@ from typing import Any, Final
 
 import msgspec
 
-from hansa.access.decide import Action, Target
+from hansa.access.decide import Action, Target, decide
 from hansa.access.principal import Principal
 from hansa.errors import CallerError, HansaError, InternalError
 from hansa.model.ids import RESERVED
+from hansa.model.product import ProductState
 from hansa.model.run import RunState
 from hansa.runtime import wire
 from hansa.runtime.run import Answer, Run
 from hansa.server.answers import Response, json_answer, problem_answer, run_answer, traceparent
 from hansa.server.api.base import bearer, require
+from hansa.server.deprecation import warning_headers
 from hansa.server.merge import encapsulated, merged
 from hansa.server.seen import checked_token
 from hansa.server.services import Services
@@ -74,11 +76,13 @@ class Calls:
         services.mesh.on_change.append(self._allowed.clear)
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
-        """The route of a call and its path parameters. Raises `CallerError` (`route.unknown`, `route.method`)."""
+        """The route of a call and its path parameters. Raises `CallerError` (`route.unknown`, `route.method`,
+        `product.retired`)."""
         routes = self.services.mesh.routes
         found = routes.match(method, path)
         if found is not None:
             return found
+        self.services.mesh.check_retired(".".join(path.strip("/").split("/")[:2]))
         methods = routes.methods(path)
         raise no_method(method, path, methods) if methods else no_route(path)
 
@@ -102,6 +106,8 @@ class Calls:
         if key not in self._allowed:
             product = services.registry.product(route.product)
             target = Target.of(route.product, product.state, public=route.trigger.public)
+            if product.state is ProductState.DRAFT and not decide(principal, Action.ROUTE_CALL, target).allowed:
+                raise no_route(route.path)  # whoever may not know of a draft is not told that it is there
             require(principal, Action.ROUTE_CALL, target)
             if len(self._allowed) >= ALLOWED_MAX:
                 self._allowed.clear()
@@ -203,7 +209,14 @@ class _Call:
     def _send(self, response: Response) -> None:
         respond, self._respond = self._respond, None
         if respond is not None:
-            respond(response)
+            respond(self._warned(response))
+
+    def _warned(self, response: Response) -> Response:
+        """The answer, with what it warns of where the product is deprecated."""
+        live = self._route.starts[0][0].product
+        if live.state is ProductState.DEPRECATED:
+            response.headers.extend((name.encode(), value.encode()) for name, value in warning_headers(live).items())
+        return response
 
     async def _repeat(self) -> None:
         """The key was used before: the earlier answers are this call's."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from hansa.errors import AuthorError, CallerError, HansaError, OperatorError, Unavailable
+from hansa.server.deprecation import successor_link
 
 MEDIA: Final = "application/problem+json"
 _BY_CODE: Final = {
@@ -121,6 +122,8 @@ def problem_headers(document: dict[str, Any], error: HansaError) -> dict[str, st
         headers["www-authenticate"] = "Bearer"
     if document["status"] in _LATER:
         headers["retry-after"] = "1"
+    if error.code == "product.retired":
+        headers |= successor_link(error.details.get("successor"))
     if document["status"] == 405:
         headers["allow"] = ", ".join(error.details.get("methods", ()))
     return headers

@@ -19,7 +19,9 @@ from hansa.lifecycle.forgetting import Forgetting
 from hansa.lifecycle.history import History
 from hansa.lifecycle.mesh import Mesh
 from hansa.lifecycle.operations import Operations
+from hansa.lifecycle.planner import Planner
 from hansa.lifecycle.quarantine import Quarantine
+from hansa.lifecycle.states import States
 from hansa.lifecycle.views import Views
 from hansa.protocols.schema_registry.registry import SchemaRegistry
 from hansa.registry.interface import Registry
@@ -38,6 +40,8 @@ class Services:
     log: AwaitableLog
     mesh: Mesh
     deployer: Deployer
+    planner: Planner
+    states: States
     engine: Engine
     authenticator: Authenticator
     issuer: TokenIssuer

@@ -56,6 +56,7 @@ class Subscription:
         trigger: PortTrigger | EventTrigger,
         executor: Executor,
         seen: Callable[[], Awaitable[None]],
+        sees: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._log = log
         self._engine = engine
@@ -65,7 +66,7 @@ class Subscription:
         self._seen = seen
         self.topic = topic_of(trigger)
         self.group = group_of(live, trigger)
-        self._accepts = filter_of(trigger)
+        self._accepts = filter_of(trigger, sees)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
@@ -196,8 +197,9 @@ def lost_run(
     )  # fmt: skip
 
 
-def filter_of(trigger: PortTrigger | EventTrigger) -> Accepts | None:
-    """A test of a body, or None where everything is wanted."""
+def filter_of(trigger: PortTrigger | EventTrigger, sees: Callable[[str], bool] = lambda _: True) -> Accepts | None:
+    """A test of a body, or None where everything is wanted. Events of a product that is not to be seen are passed
+    over."""
     wanted: dict[str, Any] = {}
     if isinstance(trigger, EventTrigger):
         wanted["name"] = trigger.name
@@ -205,16 +207,23 @@ def filter_of(trigger: PortTrigger | EventTrigger) -> Accepts | None:
             wanted["source"] = trigger.source
         if trigger.target is not None:
             wanted["target"] = trigger.target
-        return _equals(wanted, "payload", trigger.where)
+        return _equals(wanted, "payload", trigger.where, sees)
     return _equals({}, None, trigger.where) if trigger.where else None
 
 
-def _equals(wanted: Mapping[str, Any], inside: str | None, where: Mapping[str, Any]) -> Accepts:
+def _equals(
+    wanted: Mapping[str, Any],
+    inside: str | None,
+    where: Mapping[str, Any],
+    sees: Callable[[str], bool] = lambda _: True,
+) -> Accepts:
     decode = msgspec.msgpack.Decoder().decode
 
     def accepts(body: msgspec.Raw) -> bool:
         found = decode(body)
         if not isinstance(found, dict) or any(found.get(name) != value for name, value in wanted.items()):
+            return False
+        if inside is not None and not sees(found.get("product") or ""):
             return False
         if not where:
             return True

@@ -118,16 +118,48 @@ def test_a_deployment_ends_with_how_to_undo_it() -> None:
     ]
 
 
-def test_a_plan_marks_what_breaks() -> None:
-    changes = [{"kind": "breaking", "what": "port", "id": "a.b/c@1", "text": "c loses d"}]
-    found = {"changes": changes, "findings": [{"message": "c loses d; read by e.f"}], "revision": "r"}
-    assert list(plan_lines("a.b", found)) == [
+PLAN = {
+    "changes": [{"kind": "breaking", "what": "port", "id": "a.b/c@1", "text": "c loses d"}],
+    "consumers": [
+        {"port": "a.b/c@1", "depth": 1, "who": "e.f:g", "kind": "process", "verdict": "breaks", "because": "it uses d",
+         "by": "subscription", "fields": ["d"], "last_us": 1_000_000},
+        {"port": "a.b/c@1", "depth": 1, "who": "ann", "kind": "account", "verdict": "may_break", "by": "api",
+         "because": "it may use d", "token": "t1"},
+        {"port": "a.b/c@1", "depth": 2, "who": "h.i:j", "kind": "process", "verdict": "downstream",
+         "because": "it reads e.f/k@1"},
+    ],
+    "expectations": [
+        {"port": "a.b/c@1", "consumer": "e.f", "field": "d", "tried": "contract", "failures": ["d is gone"]},
+    ],
+    "consents": [{"port": "a.b/c@1", "kind": "domain", "of": "e", "readers": ["e.f:g"], "given_by": "olga"},
+                 {"port": "a.b/c@1", "kind": "account", "of": "ann"}],
+    "findings": [{"message": "c loses d; hits e.f:g"}],
+    "notes": ["product.yaml says draft"],
+    "revision": "r",
+    "hash": "h",
+}  # fmt: skip
+
+
+def test_a_plan_marks_what_breaks_and_names_whom() -> None:
+    assert list(plan_lines("a.b", PLAN)) == [
+        "note: product.yaml says draft",
         "! port: c loses d",
-        "hansa deploy refuses what breaks readers; it takes a new major, or --accept-breaking REASON:",
-        "  c loses d; read by e.f",
+        "consumers:",
+        "  ! e.f:g uses d of a.b/c@1 (subscription, last read 1970-01-01 00:00:01): breaks: it uses d",
+        "  ? ann with the token t1 may use all of a.b/c@1 (api): may break: it may use d",
+        "  > h.i:j, 1 further on: it reads e.f/k@1",
+        "expectations of consumers:",
+        "  ! e.f, d (contract): d is gone",
+        "consents that it takes:",
+        "  a.b/c@1: domain e for e.f:g: given by olga",
+        "  a.b/c@1: account ann: missing",
+        "hansa deploy refuses it; it takes the consents, a new major, or an owner's --accept-breaking REASON:",
+        "  c loses d; hits e.f:g",
     ]
-    assert list(plan_lines("a.b", {**found, "findings": []}))[1] == "hansa deploy makes it live as revision r"
-    assert list(plan_lines("a.b", {"changes": [], "revision": "r"})) == ["a.b is live as it is here: revision r"]
+    last = list(plan_lines("a.b", {**PLAN, "findings": []}))[-1]
+    assert last == "hansa deploy --plan h makes it live as revision r"
+    nothing = {**PLAN, "changes": [], "notes": []}
+    assert list(plan_lines("a.b", nothing)) == ["a.b is live as it is here: revision r"]
 
 
 def test_a_failed_run_shows_the_authors_frames() -> None:

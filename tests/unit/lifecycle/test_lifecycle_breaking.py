@@ -1,9 +1,8 @@
-"""Who reads a port, which contracts it had, and what a refusal says."""
+"""Who reads a port, and which contracts it had."""
 
 from __future__ import annotations
 
-from hansa.lifecycle.breaking import earlier_contracts, readers, refusals
-from hansa.lifecycle.changes import Change
+from hansa.lifecycle.breaking import earlier_contracts, readers
 from hansa.model.product import (
     ContractSpec,
     FieldSpec,
@@ -38,20 +37,6 @@ def test_readers_are_those_with_an_input_a_subscription_or_a_lookup() -> None:
         PORT: ["shop.alerts", "shop.bills", "shop.looks"],
         "shop.prices/prices@1": ["shop.other"],
     }
-
-
-def test_each_breaking_change_is_a_finding_that_names_its_readers() -> None:
-    made = [
-        Change("breaking", "port", PORT, f"in {PORT}, note is gone"),
-        Change("changed", "port", PORT, "else"),
-        Change("breaking", "port", "shop.orders/more@1", "shop.orders/more@1 is gone"),
-    ]
-    found = refusals(made, {PORT: ["shop.bills", "shop.alerts"]})
-    assert [(finding.code, finding.message) for finding in found] == [
-        ("contract.incompatible", f"in {PORT}, note is gone; read by shop.bills, shop.alerts"),
-        ("contract.incompatible", "shop.orders/more@1 is gone; no product reads it"),
-    ]
-    assert "--accept-breaking" in str(found[0].hint)
 
 
 def test_earlier_contracts_are_told_once_and_oldest_first() -> None:

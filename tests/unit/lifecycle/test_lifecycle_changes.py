@@ -149,6 +149,29 @@ def test_what_the_live_contract_broke_of_an_earlier_one_is_not_told_again() -> N
     assert changes(OLD, replace(OLD), earlier) == []
 
 
+def test_a_rename_is_said_as_one_and_is_a_removal() -> None:
+    renamed = ports_told(port(NUMBER, FieldSpec("remark", "string", description="as before")))
+    assert renamed == [
+        (
+            "breaking",
+            "port",
+            f"in {PORT}, note is renamed to remark, which is a removal for readers: note is gone: {READERS}",
+        ),
+        ("changed", "port", f"in {PORT}, remark is new and may be missing"),
+    ]
+    two = ports_told(port(NUMBER, FieldSpec("remark", "string"), FieldSpec("hint", "string")))
+    assert two[0] == ("breaking", "port", f"in {PORT}, note is gone: {READERS}")
+    other = replace(port(NUMBER, NOTE), id="shop.orders/sales@1")
+    assert ports_told(other)[0][2].startswith(f"{PORT} is renamed to shop.orders/sales@1, which is a removal")
+    moved = told(replace(OLD, processes=(replace(PLACE, name="buy"),)))
+    assert moved[0][2] == "place is renamed to buy: its state and positions begin anew; its runs stay in the history"
+
+
+def test_a_change_of_a_field_says_which_and_whom_it_hits() -> None:
+    [gone] = changes(OLD, replace(OLD, outputs=(port(NUMBER),)))
+    assert (gone.path, gone.code, gone.hits) == ("note", "field.removed", ("old_readers",))
+
+
 def test_breaking_changes_come_first() -> None:
     new = replace(OLD, name="Others", outputs=(port(NUMBER, FieldSpec("more", "string")),))
     assert [kind for kind, _, _ in told(new)] == ["breaking", "changed", "metadata"]

@@ -35,6 +35,7 @@ class RegistryMachine(RuleBasedStateMachine):
         self.accounts: dict[str, str] = {}
         self.roles: dict[tuple[str, str], Role] = {}
         self.state: dict[str, ProductState] = {}
+        self.successors: dict[str, str | None] = {}
         self.revisions: dict[str, list[str]] = {}
         self.live: dict[str, list[str]] = {}
         self.paused: set[TriggerKey] = set()
@@ -108,7 +109,8 @@ class RegistryMachine(RuleBasedStateMachine):
             known.append(revision)
         if live[-1:] != [revision]:
             live.append(revision)
-        self.state[product] = ProductState.ACTIVE
+        if self.state.get(product, ProductState.RETIRED) is ProductState.RETIRED:
+            self.state[product], self.successors[product] = ProductState.ACTIVE, None
 
     @rule(product=names)
     def roll_back(self, product: str) -> None:
@@ -132,15 +134,15 @@ class RegistryMachine(RuleBasedStateMachine):
             self.live[product].append(revision)
             self.entries += 1
 
-    @rule(product=names)
-    def retire(self, product: str) -> None:
-        if product not in self.state:
+    @rule(product=names, state=st.sampled_from(ProductState), successor=st.none() | names)
+    def set_state(self, product: str, state: ProductState, successor: str | None) -> None:
+        if product not in self.state or (successor is not None and successor not in self.state):
             with pytest.raises(CallerError, match=r"product\.unknown"):
-                self.registry.retire("ada", product)
+                self.registry.set_state("ada", product, state, successor)
             return
-        self.registry.retire("ada", product)
-        self.entries += self.state[product] is not ProductState.RETIRED
-        self.state[product] = ProductState.RETIRED
+        self.registry.set_state("ada", product, state, successor)
+        self.entries += (self.state[product], self.successors.get(product)) != (state, successor)
+        self.state[product], self.successors[product] = state, successor
 
     @rule(product=names)
     def pause(self, product: str) -> None:
@@ -176,6 +178,7 @@ class RegistryMachine(RuleBasedStateMachine):
         assert {product.id: product.state for product in found} == self.state
         for product in found:
             assert product.live.hash == self.live[product.id][-1]
+            assert product.successor == self.successors.get(product.id)
             assert product.live.spec == spec(product.id, product.live.hash)
             hashes = [revision.hash for revision in reversed(self.registry.revisions(product.id))]
             assert hashes == self.revisions[product.id]

@@ -43,6 +43,7 @@ _PRODUCT_FACTS: Final = [
     "name",
     "description",
     "state",
+    "successor",
     "owner",
     "version",
     "revision",

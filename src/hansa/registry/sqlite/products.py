@@ -12,11 +12,18 @@ from hansa.registry.interface import Products
 from hansa.registry.spec import decode_spec, encode_spec
 from hansa.registry.sqlite.search import Wanted, conditions, set_terms, suggest
 from hansa.registry.sqlite.tables import DOMAIN, PRODUCT, Change, Tables, known
-from hansa.registry.values import Consent, Deployed, Found, Product, Revision
+from hansa.registry.values import Consent, Deployed, Found, GivenConsent, Product, Revision
 
 _REVISION: Final = "r.product, r.hash, r.number, r.spec, r.bundle, r.actor, r.time_us, r.note"
+_STEPS: Final = {
+    ProductState.DRAFT: "product.drafted",
+    ProductState.ACTIVE: "product.activated",
+    ProductState.DEPRECATED: "product.deprecated",
+    ProductState.RETIRED: "product.retired",
+}
+"""What the audit calls the step to each state."""
 _PRODUCTS: Final = f"""
-    SELECT p.id, p.state, {_REVISION} FROM product p
+    SELECT p.id, p.state, p.successor, p.state_us, {_REVISION} FROM product p
     JOIN deployment d ON d.id = p.live JOIN revision r ON r.product = p.id AND r.hash = d.hash"""
 
 
@@ -29,16 +36,20 @@ class ProductTables(Tables, Products):
         bundle_hash: str,
         note: str = "",
         consent: Consent | None = None,
+        state: ProductState = ProductState.ACTIVE,
     ) -> Deployed:
         product = ProductId.parse(spec.id)
         with self._changing(actor) as change:
             known(change.connection, DOMAIN, product.domain)
             before = _find(change.connection, spec.id)
             kept = _kept(change.connection, spec.id, revision_hash, bundle_hash)
-            if kept and before and before.state is ProductState.ACTIVE and before.live.hash == kept.hash:
+            if kept and before and before.state is not ProductState.RETIRED and before.live.hash == kept.hash:
                 return Deployed(kept, False, kept.hash)
             revision = kept or _keep(change, spec, revision_hash, bundle_hash, note)
             _deploy(change, before, revision)
+            if before is None or before.state is ProductState.RETIRED:
+                sql = "UPDATE product SET state = ?, successor = NULL, state_us = ? WHERE id = ?"
+                change.execute(sql, state, change.time_us, spec.id)
             operation = "product.updated" if before else "product.deployed"
             after = {**(_state(_find(change.connection, spec.id)) or {})}
             after |= {"consent": consent._asdict()} if consent else {}
@@ -60,13 +71,31 @@ class ProductTables(Tables, Products):
             change.audit("product.rolled_back", product, _state(before), _state(after))
         return Deployed(after.live, False, before.live.hash)
 
-    def retire(self, actor: str, product: str) -> None:
+    def set_state(self, actor: str, product: str, state: ProductState, successor: str | None = None) -> Product:
         with self._changing(actor) as change:
             before = _get(change.connection, product)
-            if before.state is ProductState.RETIRED:
-                return
-            change.execute("UPDATE product SET state = ? WHERE id = ?", ProductState.RETIRED, product)
-            change.audit("product.retired", product, _state(before), _state(_get(change.connection, product)))
+            if (before.state, before.successor) == (state, successor):
+                return before
+            if successor is not None:
+                known(change.connection, PRODUCT, successor)
+            sql = "UPDATE product SET state = ?, successor = ?, state_us = ? WHERE id = ?"
+            change.execute(sql, state, successor, change.time_us, product)
+            after = _get(change.connection, product)
+            change.audit(_STEPS[state], product, _state(before), _state(after))
+            return after
+
+    def give_consent(self, actor: str, consent: GivenConsent) -> None:
+        with self._changing(actor) as change:
+            known(change.connection, PRODUCT, consent.port.partition("/")[0])
+            values = (consent.port, consent.since, consent.candidate, consent.kind, consent.of)
+            sql = "INSERT INTO consent VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+            if change.execute(sql, *values, consent.reason, actor, change.time_us).rowcount:
+                after = {"since": consent.since, "candidate": consent.candidate, consent.kind: consent.of}
+                change.audit("consent.given", consent.port, None, {**after, "reason": consent.reason})
+
+    def consents(self, product: str, candidate: str | None = None) -> list[GivenConsent]:
+        sql = "SELECT * FROM consent WHERE port >= ? AND port < ? AND ? IN (candidate, '') ORDER BY port, kind, owner"
+        return [GivenConsent(*row) for row in self._rows(sql, f"{product}/", f"{product}0", candidate or "")]
 
     def product(self, product: str) -> Product:
         with self._database.use() as connection:
@@ -90,10 +119,11 @@ class ProductTables(Tables, Products):
         owner: str | None = None,
         domain: str | None = None,
         state: ProductState | None = None,
+        drafts: frozenset[str] | None = None,
         limit: int = 50,
         offset: int = 0,
     ) -> Found:
-        wanted = Wanted(text, tag, owner, domain, state)
+        wanted = Wanted(text, tag, owner, domain, state, drafts)
         where, values = conditions(wanted)
         order = "ORDER BY instr(p.id, ?) = 0, p.id LIMIT ? OFFSET ?"
         with self._database.use() as connection:
@@ -169,7 +199,6 @@ def _keep(change: Change, spec: ProductSpec, revision_hash: str, bundle_hash: st
 def _deploy(change: Change, before: Product | None, revision: Revision) -> None:
     """Makes a revision live, above the one that is; rolling back finds that one again."""
     if before and before.live.hash == revision.hash:
-        change.execute("UPDATE product SET state = ? WHERE id = ?", ProductState.ACTIVE, revision.product)
         return
     deployment = change.execute(
         "INSERT INTO deployment (product, hash, previous) VALUES (?, ?, (SELECT live FROM product WHERE id = ?))",
@@ -178,8 +207,8 @@ def _deploy(change: Change, before: Product | None, revision: Revision) -> None:
         revision.product,
     ).lastrowid
     change.execute(
-        "INSERT INTO product VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (id) DO UPDATE SET state = excluded.state, live = excluded.live",
+        "INSERT INTO product (id, domain, state, live) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET live = excluded.live",
         revision.product,
         revision.spec.domain,
         ProductState.ACTIVE,
@@ -206,7 +235,8 @@ def _state(product: Product | None) -> dict[str, Any] | None:
     if product is None:
         return None
     live = product.live
-    return {"state": product.state, "revision": live.hash, "number": live.number, "bundle": live.bundle}
+    ends = {"successor": product.successor} if product.successor else {}
+    return {"state": product.state, **ends, "revision": live.hash, "number": live.number, "bundle": live.bundle}
 
 
 def _as_revision(row: Any) -> Revision:
@@ -215,4 +245,4 @@ def _as_revision(row: Any) -> Revision:
 
 
 def _product(row: Any) -> Product:
-    return Product(row[0], ProductState(row[1]), _as_revision(row[2:]))
+    return Product(row[0], ProductState(row[1]), _as_revision(row[4:]), *row[2:4])

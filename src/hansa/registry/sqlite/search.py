@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -18,6 +19,8 @@ class Wanted(NamedTuple):
     owner: str | None
     domain: str | None
     state: ProductState | None
+    drafts: frozenset[str] | None = None
+    """The domains whose drafts may be found; None are all."""
 
 
 def terms_of(spec: ProductSpec) -> set[tuple[str, str]]:
@@ -56,6 +59,9 @@ def conditions(wanted: Wanted) -> tuple[str, list[Any]]:
         parts.append(("p.domain = ?", wanted.domain))
     if wanted.state is not None:
         parts.append(("p.state = ?", wanted.state))
+    if wanted.drafts is not None:
+        among = "p.domain IN (SELECT value FROM json_each(?))"
+        parts.append((f"(p.state <> 'draft' OR {among})", json.dumps(sorted(wanted.drafts))))
     return " AND ".join(["TRUE", *(sql for sql, _ in parts)]), [value for _, value in parts]
 
 

@@ -150,7 +150,7 @@ async def domain(asked: Asked) -> DomainDetail:
     members = await asyncio.to_thread(registry.members, name)
     accounts = {account.id: account for account in await asyncio.to_thread(registry.accounts)}
     having = [DomainMember(m.account, m.role, (a := accounts[m.account]).name, a.contact) for m in members]
-    products = [spec.id for spec in asked.services.mesh.specs() if spec.domain == name]
+    products = [spec.id for spec in asked.services.mesh.specs() if spec.domain == name and asked.sees(spec.id)]
     return DomainDetail(found.name, found.description, found.owner, having, products)
 
 

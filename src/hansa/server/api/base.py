@@ -19,6 +19,7 @@ from hansa.errors import CallerError, HansaError, InternalError, Unavailable
 from hansa.model.ids import did_you_mean
 from hansa.model.product import ProductState
 from hansa.runtime.inputs import failure_at
+from hansa.server.deprecation import warning_headers
 from hansa.server.operation import JSON, Handler, Operation, Told, answered_type
 from hansa.server.problems import problem, problem_headers
 from hansa.server.seen import checked_token
@@ -41,6 +42,8 @@ class Asked:
     action: Action
     decided: list[Target] = field(default_factory=list)
     """The targets that the decision was yes for. Without one nothing is answered."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """What goes with the answer, whatever it is."""
 
     def path(self, name: str) -> str:
         """A path parameter."""
@@ -97,6 +100,19 @@ class Asked:
         self.decided += [Target(domain=name) for name in sorted(found)] if found is not None else [HANSA]
         return found
 
+    def sees(self, product: str) -> bool:
+        """True where who asks may know of a live product: of a draft, members of its domain alone."""
+        live = self.services.mesh.products.get(product)
+        is_draft = live is not None and live.state is ProductState.DRAFT
+        return (
+            not is_draft
+            or decide(self.principal, Action.CATALOGUE_READ, Target.of(product, ProductState.DRAFT)).allowed
+        )
+
+    def drafts(self) -> frozenset[str] | None:
+        """The domains whose drafts who asks may know of; None are all."""
+        return None if self.principal.admin else frozenset(domain for domain, _ in self.principal.roles)
+
     def again(self) -> None:
         """Decides once more, as of now. Raises where the answer is no any longer: a token was revoked, a role taken."""
         self.principal = principal_of(self.services, self.request)
@@ -109,6 +125,7 @@ class Asked:
             state = self.services.registry.product(product).state
         except CallerError:
             state = ProductState.DRAFT
+        self.headers |= warning_headers(self.services.mesh.products.get(product))
         return Target.of(product, state, account=account)
 
     def member(self, name: str) -> Target:
@@ -208,7 +225,9 @@ class ApiRoute(Route):
         found = await operation.handler(asked, **given)
         if not asked.decided:
             raise InternalError("access.undecided", f"{operation.method} {operation.path} asked for no decision")
-        return response_of(found, operation.status)
+        response = response_of(found, operation.status)
+        response.headers.update(asked.headers)
+        return response
 
 
 def response_of(found: Any, status: int) -> Response:

@@ -60,6 +60,7 @@ async def ports(asked: Asked) -> list[PortSummary]:
     return [
         PortSummary(p.id, p.kind, p.version, spec.id, p.description)
         for spec in asked.services.mesh.specs()
+        if asked.sees(spec.id)
         for p in spec.outputs
     ]
 

@@ -9,14 +9,14 @@ from typing import Any, Final
 import msgspec
 from starlette.responses import Response, StreamingResponse
 
-from hansa.access.decide import Action
-from hansa.errors import HansaError
-from hansa.lifecycle.changes import Change
+from hansa.access.decide import Action, Target
+from hansa.errors import CallerError, HansaError
 from hansa.lifecycle.deploy import Deployment
+from hansa.lifecycle.plan import Plan
+from hansa.lifecycle.states import StatePlan
 from hansa.model.product import ProductSpec, ProductState
-from hansa.registry.values import Product, Revision
-from hansa.sdk.finding import Finding
-from hansa.server.api.base import ApiRoute, Asked, Endpoint
+from hansa.registry.values import GivenConsent, Product, Revision
+from hansa.server.api.base import ApiRoute, Asked, Endpoint, require
 from hansa.server.forms import Count, Limit, Moment
 from hansa.server.merge import rfc3339
 from hansa.server.problems import problem
@@ -36,10 +36,12 @@ class ProductQuery(msgspec.Struct):
 
 
 class DeployQuery(msgspec.Struct):
-    """`note` says why; it is kept with the revision. `accept_breaking` says why what breaks readers is meant."""
+    """`note` says why; it is kept with the revision. `accept_breaking` says why what breaks consumers is forced, which
+    an owner may do. `plan` is the hash of the plan that was seen; another one is not carried out."""
 
     note: str = ""
     accept_breaking: str = ""
+    plan: str = ""
 
 
 class Rollback(msgspec.Struct, forbid_unknown_fields=True):
@@ -58,6 +60,7 @@ class ProductSummary(msgspec.Struct, frozen=True):
     owner: str
     tags: tuple[str, ...]
     state: ProductState
+    successor: str | None
     version: str
     revision: str
     ports: list[str]
@@ -106,20 +109,29 @@ class RevisionSummary(msgspec.Struct, frozen=True):
     version: str
 
 
-class Planned(msgspec.Struct, frozen=True):
-    """What a deployment would change; `findings` say why it is refused without a consent."""
+class StateBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The state to go to, and where readers are to go from one that ends. `dry` shows what it would do."""
 
-    product: str
-    revision: str
-    changes: list[Change]
-    findings: list[Finding]
+    state: ProductState
+    successor: str | None = None
+    dry: bool = False
 
 
-class Retired(msgspec.Struct, frozen=True):
-    """The product answers no more."""
+class ConsentBody(msgspec.Struct, forbid_unknown_fields=True):
+    """For whom is consented (one of `domain` and `account`), to which change: of `port`, from the live revision to
+    `candidate`. `reason` is kept."""
 
-    product: str
-    state: str
+    port: str
+    candidate: str
+    reason: str
+    domain: str | None = None
+    account: str | None = None
+
+
+class ConsentQuery(msgspec.Struct):
+    """`candidate` limits it to those that lead to that revision."""
+
+    candidate: str | None = None
 
 
 def routes(endpoint: Endpoint) -> list[ApiRoute]:
@@ -133,6 +145,9 @@ def routes(endpoint: Endpoint) -> list[ApiRoute]:
         ),
         endpoint.route("POST", "/products/{product}/rollback", rollback, Action.PRODUCT_DEPLOY),
         endpoint.route("POST", "/products/{product}/retire", retire, Action.PRODUCT_RETIRE),
+        endpoint.route("POST", "/products/{product}/state", move, Action.PRODUCT_STATE),
+        endpoint.route("POST", "/products/{product}/consents", consent, Action.CONSENT_GIVE),
+        endpoint.route("GET", "/products/{product}/consents", consents, Action.CATALOGUE_READ),
     ]
 
 
@@ -141,7 +156,7 @@ async def find(asked: Asked, query: ProductQuery) -> ProductsFound:
     asked.allow()
     found = await asyncio.to_thread(
         asked.services.registry.search, query.text, tag=query.tag, owner=query.owner, domain=query.domain,
-        state=query.state, limit=query.limit, offset=query.offset,
+        state=query.state, drafts=asked.drafts(), limit=query.limit, offset=query.offset,
     )  # fmt: skip
     return ProductsFound([summary(product) for product in found.products], found.suggestion)
 
@@ -150,7 +165,8 @@ def summary(product: Product) -> ProductSummary:
     """A product in one line."""
     spec = product.live.spec
     return ProductSummary(
-        product.id, spec.name, spec.description, spec.domain, spec.owner, spec.tags, product.state, spec.version,
+        product.id, spec.name, spec.description, spec.domain, spec.owner, spec.tags, product.state, product.successor,
+        spec.version,
         product.live.hash, [port.id for port in spec.outputs], [process.name for process in spec.processes],
         sorted({p.use_case for p in spec.processes if p.use_case}), rfc3339(product.live.time_us), product.live.actor,
     )  # fmt: skip
@@ -167,7 +183,7 @@ async def show(asked: Asked) -> ProductDetail:
             s.id
             for s in asked.services.mesh.specs()
             for i in s.inputs
-            if i.port.partition("/")[0] == product and s.id != product
+            if i.port.partition("/")[0] == product and s.id != product and asked.sees(s.id)
         }
     )
     failure = asked.services.mesh.failures.get(product)
@@ -198,22 +214,23 @@ def _revision(revision: Revision, live: str) -> RevisionSummary:
     )  # fmt: skip
 
 
-async def plan(asked: Asked) -> Planned:
-    """What a deployment of the bundle would change, and in `findings` why it is refused without a consent. Nothing is
-    changed."""
+async def plan(asked: Asked) -> Plan:
+    """What a deployment of the bundle would change, whom that hits and by what they use, whose consent it takes, and in
+    `findings` why it is refused. Nothing is changed."""
     product = asked.path("product")
     asked.allow(asked.of(product))
-    planned = await asked.services.deployer.plan(product, await asked.body())
-    await planned.pool.drain()
-    return Planned(product, planned.hash, planned.changes, planned.refusals)
+    return await asked.services.planner.plan(product, await asked.body())
 
 
 async def deploy(asked: Asked, query: DeployQuery) -> Response:
     """Deploys the bundle; the answer is a stream of progress lines and, last, the result or a problem.
-    What is refused before there is any progress is refused as it is anywhere. A change that breaks readers of a port is
-    refused (`contract.incompatible`), unless `accept_breaking` says why it is meant."""
+    What is refused before there is any progress is refused as it is anywhere. A change that breaks consumers is
+    refused (`contract.incompatible`), unless all their consents are given or an owner forces it (`accept_breaking`)."""
     product = asked.path("product")
-    asked.allow(asked.of(product))
+    target = asked.of(product)
+    asked.allow(target)
+    if query.accept_breaking:
+        require(asked.principal, Action.PRODUCT_FORCE, target)
     lines = _deploying(asked, product, await asked.body(), query)
     first = await anext(lines)
     if isinstance(first, HansaError):
@@ -245,6 +262,7 @@ async def _deploying(asked: Asked, product: str, bundle: bytes, query: DeployQue
                 bundle,
                 note=query.note,
                 accept_breaking=query.accept_breaking,
+                plan=query.plan,
                 progress=progress,
             )
             lines.put_nowait({"result": found})
@@ -276,8 +294,39 @@ async def rollback(asked: Asked, body: Rollback) -> Deployment:
     return await asked.services.deployer.rollback(asked.principal.id, product, body.to)
 
 
-async def retire(asked: Asked) -> Retired:
-    """Ends a product."""
+async def retire(asked: Asked) -> StatePlan:
+    """Ends a product that names no successor."""
     product = asked.path("product")
     asked.allow(asked.of(product))
-    return Retired(**await asked.services.deployer.retire(asked.principal.id, product))
+    return await asked.services.states.move(asked.principal.id, product, ProductState.RETIRED)
+
+
+async def move(asked: Asked, body: StateBody) -> StatePlan:
+    """Moves a product to another state: draft, active, deprecated, retired. The answer says what that does, and why it
+    is refused; `dry` shows it and does nothing."""
+    product = asked.path("product")
+    asked.allow(asked.of(product))
+    states = asked.services.states
+    if body.dry:
+        return await states.plan(product, body.state, body.successor)
+    return await states.move(asked.principal.id, product, body.state, body.successor)
+
+
+async def consent(asked: Asked, body: ConsentBody) -> list[GivenConsent]:
+    """Consents to one change of one port: an owner of a domain for the products in it, an account for itself."""
+    if (body.domain is None) == (body.account is None):
+        hint, details = "Give `domain` or `account`.", {"status": 409}
+        raise CallerError("consent.whose", "It must be said for whom is consented, once", hint=hint, details=details)
+    asked.allow(Target(domain=body.domain, account=body.account))
+    services, product = asked.services, asked.path("product")
+    given = services.planner.consent(product, body.port, body.candidate, body.domain, body.account, body.reason)
+    await asyncio.to_thread(services.registry.give_consent, asked.principal.id, given)
+    return await asyncio.to_thread(services.registry.consents, product, body.candidate)
+
+
+async def consents(asked: Asked, query: ConsentQuery) -> list[GivenConsent]:
+    """The consents to changes of the product's ports."""
+    product = asked.path("product")
+    asked.allow(asked.of(product))
+    await asyncio.to_thread(asked.services.registry.product, product)
+    return await asyncio.to_thread(asked.services.registry.consents, product, query.candidate)

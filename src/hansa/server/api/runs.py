@@ -144,7 +144,12 @@ async def processes(asked: Asked) -> list[ProcessSummary]:
     """All live processes and what starts them."""
     asked.allow()
     mesh = asked.services.mesh
-    return [_process(live) for product in mesh.products.values() for live in product.processes.values()]
+    return [
+        _process(live)
+        for product in mesh.products.values()
+        if asked.sees(product.id)
+        for live in product.processes.values()
+    ]
 
 
 def _process(live: LiveProcess) -> ProcessSummary:
@@ -327,7 +332,7 @@ async def schedules(asked: Asked) -> list[ScheduleDetail]:
     now_us = time.time_ns() // 1000
     paused = services.registry.paused_triggers()
     found = []
-    for product in services.mesh.products.values():
+    for product in filter(lambda product: asked.sees(product.id), services.mesh.products.values()):
         for live in product.processes.values():
             names = trigger_names(live.spec.triggers)
             for index, trigger in enumerate(live.spec.triggers):

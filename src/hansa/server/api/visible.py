@@ -22,7 +22,7 @@ def described(services: Services, principal: Principal) -> list[Shown]:
     for shown in _live(services):
         if _may_see(principal, shown):
             found.append(shown)
-        elif _has_public(shown.spec):
+        elif shown.state is not ProductState.DRAFT and _has_public(shown.spec):
             found.append(Shown(shown.spec, shown.revision, shown.state, is_whole=False))
     return found
 

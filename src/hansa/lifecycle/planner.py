@@ -1,0 +1,333 @@
+"""Makes plans: loads a candidate in a worker, compares it with what is live, and asks who is behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from hansa.blobs.bundle import hash_of, unpack
+from hansa.contracts.odps import ProductReader, read_files
+from hansa.contracts.schemas.wire import wire_schema
+from hansa.contracts.seal import check_seal
+from hansa.discovery.lineage_graph import Edge, LineageGraph, declared
+from hansa.discovery.readers import Readers
+from hansa.errors import AuthorError, CallerError, HansaError, PlanError
+from hansa.lifecycle.breaking import earlier_contracts, reads_of
+from hansa.lifecycle.changes import Change, changes
+from hansa.lifecycle.consumers import Reading, consumers
+from hansa.lifecycle.expectations import Tried, expected_of, judged, wrong_expectations
+from hansa.lifecycle.mesh import REVISION_CHARS, Mesh
+from hansa.lifecycle.patience import saying
+from hansa.lifecycle.plan import Expected, Plan, planned
+from hansa.lifecycle.terms import terms_changed
+from hansa.lifecycle.trial import Trial
+from hansa.model.ids import did_you_mean
+from hansa.model.product import (
+    ContractSpec,
+    HttpTrigger,
+    OnceTrigger,
+    OutputPortSpec,
+    PortTrigger,
+    ProcessSpec,
+    ProductSpec,
+    ProductState,
+    ScheduleTrigger,
+    Trigger,
+)
+from hansa.registry.values import GivenConsent
+from hansa.runtime.job import Worker
+from hansa.runtime.live import LiveProduct
+from hansa.runtime.pool import Pool
+from hansa.sdk.describe import absolute_path
+from hansa.sdk.finding import Finding, plan_error
+from hansa.triggers import schedule
+from hansa.triggers.routes import check_taken
+
+Progress = Callable[[str], None]
+_HASH: Final = re.compile(f"[0-9a-f]{{{REVISION_CHARS}}}")
+DEPTH_MAX: Final = 64
+NODES_MAX: Final = 100_000
+"""How far downstream a plan looks along lineage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A revision that was loaded and checked, with its plan. `pool` has the worker that loaded it."""
+
+    spec: ProductSpec
+    hash: str
+    pool: Pool
+    plan: Plan
+
+
+def _timed(process: ProcessSpec, trigger: Trigger) -> Finding | None:
+    """What is wrong with a schedule, said at plan and not each time that it should fire."""
+    if not isinstance(trigger, ScheduleTrigger | OnceTrigger):
+        return None
+    try:
+        schedule.check(trigger)
+    except HansaError as wrong:
+        return Finding(wrong.code, wrong.message, wrong.hint, process.file, process.line)
+    return None
+
+
+def _on_topic(port: OutputPortSpec) -> Finding | None:
+    """What is wrong with the form that a contract asks for its records outside of Hansa."""
+    if port.contract.wire_format is None:
+        return None
+    try:
+        wire_schema(port.contract, "value")
+    except AuthorError as wrong:
+        return Finding(wrong.code, f"{port.id}: {wrong.message}", wrong.hint, "product.yaml")
+    return None
+
+
+def described(declared: ProductSpec, found: bytes) -> ProductSpec:
+    """The revision's spec: its processes as the worker described them, everything else as its files declare it, for
+    what comes out of a worker may be forged. Raises `PlanError` for a description that no compilation makes."""
+    try:
+        told = msgspec.msgpack.decode(found, type=ProductSpec)
+    except (msgspec.MsgspecError, RecursionError) as fault:
+        raise plan_error([Finding("product.description", f"Its description cannot be read: {fault}")]) from fault
+    spec = replace(declared, logic=told.logic, processes=told.processes)
+    strange = [
+        Finding(
+            "route.foreign", f"{p.name} answers at {t.path}, which is not under {spec.id}", file=p.file, line=p.line
+        )
+        for p in spec.processes
+        for t in p.triggers
+        if isinstance(t, HttpTrigger) and t.path != absolute_path(t.path, spec.id)
+    ]
+    if strange:
+        raise plan_error(strange)
+    return spec
+
+
+def _contracts(spec: ProductSpec) -> dict[str, ContractSpec]:
+    return {port.id: port.contract for port in spec.outputs}
+
+
+class Planner:
+    """Plans of one mesh. Belongs to its event loop."""
+
+    def __init__(self, mesh: Mesh, lineage: LineageGraph, readers: Readers, trial: Trial) -> None:
+        self._mesh = mesh
+        self._trial = trial
+        self._lineage = lineage
+        self._readers = readers
+        self._reader = ProductReader()
+        self._reading = threading.Lock()
+
+    async def plan(self, product: str, bundle: bytes) -> Plan:
+        """The plan of a bundle; nothing is changed. Raises `PlanError` with all findings where it cannot be loaded."""
+        folder, declared = await asyncio.to_thread(self.read, product, bundle)
+        candidate = await self.candidate(product, folder, declared, lambda _: None)
+        await candidate.pool.drain()
+        return candidate.plan
+
+    def consent(
+        self, product: str, port: str, candidate: str, domain: str | None, account: str | None, reason: str
+    ) -> GivenConsent:
+        """A consent that could count: to a change of a live port, to a candidate that was planned. Raises `CallerError`
+        (`port.unknown`, `candidate.unknown`, `consent.reason`)."""
+        live = self._mesh.product(product)
+        if live.spec.output(port) is None:
+            known = [output.id for output in live.spec.outputs]
+            raise CallerError("port.unknown", f"{product} has no port {port!r}", hint=did_you_mean(port, known))
+        if not _HASH.fullmatch(candidate) or not (self._mesh.data / "revisions" / candidate).is_dir():
+            raise CallerError(
+                "candidate.unknown",
+                f"No candidate {candidate!r} was planned",
+                hint="`hansa plan` tells its revision.",
+            )
+        if not reason.strip():
+            raise CallerError("consent.reason", "A consent says why", hint="Give a reason.", details={"status": 409})
+        kind: Literal["domain", "account"] = "domain" if domain is not None else "account"
+        return GivenConsent(port, live.revision, candidate, kind, domain or account or "", reason.strip())
+
+    def read(self, product: str, bundle: bytes) -> tuple[Path, ProductSpec]:
+        """The folder of a bundle's files, named by the short hash of their content (the revision), and what they
+        declare. Raises where that is another product, or of a domain that there is not."""
+        folder = self._mesh.data / "revisions" / hash_of(bundle)[:REVISION_CHARS]
+        with self._reading:
+            if not folder.exists():
+                unpack(bundle, folder)
+            declared = self._reader.read(folder)
+        if declared.id != product:
+            raise AuthorError(
+                "product.other_id",
+                f"The folder is of {declared.id}, not of {product}",
+                hint="Deploy it under the id that stands in its product.yaml.",
+            )
+        self._mesh.registry.domain(declared.domain)
+        check_seal(folder, declared)
+        return folder, declared
+
+    async def candidate(self, product: str, folder: Path, declared: ProductSpec, progress: Progress) -> Candidate:
+        """The revision in `folder`, loaded in a worker and planned. Raises `PlanError` with all findings; then its
+        worker is gone."""
+        pool, found = await self._loaded(product, folder, declared, progress)
+        try:
+            spec = described(declared, found)
+            self._check(spec)
+            return Candidate(spec, folder.name, pool, await self._plan(spec, folder.name, pool))
+        except BaseException:
+            await pool.drain()
+            raise
+
+    async def _loaded(
+        self, product: str, folder: Path, declared: ProductSpec, progress: Progress
+    ) -> tuple[Pool, bytes]:
+        """A pool with one worker that has the revision, and how that describes it."""
+        mesh = self._mesh
+        serve = await mesh.to_serve(product, folder.name, folder, declared, progress)
+        holder: list[Worker] = []
+        pool = mesh.pool(serve)
+        async with saying(progress, f"{product}: product.py is still being imported"):
+            link, loaded = await mesh.workshop.worker(
+                serve, lambda message: pool.heard(holder[0], message) if holder else None, lambda: pool.lost(holder)
+            )
+        holder.append(pool.adopt(link))
+        return pool, loaded.spec
+
+    async def _plan(self, spec: ProductSpec, revision: str, pool: Pool) -> Plan:
+        mesh, live = self._mesh, self._mesh.products.get(spec.id)
+        old = live.spec if live else None
+        is_same = old is not None and _contracts(old) == _contracts(spec)
+        earlier = {} if old is None or is_same else await asyncio.to_thread(self._earlier, spec.id)
+        made = changes(old, spec, earlier)
+        made += await asyncio.to_thread(self._terms, spec.id, revision) if live else []
+        ports = touched(old, spec, made)
+        reading = await asyncio.to_thread(self._around, spec.id, ports, mesh.specs())
+        behind = await asyncio.to_thread(consumers, spec.id, ports, reading, made)
+        expected, notes = await self._expected(spec, revision, pool, ports, reading.others)
+        given = await asyncio.to_thread(mesh.registry.consents, spec.id, revision)
+        state, since = (live.state, live.revision) if live else (first_state(spec), None)
+        told = [*drift(spec, live), *notes]
+        return await asyncio.to_thread(planned, spec, revision, since, state, made, behind, expected, given, told)
+
+    async def _expected(
+        self, spec: ProductSpec, revision: str, pool: Pool, ports: Sequence[str], others: Sequence[ProductSpec]
+    ) -> tuple[list[Expected], list[str]]:
+        """What the expectations of others come to on the candidate, and what of it could not be tried."""
+        found: list[Expected] = []
+        notes: list[str] = []
+        for port in ports:
+            if expecting := list(expected_of(port, others)):
+                output = spec.output(port)
+                tried = await self._trial.of(port, spec, revision, pool) if output else Tried("contract", ())
+                found += judged(output, port, expecting, tried)
+                notes += [f"{port}: {tried.note}; expectations are tried on the {tried.how}"] if tried.note else []
+        return found, notes
+
+    def _terms(self, product: str, candidate: str) -> list[Change]:
+        """What changes in the terms of the contracts; nothing where the live files are older than what reads them."""
+        registry, revisions = self._mesh.registry, self._mesh.data / "revisions"
+        try:
+            old = read_files(self._mesh.folder(registry.product(product).live)).contracts
+        except PlanError:
+            return []
+        new = read_files(revisions / candidate).contracts
+        return terms_changed(*({port: file.document.data for port, file in both.items()} for both in (old, new)))
+
+    def _earlier(self, product: str) -> dict[str, dict[str, ContractSpec]]:
+        """The contracts of the product's ports so far; records by them are in the log."""
+        return earlier_contracts(self._mesh.registry.revisions(product))
+
+    def _around(self, product: str, ports: Sequence[str], specs: Sequence[ProductSpec]) -> Reading:
+        """What is known of those behind these ports."""
+        edges = declared(specs) if ports else []
+        found: set[Edge] = set()
+        for port in ports:
+            try:
+                graph = self._lineage.graph(port, "down", DEPTH_MAX, declared=edges, nodes_max=NODES_MAX)
+                found |= {*graph.edges}
+            except CallerError:  # nobody has ever read it, and nobody says that it will
+                continue
+        readers = {port: self._readers.readers(port) for port in ports}
+        others = [other for other in specs if other.id != product]
+        return Reading(others, readers, sorted(found), time.time_ns() // 1000)
+
+    def _check(self, spec: ProductSpec) -> None:
+        """What only the mesh as a whole can tell."""
+        others = {other.id: other for other in self._mesh.products.values() if other.id != spec.id}
+        check_taken(spec, [other.spec for other in others.values()])
+        live = self._mesh.products.get(spec.id)
+        judge = partial(_unreadable, spec, others, reads_of(live.spec) if live else set())
+        ports = {port.id: port for other in others.values() for port in other.spec.outputs}
+        findings = [*_inputs(spec, judge), *wrong_expectations(spec, ports), *_timers(spec)]
+        findings += [finding for port in spec.outputs if (finding := _on_topic(port)) is not None]
+        if findings:
+            raise plan_error(findings)
+
+
+def touched(old: ProductSpec | None, new: ProductSpec, made: Sequence[Change]) -> list[str]:
+    """The ports whose readers a plan names: those that change, and those that changed code publishes to."""
+    if old is None:
+        return []
+    ports = {change.id for change in made if change.what == "port" and change.kind != "added"}
+    code = {change.id for change in made if change.what == "logic"}
+    ways = {change.id for change in made if change.what == "process"}
+    for process in new.processes:
+        if process.name in ways or code & {step.logic for step in process.steps}:
+            ports |= set(process.publishes)
+    return sorted(ports & {port.id for port in old.outputs})
+
+
+def first_state(spec: ProductSpec) -> ProductState:
+    """What a product begins as: a draft where its file says so."""
+    return ProductState.DRAFT if spec.status == ProductState.DRAFT else ProductState.ACTIVE
+
+
+def drift(spec: ProductSpec, live: LiveProduct | None) -> Iterator[str]:
+    """Where the file says another state than the registry, which decides."""
+    if live is not None and spec.status and spec.status != live.state:
+        yield (
+            f"product.yaml says that {spec.id} is {spec.status}, and it is {live.state.value}: "
+            f"`hansa status {spec.id} {spec.status}` changes that, a deploy does not"
+        )
+
+
+def _unreadable(
+    spec: ProductSpec, others: Mapping[str, LiveProduct], read_before: Iterable[str], port: str
+) -> tuple[str, str, str | None] | None:
+    """(code, why, hint) where a product may not read a port; None where it may."""
+    owner = others.get(port.partition("/")[0])
+    is_own = owner is None and spec.output(port) is not None
+    is_hidden = owner is not None and owner.state is ProductState.DRAFT and owner.spec.domain != spec.domain
+    if not is_own and (owner is None or is_hidden or owner.spec.output(port) is None):
+        return "port.unknown", f"{port}, which nobody publishes", None
+    if owner is not None and owner.state is ProductState.DEPRECATED and port not in read_before:
+        hint = f"Read {owner.successor} instead." if owner.successor else "Ask its owner what comes in its place."
+        return "port.deprecated", f"{port}, which is deprecated and takes no new readers", hint
+    return None
+
+
+_Judge = Callable[[str], tuple[str, str, str | None] | None]
+
+
+def _inputs(spec: ProductSpec, judge: _Judge) -> Iterator[Finding]:
+    """What is wrong with the ports that a product reads."""
+    for item in spec.inputs:
+        if wrong := judge(item.port):
+            yield Finding(wrong[0], f"The input {item.name} reads {wrong[1]}", wrong[2], file="product.yaml")
+    for process in spec.processes:
+        for trigger in process.triggers:
+            if isinstance(trigger, PortTrigger) and (wrong := judge(trigger.port)):
+                yield Finding(wrong[0], f"{process.name} follows {wrong[1]}", wrong[2], process.file, process.line)
+
+
+def _timers(spec: ProductSpec) -> Iterator[Finding]:
+    for process in spec.processes:
+        for trigger in process.triggers:
+            if (wrong := _timed(process, trigger)) is not None:
+                yield wrong
