@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -16,10 +17,11 @@ from hansa.contracts.odps import ProductReader
 from hansa.contracts.schemas.wire import wire_schema
 from hansa.contracts.seal import check_seal
 from hansa.errors import AuthorError, CallerError, HansaError
-from hansa.lifecycle.breaking import earlier_contracts, readers, refusals
+from hansa.lifecycle.breaking import earlier_contracts, ended_reads, readers, refusals, warnings_of
 from hansa.lifecycle.changes import Change, changes
 from hansa.lifecycle.mesh import REVISION_CHARS, Mesh
 from hansa.lifecycle.patience import saying
+from hansa.lifecycle.windows import Coming, Windows
 from hansa.model.product import (
     ContractSpec,
     HttpTrigger,
@@ -54,6 +56,8 @@ class Planned:
     changes: list[Change]
     refusals: list[Finding]
     """Why it is not deployed without a consent: a finding for each breaking change."""
+    warnings: list[str]
+    """What it reads that is on its way out."""
 
 
 class DeployedRoute(msgspec.Struct, frozen=True):
@@ -135,6 +139,7 @@ class Deployer:
 
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
+        self._windows = Windows(mesh)
         self._locks: dict[str, asyncio.Lock] = {}
         self._reader = ProductReader()
         self._reading = threading.Lock()
@@ -160,6 +165,7 @@ class Deployer:
         live = mesh.products.get(product)
         try:
             self._check(spec)
+            await self._windows.tried(Coming(spec, folder.name, pool), folder)
         except HansaError:
             await pool.drain()
             raise
@@ -167,7 +173,9 @@ class Deployer:
         earlier = {} if live is None or is_same else await asyncio.to_thread(self._earlier, product)
         made = changes(live.spec if live else None, spec, earlier)
         others = (other for other in mesh.specs() if other.id != product)
-        return Planned(spec, folder.name, bundle, pool, made, refusals(made, readers(others)))
+        warnings = warnings_of(spec, mesh.specs(), datetime.now(UTC))
+        hitting = [change for change in made if change.id not in mesh.retired]
+        return Planned(spec, folder.name, bundle, pool, made, refusals(hitting, readers(others)), warnings)
 
     def _earlier(self, product: str) -> dict[str, dict[str, ContractSpec]]:
         """The contracts of the product's ports so far; records by them are in the log."""
@@ -197,6 +205,9 @@ class Deployer:
         others = [other for other in mesh.specs() if other.id != spec.id]
         check_taken(spec, others)
         known = {port.id for other in [*others, spec] for port in other.outputs}
+        ended = ended_reads(spec, mesh.retired)
+        if ended:
+            raise plan_error(ended)
         findings = [
             Finding("port.unknown", f"The input {i.name} reads {i.port}, which nobody publishes", file="product.yaml")
             for i in spec.inputs
@@ -240,15 +251,17 @@ class Deployer:
                 consent = await self._consent(planned, accept_breaking)
             finally:
                 blob = await stored  # a bundle that is refused may stay there: nothing refers to it
-            deployed = await asyncio.to_thread(
-                mesh.registry.deploy, actor, planned.spec, planned.hash, blob, note, consent
-            )
-            is_new = deployed.previous != planned.hash or product not in mesh.products
-            if is_new:
-                await mesh.activate(deployed.revision, planned.pool)
-            else:
-                await planned.pool.drain()
-        return self._told(deployed, planned.changes, time.monotonic() - begun, is_new=is_new)
+            async with self._windows.switched(Coming(planned.spec, planned.hash, planned.pool), progress):
+                deployed = await asyncio.to_thread(
+                    mesh.registry.deploy, actor, planned.spec, planned.hash, blob, note, consent
+                )
+                is_new = deployed.previous != planned.hash or product not in mesh.products
+                if is_new:
+                    await mesh.activate(deployed.revision, planned.pool)
+                else:
+                    await planned.pool.drain()
+        told = self._told(deployed, planned.changes, time.monotonic() - begun, is_new=is_new)
+        return {**told, "warnings": planned.warnings}
 
     def _compared(self, product: str, bundle: bytes) -> tuple[Path, ProductSpec, Deployed | None]:
         folder, declared = self._read(product, bundle)
@@ -290,9 +303,13 @@ class Deployer:
         """Serves an earlier revision again: code, contract and triggers."""
         begun = time.monotonic()
         async with self._locks.setdefault(product, asyncio.Lock()):
-            before = self._mesh.registry.product(product).live.spec
-            deployed = await asyncio.to_thread(self._mesh.registry.rollback, actor, product, to)
-            await self._mesh.activate(deployed.revision)
+            mesh = self._mesh
+            before = mesh.registry.product(product).live.spec
+            target = await asyncio.to_thread(mesh.registry.before, product, to)
+            pool = await mesh.pool_of(target)
+            async with self._windows.switched(Coming(target.spec, target.hash, pool), lambda _: None):
+                deployed = await asyncio.to_thread(mesh.registry.rollback, actor, product, to)
+                await mesh.activate(deployed.revision, pool)
         is_new = deployed.previous != deployed.revision.hash
         made = changes(before, deployed.revision.spec)
         return self._told(deployed, made, time.monotonic() - begun, is_new=is_new)

@@ -19,11 +19,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from hansa.blobs.bundle import unpack
 from hansa.blobs.interface import Blobs
 from hansa.errors import CallerError, HansaError
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import TopicConfig
+from hansa.lifecycle.ended import Retirement, ended, retirements
 from hansa.model.ids import did_you_mean
 from hansa.model.product import EventTrigger, OutputPortSpec, PortKind, PortTrigger, ProductSpec, ProductState
 from hansa.model.quarantine import quarantine_topic
@@ -41,6 +44,7 @@ from hansa.runtime.workshop import Workshop, cpu_count
 from hansa.runtime.zygote import LibrarySet
 from hansa.triggers.routes import Routes
 from hansa.triggers.subscriptions import Subscription, group_of, topic_of
+from hansa.triggers.versions import Beside
 
 _report = logging.getLogger("hansa.lifecycle")
 BASE_MODULES: Final = ("msgspec", "hansa", "hansa.runtime.worker", "hansa.runtime.isolation", "sqlite3")
@@ -118,6 +122,8 @@ class Mesh:
         self.products: dict[str, LiveProduct] = {}
         self.routes = Routes(())
         self.failures: dict[str, HansaError] = {}
+        self.retired = retirements(log.log)
+        """Versions of ports that have ended, by their ids."""
         self._lookups = lookups
         self._idle_s = idle_s
         self._rest_s = rest_s
@@ -205,9 +211,11 @@ class Mesh:
         )
 
     def port(self, port: str) -> OutputPortSpec:
-        """The live output port of that id. Raises `CallerError("port.unknown")`."""
+        """The live output port of that id. Raises `CallerError` (`port.unknown`, `port.ended`)."""
         live = self.products.get(port.partition("/")[0])
         found = None if live is None else live.spec.output(port)
+        if found is None and port in self.retired:
+            raise ended(port, self.retired[port].successor)
         if found is None:
             known = [p.id for product in self.products.values() for p in product.spec.outputs]
             raise CallerError(
@@ -216,6 +224,19 @@ class Mesh:
                 hint=did_you_mean(port, known) or "`hansa products` lists what there is.",
             )
         return found
+
+    def _beside(self, process: LiveProcess, trigger: PortTrigger | EventTrigger) -> list[Beside]:
+        """The versions beside the port of a trigger that the process does not follow."""
+        if isinstance(trigger, EventTrigger):
+            return []
+        owner = self.products.get(trigger.port.partition("/")[0])
+        follows = {other.port for other in process.spec.triggers if isinstance(other, PortTrigger)}
+        return [
+            Beside(port, group_of(process, msgspec.structs.replace(trigger, port=port)), newer.id)
+            for older, newer in (owner.spec.windows() if owner else ())
+            for port in (older.id, newer.id)
+            if trigger.port in (older.id, newer.id) and port not in follows
+        ]
 
     def specs(self) -> list[ProductSpec]:
         """The specs of all live products."""
@@ -294,10 +315,10 @@ class Mesh:
         """The topics of a product's ports."""
         for port in spec.outputs:
             self.log.log.declare(port.id, TopicConfig(port.partitions, port.retention_s))
-            if port.contract.quarantines:
-                self.log.log.declare(quarantine_topic(port.id), TopicConfig(1, port.retention_s))
             if port.kind is PortKind.LOOKUP:
                 self._lookups.follow(port.id)
+        for port in spec.quarantining():
+            self.log.log.declare(quarantine_topic(port.id), TopicConfig(1, port.retention_s))
 
     def pool(self, serve: ToServe) -> Pool:
         """The pool of a revision, without a worker yet."""
@@ -311,16 +332,21 @@ class Mesh:
             rest_s=self._rest_s,
         )
 
+    async def pool_of(self, revision: Revision) -> Pool:
+        """The pool of a revision that was deployed before, without a worker yet."""
+        folder, spec = self.folder(revision), revision.spec
+        declared = replace(spec, logic=(), processes=())  # its files may be older than what reads them today
+        pool = self.pool(await self.to_serve(spec.id, revision.hash, folder, declared, lambda _: None))
+        if _has_resources(spec):
+            pool.keep_workers()
+        return pool
+
     async def activate(self, revision: Revision, pool: Pool | None = None) -> None:
         """Makes a revision the one that is served: from one call to the next, old or new, never a mix."""
         spec = revision.spec
         self.declare(spec)
         if pool is None:
-            folder = self.folder(revision)
-            declared = replace(spec, logic=(), processes=())  # its files may be older than what reads them today
-            pool = self.pool(await self.to_serve(spec.id, revision.hash, folder, declared, lambda _: None))
-        if _has_resources(spec):
-            pool.keep_workers()
+            pool = await self.pool_of(revision)
         old = self.products.get(spec.id)
         self.products[spec.id] = LiveProduct(spec, revision.hash, pool)
         self.failures.pop(spec.id, None)
@@ -358,6 +384,12 @@ class Mesh:
         for port in self.lookup_paths(self.products[product].spec):
             await self._lookups.reach(port, token)
 
+    async def leave(self, port: str, retirement: Retirement) -> None:
+        """A version of a port has ended: nothing follows it any more."""
+        self.retired[port] = retirement
+        for product in {process.partition(":")[0] for process, _ in self.followers(port)}:
+            await self.resubscribe(product)
+
     async def resubscribe(self, product: str) -> None:
         """Ends the subscriptions of a product and begins those of its live revision that are not paused."""
         for subscription in self._subscriptions.pop(product, []):
@@ -374,11 +406,15 @@ class Mesh:
                     continue
                 if TriggerKey(product, process.spec.name, name) in paused:
                     continue
+                if isinstance(trigger, PortTrigger) and trigger.port in self.retired:
+                    _report.warning("%s follows %s, which has ended", process.id, trigger.port)
+                    continue
                 if isinstance(trigger, PortTrigger) and trigger.port not in self.log.log.topics():
                     _report.warning("%s waits for %s, which nobody publishes yet", process.id, trigger.port)
                     continue
                 subscription = Subscription(
-                    self.log, self.engine, process, trigger, self._executor, self._seen(process)
-                )
+                    self.log, self.engine, process, trigger, self._executor, self._seen(process),
+                    self._beside(process, trigger),
+                )  # fmt: skip
                 await subscription.open()
                 opened.append(subscription)

@@ -111,6 +111,10 @@ class Products(ABC):
         Raises `CallerError` (`revision.unknown`, `revision.first`, `product.retired`)."""
 
     @abstractmethod
+    def before(self, product: str, to: str | None = None) -> Revision:
+        """The revision that `rollback` would make live, and raises what that would raise."""
+
+    @abstractmethod
     def retire(self, actor: str, product: str) -> None:
         """Ends a product; its revisions stay. Does nothing where it is retired already."""
 
