@@ -41,6 +41,7 @@ from hansa.lifecycle.mesh import IDLE_S, Mesh
 from hansa.lifecycle.operations import Operations
 from hansa.lifecycle.quarantine import Quarantine
 from hansa.lifecycle.retention import DAY_S, Keep, Readers, Retention
+from hansa.lifecycle.retiring import Retiring
 from hansa.lifecycle.views import Views
 from hansa.model.product import ProductSpec
 from hansa.model.run import KEEPING_TOPIC
@@ -151,6 +152,7 @@ class Hansa:
         starter = LogStarter(log, mesh, engine)
         self._scheduler = Scheduler(starter, clock_us=self._clock_us, sleep=asyncio.sleep)
         self._meter = meter = Meter(log, self._clock_us)
+        port_readers = PortReaders(meter, reader)
         authenticator = Authenticator(registry, self._pepper, clock_us=self._clock_us)
         log.watch("", self._views.wake)
         log.watch(KEEPING_TOPIC, self._followed.wake)
@@ -169,7 +171,8 @@ class Hansa:
             events=EventSearch(reader),
             lineage=LineageGraph(reader),
             meter=meter,
-            readers=PortReaders(meter, reader),
+            readers=port_readers,
+            retiring=Retiring(mesh, port_readers.readers, self._clock_us),
             lookups=lookups.follow,
             scheduler=self._scheduler,
             operations=operations,

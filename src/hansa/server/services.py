@@ -20,6 +20,7 @@ from hansa.lifecycle.history import History
 from hansa.lifecycle.mesh import Mesh
 from hansa.lifecycle.operations import Operations
 from hansa.lifecycle.quarantine import Quarantine
+from hansa.lifecycle.retiring import Retiring
 from hansa.lifecycle.views import Views
 from hansa.protocols.schema_registry.registry import SchemaRegistry
 from hansa.registry.interface import Registry
@@ -56,6 +57,7 @@ class Services:
     aside: QuarantineSearch
     quarantine: Quarantine
     standings: Views
+    retiring: Retiring
     forgetting: Forgetting
     schemas: SchemaRegistry
     backup: Callable[[Path], Awaitable[dict[str, Any]]]

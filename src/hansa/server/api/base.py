@@ -41,6 +41,8 @@ class Asked:
     action: Action
     decided: list[Target] = field(default_factory=list)
     """The targets that the decision was yes for. Without one nothing is answered."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """What the answer says besides, whatever it is."""
 
     def path(self, name: str) -> str:
         """A path parameter."""
@@ -208,7 +210,9 @@ class ApiRoute(Route):
         found = await operation.handler(asked, **given)
         if not asked.decided:
             raise InternalError("access.undecided", f"{operation.method} {operation.path} asked for no decision")
-        return response_of(found, operation.status)
+        response = response_of(found, operation.status)
+        response.headers.update(asked.headers)
+        return response
 
 
 def response_of(found: Any, status: int) -> Response:

@@ -113,6 +113,8 @@ class Planned(msgspec.Struct, frozen=True):
     revision: str
     changes: list[Change]
     findings: list[Finding]
+    warnings: list[str] = []
+    """What it reads that is on its way out."""
 
 
 class Retired(msgspec.Struct, frozen=True):
@@ -205,7 +207,7 @@ async def plan(asked: Asked) -> Planned:
     asked.allow(asked.of(product))
     planned = await asked.services.deployer.plan(product, await asked.body())
     await planned.pool.drain()
-    return Planned(product, planned.hash, planned.changes, planned.refusals)
+    return Planned(product, planned.hash, planned.changes, planned.refusals, planned.warnings)
 
 
 async def deploy(asked: Asked, query: DeployQuery) -> Response:
