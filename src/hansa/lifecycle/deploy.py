@@ -85,6 +85,8 @@ class Deployment(msgspec.Struct, frozen=True):
     processes: list[str]
     changes: list[Change]
     seconds: float
+    warnings: list[str] = []
+    """What it reads that is on its way out."""
 
 
 def _timed(process: ProcessSpec, trigger: Trigger) -> Finding | None:
@@ -261,7 +263,7 @@ class Deployer:
                 else:
                     await planned.pool.drain()
         told = self._told(deployed, planned.changes, time.monotonic() - begun, is_new=is_new)
-        return {**told, "warnings": planned.warnings}
+        return msgspec.structs.replace(told, warnings=planned.warnings)
 
     def _compared(self, product: str, bundle: bytes) -> tuple[Path, ProductSpec, Deployed | None]:
         folder, declared = self._read(product, bundle)

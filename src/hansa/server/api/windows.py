@@ -37,8 +37,8 @@ class RetiredBy(msgspec.Struct, frozen=True):
 
 
 class WindowTold(msgspec.Struct, frozen=True, kw_only=True):
-    """A window; times are RFC 3339. `readers` keep the older version open; `position` or `lastEventId` is where a reader
-    of it goes on in the newer one."""
+    """A window; times are RFC 3339. `readers` keep the older version open; `position` or `lastEventId` is where a
+    reader of it goes on in the newer one."""
 
     older: str
     newer: str
@@ -103,14 +103,18 @@ async def window(asked: Asked, query: WindowQuery) -> WindowTold:
 
 def window_told(standing: Standing, **more: Any) -> WindowTold:
     """A window as JSON shows it."""
-    versions, retirement = standing.versions, standing.retirement
-    older = versions.older_dates
+    versions, older = standing.versions, standing.versions.older_dates
     return WindowTold(
         older=versions.older, newer=versions.newer, phase=standing.phase, deprecated_at=_time(standing.deprecated_at),
         general_availability=_time(versions.newer_dates.general_availability),
         end_of_support=_time(older.end_of_support), end_of_life=_time(older.end_of_life),
-        retired=retirement and RetiredBy(retirement.by, rfc3339(retirement.time_us), retirement.approval), **more,
+        retired=_retired(standing), **more,
     )  # fmt: skip
+
+
+def _retired(standing: Standing) -> RetiredBy | None:
+    found = standing.retirement
+    return None if found is None else RetiredBy(found.by, rfc3339(found.time_us), found.approval)
 
 
 def _time(moment: datetime | None) -> str | None:
