@@ -77,6 +77,8 @@ DOORS: Final = {
     "GET /ports/{product}/{port}/records": Door(EVERY_MEMBER, "/ports/shop.orders/stock@1/records"),
     "GET /ports/{product}/{port}/lookup": Door(EVERY_MEMBER, "/ports/shop.orders/stock@1/lookup?item=x"),
     "GET /ports/{product}/{port}/readers": Door("doar", "/ports/shop.orders/stock@1/readers"),
+    "GET /ports/{product}/{port}/window": Door(EVERY_MEMBER, "/ports/shop.orders/stock@1/window"),
+    "POST /ports/{product}/{port}/retire": Door("oa", "/ports/shop.orders/stock@1/retire", {}),
     "GET /ports/{product}/{port}/contract": Door(EVERY_MEMBER, "/ports/shop.orders/stock@1/contract"),
     "POST /events": Door("dosa", "/events", EVENT),
     "GET /events": Door("dosar", "/events"),

@@ -140,7 +140,7 @@ def test_what_a_page_shows_at_the_command_line_works(name: str, folder: tuple[Pa
     page = ROOT / name
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HANSA_")}
-    environment |= {"PATH": path, "HOME": str(tmp_path), "COLUMNS": "200"}
+    environment |= {"PATH": path, "HOME": str(tmp_path), "COLUMNS": "200", "EXAMPLES": str(ROOT / "examples")}
     done = subprocess.run(
         ["bash"], input=script(page, address), cwd=at, env=environment, text=True, capture_output=True, timeout=PAGE_S,
         check=False,

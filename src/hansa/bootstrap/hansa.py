@@ -42,6 +42,7 @@ from hansa.lifecycle.operations import Operations
 from hansa.lifecycle.planner import Planner
 from hansa.lifecycle.quarantine import Quarantine
 from hansa.lifecycle.retention import DAY_S, Keep, Readers, Retention
+from hansa.lifecycle.retiring import Retiring
 from hansa.lifecycle.states import States
 from hansa.lifecycle.trial import Trial
 from hansa.lifecycle.views import Views
@@ -178,6 +179,7 @@ class Hansa:
             lineage=lineage,
             meter=meter,
             readers=readers_of_ports,
+            retiring=Retiring(mesh, readers_of_ports.readers, self._clock_us),
             lookups=lookups.follow,
             scheduler=self._scheduler,
             operations=operations,

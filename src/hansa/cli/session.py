@@ -48,8 +48,9 @@ class Session:
 def open_session(to: str | None, as_json: bool = False, *, timeout_s: float = 60.0) -> Iterator[Session]:
     """A session with the environment `to`, or the one that is chosen here (see `hansa.cli.environments`)."""
     environment = here(to)
-    with Client(environment.url, environment.token, timeout_s=timeout_s) as client:
-        yield Session(environment, client, screen(as_json))
+    shown = screen(as_json)
+    with Client(environment.url, environment.token, timeout_s=timeout_s, on_notice=shown.note) as client:
+        yield Session(environment, client, shown)
 
 
 def here(to: str | None) -> Environment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,7 +12,7 @@ from hansa.client.keeping import Persons, Views
 from hansa.client.products import Products
 from hansa.client.quarantine import Quarantine
 from hansa.client.runs import Processes, Runs
-from hansa.client.transport import Transport
+from hansa.client.transport import Transport, warn_of
 
 
 class Client:
@@ -22,8 +23,15 @@ class Client:
     `close`. Not to be shared by threads.
     """
 
-    def __init__(self, url: str, token: str | None = None, *, timeout_s: float = 60.0) -> None:
-        self._transport = transport = Transport(url, token, timeout_s=timeout_s)
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        timeout_s: float = 60.0,
+        on_notice: Callable[[str], None] = warn_of,
+    ) -> None:
+        self._transport = transport = Transport(url, token, timeout_s=timeout_s, on_notice=on_notice)
         self.url = transport.url
         self.products = Products(transport)
         self.processes = Processes(transport)

@@ -65,6 +65,16 @@ class Ports:
         account are those it asked for, `*` being all."""
         return self._transport.items(f"/ports/{port}/readers")
 
+    def window(self, port: str, *, position: str | None = None, last_event_id: str | None = None) -> dict[str, Any]:
+        """How the window stands in which the port is the older version: `{older, newer, phase, …, readers}`. With the
+        position or the event that was read last there, where to go on in the newer one. Raises `CallerError` where it
+        is in none."""
+        return self._transport.get(f"/ports/{port}/window", {"position": position, "lastEventId": last_event_id})
+
+    def retire(self, port: str, approval: str = "") -> dict[str, Any]:
+        """Ends the older version of a port. Refused while someone reads it, unless `approval` says who agreed."""
+        return self._transport.post(f"/ports/{port}/retire", {"approval": approval})
+
     def lookup(self, port: str, key: Mapping[str, Any], *, token: str | None = None) -> dict[str, Any]:
         """`{record, position}` of a key, all fields of it given; `token` waits for a write of one's own. Raises
         `CallerError` where there is none."""

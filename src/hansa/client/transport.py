@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from hansa.client.notices import DeprecatedVersion, notice
 from hansa.client.problem import error_of
 from hansa.client.stream import ServerEvent, server_events
 from hansa.errors import CallerError, HansaError, OperatorError, Unavailable
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
 
 Query = Mapping[str, Any]
 CONNECT_S: Final = 5.0
+
+
+def warn_of(text: str) -> None:
+    """A notice as a warning of Python."""
+    warnings.warn(text, DeprecatedVersion, stacklevel=2)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -52,12 +59,23 @@ class Answer(msgspec.Struct, frozen=True):
 class Transport:
     """Requests to `url` with the bearer `token`. `timeout_s` is how long an answer may be silent.
 
+    `on_notice` is told, once each, what answers say besides: that what was read is deprecated.
+
     Every method raises the error that a problem document tells, `Unavailable("server.unreachable")` where no server
     answers, and `OperatorError` (`server.timeout`, `server.interrupted`) where one stopped answering: then the request
     may have been done.
     """
 
-    def __init__(self, url: str, token: str | None = None, *, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        timeout_s: float = 60.0,
+        on_notice: Callable[[str], None] = warn_of,
+    ) -> None:
+        self._on_notice = on_notice
+        self._noticed: set[str] = set()
         self.url = url.rstrip("/")
         self._token = token
         self._timeout_s = timeout_s
@@ -154,9 +172,17 @@ class Transport:
             ) as response:
                 if response.status_code >= 400:
                     raise error_of(response.status_code, _document(response.read()))
+                self._notice(path, response.headers)
                 yield response
         except (httpx.TransportError, httpx.InvalidURL) as failure:
             raise self._translated(failure) from failure
+
+    def _notice(self, path: str, headers: Mapping[str, str]) -> None:
+        """Says what an answer says besides, each thing once."""
+        told = notice("/".join(path.strip("/").split("/")[1:3]), headers)
+        if told is not None and told not in self._noticed:
+            self._noticed.add(told)
+            self._on_notice(told)
 
     def _translated(self, failure: Exception) -> HansaError:
         import httpx

@@ -14,6 +14,7 @@ from typing import Any, Final, cast, get_args
 from hansa.contracts.part import VENDOR, Part
 from hansa.errors import AuthorError
 from hansa.model.product import CompatibilityMode, OnViolation, WireFormat
+from hansa.model.window import Window
 from hansa.sdk.triggers import seconds
 
 PARTITIONS_MAX: Final = 256
@@ -56,8 +57,9 @@ CUSTOM: Final = (
            "For how long the last good data may be served where an input is late (`staleAfter`) or gone (`limit`).",
            "{staleAfter: 1h, limit: 1d}"),
     Custom("contract", "window", "window",
-           "The version window: the major that is served beside this one, and the translators between them.",
-           "{previous: 1, upgrade: upgrade, downgrade: downgrade}"),
+           "The version window: the major that is served beside this one, and what translates between them, names of "
+           "the product's translators or JSONata.",
+           "{previous: 1, upgrade: from_minutes, downgrade: to_minutes}"),
     Custom("contract", "onViolation", "=refuse,quarantine,warn",
            "What becomes of a record that breaks the contract: its run is refused it (`refuse`, without it), it is set "
            "aside with the reason (`quarantine`), or it is published and counted (`warn`; the schema is never waived).",
@@ -100,16 +102,6 @@ class Shield:
 
     stale_after_s: float | None
     limit_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The major served beside this one, and the names of the functions that translate a record up from it and down to
-    it."""
-
-    previous: int
-    upgrade: str
-    downgrade: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Final
 
 from hansa.contracts.part import Part
+from hansa.model.window import Dates
 
 NAMES: Final = ("generalAvailability", "endOfSupport", "endOfLife")
-
-
-@dataclass(frozen=True, slots=True)
-class Dates:
-    """Each an instant in UTC, or None where the contract does not say; in this order in time."""
-
-    general_availability: datetime | None = None
-    end_of_support: datetime | None = None
-    end_of_life: datetime | None = None
 
 
 def read_dates(contract: Part) -> Dates:

@@ -8,7 +8,7 @@ older one is, too.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hansa.contracts.custom import write_custom
@@ -18,6 +18,7 @@ from hansa.contracts.standards.grammar import shown
 from hansa.contracts.standards.odps import ODPS
 from hansa.model.ids import ProductId
 from hansa.model.product import OutputPortSpec, PortTrigger, ProcessSpec, ProductSpec, ProductState
+from hansa.model.window import Phase
 
 SERVER: Final = "hansa"
 _MANAGED: Final = (
@@ -37,6 +38,8 @@ class Deployed:
     state: ProductState
     url: str
     reads: Mapping[str, OutputPortSpec]
+    phases: Mapping[str, Phase] = field(default_factory=dict)
+    """Of each older version of a port, how far its window is."""
 
 
 def product_document(data: Mapping[str, Any], deployed: Deployed) -> dict[str, Any]:
@@ -68,8 +71,16 @@ def contract_document(data: Mapping[str, Any], port: OutputPortSpec, deployed: D
         "domain": deployed.spec.domain,
         "dataProduct": deployed.spec.id,
         **data,
+        **_status(deployed.phases.get(port.id)),
         "servers": [*named, server],
     }
+
+
+def _status(phase: Phase | None) -> dict[str, Any]:
+    """The status of a version that is on its way out, whatever its author's file says."""
+    if phase is None or not phase.is_deprecated:
+        return {}
+    return {"status": "retired" if phase is Phase.ENDED else "deprecated"}
 
 
 def _lists(key: str, items: list[dict[str, Any]]) -> dict[str, Any]:
@@ -96,7 +107,9 @@ def _output(item: Mapping[str, Any], deployed: Deployed) -> dict[str, Any]:
         return dict(item)
     sources = [{"id": read.contract.id, "version": read.version} for read in _sources(identity, deployed)]
     told = {"version": version, "type": port.kind.value, "contractId": port.contract.id}
-    return write_custom({**told, **_lists("inputContracts", sources), **item}, {"port": identity})
+    phase = deployed.phases.get(identity)
+    ends = {"deprecated": True} if phase is not None and phase.is_deprecated else {}
+    return write_custom({**told, **_lists("inputContracts", sources), **item, **ends}, {"port": identity})
 
 
 def _sources(port: str, deployed: Deployed) -> Iterator[OutputPortSpec]:

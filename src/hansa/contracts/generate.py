@@ -51,12 +51,12 @@ def generate_ports(spec: ProductSpec, inputs: Mapping[str, OutputPortSpec]) -> s
     Raises `PlanError("port.unknown")` where one of them is missing.
     """
     _check_inputs(spec, inputs)
-    handles = [(name, "OutputPort", port) for name, port in _named_outputs(spec.outputs)]
-    handles += [(item.name, "InputPort", inputs[item.port]) for item in spec.inputs]
+    handles = [(name, record, "OutputPort", port) for name, record, port in _named_outputs(spec.outputs)]
+    handles += [(item.name, _record(item.name), "InputPort", inputs[item.port]) for item in spec.inputs]
     taken: set[str] = set()
     blocks: list[str] = []
-    for name, kind, port in handles:
-        owner = _owner(name, port.contract.fields, taken)
+    for name, record, kind, port in handles:
+        owner = _owner(record, port.contract.fields, taken)
         description = port.contract.description or port.description
         blocks += _class(owner, port.contract.fields, description)
         blocks.append(_handle(name, kind, owner, port))
@@ -83,19 +83,28 @@ def _check_inputs(spec: ProductSpec, inputs: Mapping[str, OutputPortSpec]) -> No
         raise plan_error(findings)
 
 
-def _named_outputs(outputs: Sequence[OutputPortSpec]) -> Iterator[tuple[str, OutputPortSpec]]:
-    """The newest major of a port has the port's name, an older one the name and its major."""
+def _named_outputs(outputs: Sequence[OutputPortSpec]) -> Iterator[tuple[str, str, OutputPortSpec]]:
+    """The names of each port's handle and class: the newest major has the port's name, an older one the name and its
+    major (`departures` and `Departure`, `departures_1` and `Departure1`)."""
     newest: dict[str, int] = {}
     for port in outputs:
         newest[port.name] = max(newest.get(port.name, 0), PortId.parse(port.id).major)
     for port in outputs:
         major = PortId.parse(port.id).major
-        yield port.name if major == newest[port.name] else f"{port.name}_{major}", port
+        is_newest = major == newest[port.name]
+        yield (
+            port.name if is_newest else f"{port.name}_{major}",
+            _record(port.name) + ("" if is_newest else str(major)),
+            port,
+        )
 
 
-def _owner(port_name: str, fields: Sequence[FieldSpec], taken: set[str]) -> str:
+def _record(port_name: str) -> str:
+    return class_name(singular(port_name))
+
+
+def _owner(name: str, fields: Sequence[FieldSpec], taken: set[str]) -> str:
     """The name of a port's record class: numbered where it, or the class of an object within it, is taken."""
-    name = class_name(singular(port_name))
     candidates = (f"{name}{n}" if n > 1 else name for n in range(1, len(taken) + 2))
     found = next(candidate for candidate in candidates if taken.isdisjoint(_class_names(candidate, fields)))
     taken.update(_class_names(found, fields))

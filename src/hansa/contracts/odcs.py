@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hansa.contracts.custom import Terms, read_terms
-from hansa.contracts.dates import Dates, read_dates
+from hansa.contracts.dates import read_dates
 from hansa.contracts.document import Document, read_document
 from hansa.contracts.part import Part
 from hansa.contracts.quality.read import read_rules
@@ -53,7 +53,6 @@ class ContractFile:
     document: Document
     terms: Terms
     retention_s: float | None
-    dates: Dates
 
     @property
     def file(self) -> str:
@@ -115,8 +114,10 @@ def _contract(part: Part) -> ContractFile:
         rules=read_rules(objects[0], fields) if objects else (),
         on_violation=terms.on_violation,
         whole_batches=terms.whole_batches,
+        dates=read_dates(part),
+        window=terms.window,
     )
-    return ContractFile(spec, part.document, terms, terms.retention_s or _retention(part), read_dates(part))
+    return ContractFile(spec, part.document, terms, terms.retention_s or _retention(part))
 
 
 def _version(part: Part) -> str:

@@ -12,16 +12,17 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from hansa.contracts.custom import Window
 from hansa.contracts.document import Document, read_document
 from hansa.contracts.expectations import read_expectations
 from hansa.contracts.odcs import ContractFile, examine_contract, major_of, normal_version
 from hansa.contracts.part import Part
 from hansa.contracts.standards.check import check_document, merged
 from hansa.contracts.standards.odps import ODPS
+from hansa.contracts.windows import check_windows
 from hansa.errors import CallerError, PlanError
 from hansa.model.ids import PortId, ProductId, check_name, did_you_mean
 from hansa.model.product import InputPortSpec, LimitSpec, OutputPortSpec, Person, PortKind, ProductSpec
+from hansa.model.window import Window
 from hansa.sdk.finding import Finding, plan_error
 
 PRODUCT_FILE: Final = "product.yaml"
@@ -59,6 +60,7 @@ def read_files(folder: Path) -> ProductFiles:
     identity = _identity(part)
     outputs = _outputs(part, identity, contracts, {finding.file for finding in broken})
     spec = _product(part, identity, tuple(port for port, _ in outputs), _requirements(folder))
+    findings += check_windows(spec, {port.id: contract.file for port, contract in outputs})
     if found := [*merged(check_document(document, ODPS), findings), *broken]:
         raise plan_error(found)
     return ProductFiles(spec, document, {port.id: contract for port, contract in outputs})

@@ -17,6 +17,10 @@ Partition = tuple[str, int]
 """(topic, partition)"""
 
 
+WITHHELD: Final = "withheld"
+"""In the header of entries without records: they keep the places that another version of the port has records at."""
+
+
 class Append(msgspec.Struct, frozen=True, gc=False):
     """`count` entries for one partition. `entries` is their msgpack, one behind the other, each `[key, body]`; the log
     trusts `count`. An append of no entries adds nothing and gets the position where the next one would stand.
@@ -135,6 +139,12 @@ class Chunk(NamedTuple):
     def is_forgotten(self) -> bool:
         """True where the person's key was destroyed: there is nothing to read but the number of entries."""
         return self.person is not None and "subject" not in self.header
+
+    @property
+    def is_blank(self) -> bool:
+        """True where there is nothing to read but the number of entries: forgotten, or withheld from this version of
+        its port."""
+        return WITHHELD in self.header or self.is_forgotten
 
 
 class TopicConfig(msgspec.Struct, frozen=True):

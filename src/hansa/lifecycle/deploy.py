@@ -13,6 +13,7 @@ from hansa.lifecycle.changes import Change, changes
 from hansa.lifecycle.mesh import Mesh
 from hansa.lifecycle.plan import Plan
 from hansa.lifecycle.planner import Candidate, Planner, Progress, first_state
+from hansa.lifecycle.windows import Coming, Windows
 from hansa.model.product import HttpTrigger, ProductSpec, ProductState
 from hansa.registry.values import Consent, Deployed
 from hansa.sdk.finding import plan_error
@@ -43,6 +44,8 @@ class Deployment(msgspec.Struct, frozen=True):
     processes: list[str]
     changes: list[Change]
     seconds: float
+    warnings: list[str] = []
+    """What it reads that is on its way out."""
 
 
 class Deployer:
@@ -50,6 +53,7 @@ class Deployer:
 
     def __init__(self, mesh: Mesh, planner: Planner, locks: Locks) -> None:
         self._mesh = mesh
+        self._windows = Windows(mesh)
         self._planner = planner
         self._locks = locks
 
@@ -79,34 +83,39 @@ class Deployer:
             if same is not None:
                 return self._told(same, [], time.monotonic() - begun, is_new=False)
             self._check_seen(product, seen)
-            deployed, made, is_new = await self._deploy(
+            deployed, done, is_new = await self._deploy(
                 actor, product, folder, declared, bundle, note, accept_breaking, plan, progress
             )
-        return self._told(deployed, made, time.monotonic() - begun, is_new=is_new)
+        told = self._told(deployed, list(done.changes), time.monotonic() - begun, is_new=is_new)
+        return msgspec.structs.replace(told, warnings=list(done.notes))
 
     async def _deploy(
         self, actor: str, product: str, folder: Path, declared: ProductSpec, bundle: bytes, note: str, forced: str,
         plan: str, progress: Progress,
-    ) -> tuple[Deployed, list[Change], bool]:  # fmt: skip
+    ) -> tuple[Deployed, Plan, bool]:  # fmt: skip
         mesh = self._mesh
         stored = mesh.spawn(asyncio.to_thread(mesh.blobs.put, bundle))
         try:
             candidate = await self._planner.candidate(product, folder, declared, progress)
         finally:
             blob = await stored  # a bundle that is refused may stay there: nothing refers to it
+        is_served = False
         try:
             consent = consent_to(candidate.plan, plan, forced)
             mesh.declare(candidate.spec)
-            deployed = await asyncio.to_thread(
-                mesh.registry.deploy, actor, candidate.spec, candidate.hash, blob, note, consent,
-                first_state(candidate.spec),
-            )  # fmt: skip
+            async with self._windows.switched(Coming(candidate.spec, candidate.hash, candidate.pool), progress):
+                deployed = await asyncio.to_thread(
+                    mesh.registry.deploy, actor, candidate.spec, candidate.hash, blob, note, consent,
+                    first_state(candidate.spec),
+                )  # fmt: skip
+                is_new = deployed.previous != candidate.hash or product not in mesh.products
+                is_served = True
+                await self._serve(product, candidate, is_new=is_new)
         except BaseException:
-            await candidate.pool.drain()
+            if not is_served:
+                await candidate.pool.drain()
             raise
-        is_new = deployed.previous != candidate.hash or product not in mesh.products
-        await self._serve(product, candidate, is_new=is_new)
-        return deployed, list(candidate.plan.changes), is_new
+        return deployed, candidate.plan, is_new
 
     async def _serve(self, product: str, candidate: Candidate, *, is_new: bool) -> None:
         if is_new:
@@ -161,9 +170,13 @@ class Deployer:
         """Serves an earlier revision again: code, contract and triggers."""
         begun = time.monotonic()
         async with self._locks.of(product):
-            before = self._mesh.registry.product(product).live.spec
-            deployed = await asyncio.to_thread(self._mesh.registry.rollback, actor, product, to)
-            await self._mesh.activate(await asyncio.to_thread(self._mesh.registry.product, product))
+            mesh = self._mesh
+            before = mesh.registry.product(product).live.spec
+            target = await asyncio.to_thread(mesh.registry.before, product, to)
+            pool = await mesh.pool_of(target)
+            async with self._windows.switched(Coming(target.spec, target.hash, pool), lambda _: None):
+                deployed = await asyncio.to_thread(mesh.registry.rollback, actor, product, to)
+                await mesh.activate(await asyncio.to_thread(mesh.registry.product, product), pool)
         is_new = deployed.previous != deployed.revision.hash
         made = changes(before, deployed.revision.spec)
         return self._told(deployed, made, time.monotonic() - begun, is_new=is_new)

@@ -17,11 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from hansa.blobs.bundle import unpack
 from hansa.blobs.interface import Blobs
 from hansa.errors import CallerError, HansaError
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import TopicConfig
+from hansa.lifecycle.ended import Retirement, ended, retirements
 from hansa.lifecycle.placing import placed
 from hansa.model.ids import did_you_mean
 from hansa.model.product import EventTrigger, OutputPortSpec, PortKind, PortTrigger, ProductSpec, ProductState
@@ -40,6 +43,7 @@ from hansa.runtime.workshop import Workshop, cpu_count
 from hansa.runtime.zygote import LibrarySet
 from hansa.triggers.routes import Routes
 from hansa.triggers.subscriptions import Subscription, group_of, topic_of
+from hansa.triggers.versions import Beside
 
 _report = logging.getLogger("hansa.lifecycle")
 BASE_MODULES: Final = ("msgspec", "hansa", "hansa.runtime.worker", "hansa.runtime.isolation", "sqlite3")
@@ -91,6 +95,8 @@ class Mesh:
         self.failures: dict[str, HansaError] = {}
         self.retired: dict[str, str | None] = {}
         """Products that are retired, with their successors."""
+        self.ended = retirements(log.log)
+        """Versions of ports that have ended, by their ids."""
         self._lookups = lookups
         self._idle_s = idle_s
         self._rest_s = rest_s
@@ -188,10 +194,12 @@ class Mesh:
             raise CallerError("product.retired", f"{product} is retired", hint=hint, details={"successor": successor})
 
     def port(self, port: str) -> OutputPortSpec:
-        """The live output port of that id. Raises `CallerError` (`port.unknown`, `product.retired`)."""
+        """The live output port of that id. Raises `CallerError` (`port.unknown`, `port.ended`, `product.retired`)."""
         self.check_retired(port.partition("/")[0])
         live = self.products.get(port.partition("/")[0])
         found = None if live is None else live.spec.output(port)
+        if found is None and port in self.ended:
+            raise ended(port, self.ended[port].successor)
         if found is None:
             known = [p.id for product in self.products.values() for p in product.spec.outputs]
             raise CallerError(
@@ -200,6 +208,19 @@ class Mesh:
                 hint=did_you_mean(port, known) or "`hansa products` lists what there is.",
             )
         return found
+
+    def _beside(self, process: LiveProcess, trigger: PortTrigger | EventTrigger) -> list[Beside]:
+        """The versions beside the port of a trigger that the process does not follow."""
+        if isinstance(trigger, EventTrigger):
+            return []
+        owner = self.products.get(trigger.port.partition("/")[0])
+        follows = {other.port for other in process.spec.triggers if isinstance(other, PortTrigger)}
+        return [
+            Beside(port, group_of(process, msgspec.structs.replace(trigger, port=port)), newer.id)
+            for older, newer in (owner.spec.windows() if owner else ())
+            for port in (older.id, newer.id)
+            if trigger.port in (older.id, newer.id) and port not in follows
+        ]
 
     def specs(self) -> list[ProductSpec]:
         """The specs of all live products."""
@@ -278,10 +299,10 @@ class Mesh:
         """The topics of a product's ports."""
         for port in spec.outputs:
             self.log.log.declare(port.id, TopicConfig(port.partitions, port.retention_s))
-            if port.contract.quarantines:
-                self.log.log.declare(quarantine_topic(port.id), TopicConfig(1, port.retention_s))
             if port.kind is PortKind.LOOKUP:
                 self._lookups.follow(port.id)
+        for port in spec.quarantining():
+            self.log.log.declare(quarantine_topic(port.id), TopicConfig(1, port.retention_s))
 
     def pool(self, serve: ToServe) -> Pool:
         """The pool of a revision, without a worker yet."""
@@ -295,17 +316,22 @@ class Mesh:
             rest_s=self._rest_s,
         )
 
+    async def pool_of(self, revision: Revision) -> Pool:
+        """The pool of a revision that was deployed before, without a worker yet."""
+        folder, spec = self.folder(revision), revision.spec
+        declared = replace(spec, logic=(), processes=())  # its files may be older than what reads them today
+        pool = self.pool(await self.to_serve(spec.id, revision.hash, folder, declared, lambda _: None))
+        if _has_resources(spec):
+            pool.keep_workers()
+        return pool
+
     async def activate(self, product: Product, pool: Pool | None = None) -> None:
         """Makes a product's live revision the one that is served: from one call to the next, old or new, never a
         mix."""
         revision, spec = product.live, product.live.spec
         self.declare(spec)
         if pool is None:
-            folder = self.folder(revision)
-            declared = replace(spec, logic=(), processes=())  # its files may be older than what reads them today
-            pool = self.pool(await self.to_serve(spec.id, revision.hash, folder, declared, lambda _: None))
-        if _has_resources(spec):
-            pool.keep_workers()
+            pool = await self.pool_of(revision)
         old = self.products.get(spec.id)
         self.products[spec.id] = LiveProduct(
             spec, revision.hash, pool, product.state, product.successor, product.state_us
@@ -360,6 +386,12 @@ class Mesh:
         for port in self.lookup_paths(self.products[product].spec):
             await self._lookups.reach(port, token)
 
+    async def leave(self, port: str, retirement: Retirement) -> None:
+        """A version of a port has ended: nothing follows it any more."""
+        self.ended[port] = retirement
+        for product in {process.partition(":")[0] for process, _ in self.followers(port)}:
+            await self.resubscribe(product)
+
     async def resubscribe(self, product: str) -> None:
         """Ends the subscriptions of a product and begins those of its live revision that are not paused."""
         for subscription in self._subscriptions.pop(product, []):
@@ -376,12 +408,16 @@ class Mesh:
                     continue
                 if TriggerKey(product, process.spec.name, name) in paused:
                     continue
+                if isinstance(trigger, PortTrigger) and trigger.port in self.ended:
+                    _report.warning("%s follows %s, which has ended", process.id, trigger.port)
+                    continue
                 if isinstance(trigger, PortTrigger) and trigger.port not in self.log.log.topics():
                     _report.warning("%s waits for %s, which nobody publishes yet", process.id, trigger.port)
                     continue
                 subscription = Subscription(
                     self.log, self.engine, process, trigger, self._executor, self._seen(process),
                     partial(self._sees, live.spec.domain),
+                    self._beside(process, trigger),
                 )  # fmt: skip
                 await subscription.open()
                 opened.append(subscription)

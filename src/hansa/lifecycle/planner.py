@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal
@@ -21,7 +22,7 @@ from hansa.contracts.seal import check_seal
 from hansa.discovery.lineage_graph import Edge, LineageGraph, declared
 from hansa.discovery.readers import Readers
 from hansa.errors import AuthorError, CallerError, HansaError, PlanError
-from hansa.lifecycle.breaking import earlier_contracts, reads_of
+from hansa.lifecycle.breaking import earlier_contracts, ended_reads, reads_of, warnings_of
 from hansa.lifecycle.changes import Change, changes
 from hansa.lifecycle.consumers import Reading, consumers
 from hansa.lifecycle.expectations import Tried, expected_of, judged, wrong_expectations
@@ -30,6 +31,7 @@ from hansa.lifecycle.patience import saying
 from hansa.lifecycle.plan import Expected, Plan, planned
 from hansa.lifecycle.terms import terms_changed
 from hansa.lifecycle.trial import Trial
+from hansa.lifecycle.windows import Coming, Windows
 from hansa.model.ids import did_you_mean
 from hansa.model.product import (
     ContractSpec,
@@ -121,6 +123,7 @@ class Planner:
 
     def __init__(self, mesh: Mesh, lineage: LineageGraph, readers: Readers, trial: Trial) -> None:
         self._mesh = mesh
+        self._windows = Windows(mesh)
         self._trial = trial
         self._lineage = lineage
         self._readers = readers
@@ -179,6 +182,7 @@ class Planner:
         try:
             spec = described(declared, found)
             self._check(spec)
+            await self._windows.tried(Coming(spec, folder.name, pool), folder)
             return Candidate(spec, folder.name, pool, await self._plan(spec, folder.name, pool))
         except BaseException:
             await pool.drain()
@@ -204,7 +208,7 @@ class Planner:
         old = live.spec if live else None
         is_same = old is not None and _contracts(old) == _contracts(spec)
         earlier = {} if old is None or is_same else await asyncio.to_thread(self._earlier, spec.id)
-        made = changes(old, spec, earlier)
+        made = [_ended(change) if change.id in mesh.ended else change for change in changes(old, spec, earlier)]
         made += await asyncio.to_thread(self._terms, spec.id, revision) if live else []
         ports = touched(old, spec, made)
         reading = await asyncio.to_thread(self._around, spec.id, ports, mesh.specs())
@@ -212,7 +216,7 @@ class Planner:
         expected, notes = await self._expected(spec, revision, pool, ports, reading.others)
         given = await asyncio.to_thread(mesh.registry.consents, spec.id, revision)
         state, since = (live.state, live.revision) if live else (first_state(spec), None)
-        told = [*drift(spec, live), *notes]
+        told = [*drift(spec, live), *warnings_of(spec, mesh.specs(), datetime.now(UTC)), *notes]
         return await asyncio.to_thread(planned, spec, revision, since, state, made, behind, expected, given, told)
 
     async def _expected(
@@ -261,6 +265,8 @@ class Planner:
         """What only the mesh as a whole can tell."""
         others = {other.id: other for other in self._mesh.products.values() if other.id != spec.id}
         check_taken(spec, [other.spec for other in others.values()])
+        if ended := ended_reads(spec, self._mesh.ended):
+            raise plan_error(ended)
         live = self._mesh.products.get(spec.id)
         judge = partial(_unreadable, spec, others, reads_of(live.spec) if live else set())
         ports = {port.id: port for other in others.values() for port in other.spec.outputs}
@@ -268,6 +274,11 @@ class Planner:
         findings += [finding for port in spec.outputs if (finding := _on_topic(port)) is not None]
         if findings:
             raise plan_error(findings)
+
+
+def _ended(change: Change) -> Change:
+    """A change of a port that has ended: its removal breaks nobody."""
+    return msgspec.structs.replace(change, kind="removed") if change.kind == "breaking" else change
 
 
 def touched(old: ProductSpec | None, new: ProductSpec, made: Sequence[Change]) -> list[str]:

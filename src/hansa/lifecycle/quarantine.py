@@ -19,7 +19,7 @@ from hansa.eventlog.interface import Append, Claim, CommitSet, encode_entry
 from hansa.lifecycle.mesh import Mesh
 from hansa.lifecycle.operations import SEEN_S
 from hansa.model.ids import subject_name
-from hansa.model.quarantine import Corrected, Settled, quarantine_topic, settled_scope
+from hansa.model.quarantine import WINDOW, Corrected, Settled, quarantine_topic, settled_scope
 from hansa.model.run import RunState
 from hansa.registry.interface import Registry
 from hansa.runtime import wire
@@ -76,6 +76,7 @@ class Quarantine:
         Where it breaks the contract still, the run fails with the reasons and the entry waits on."""
         with self._alone(entry) as hold:
             found, record = await self._waiting(entry)
+            _check_missing(found)
             if record is None:
                 raise _settled(f"The record of {entry} is not there any more", "Discard it.")
             live = self._mesh.process(f"{found.product}:{found.process}")
@@ -142,6 +143,17 @@ class Quarantine:
     async def _record(self, actor: str, action: str, entry: Entry, **after: str) -> None:
         before = {"entry": entry.id, "port": entry.port, "run": entry.run}
         await asyncio.to_thread(self._registry.record, actor, action, entry.product, before, after or None)
+
+
+def _check_missing(entry: Entry) -> None:
+    """Raises `CallerError("quarantine.withheld")` for a record that was published, in the newer version of its port."""
+    if any(reason.rule == WINDOW for reason in entry.reasons):
+        raise CallerError(
+            "quarantine.withheld",
+            f"The record of {entry.id} stands in the newer version of {entry.port}; only the older one has it not",
+            hint="Publish a later state of it that both versions can say, or discard this one.",
+            details={"status": 409},
+        )
 
 
 def _settling(entry: Entry, settled: Settled, value: bytes) -> CommitSet:

@@ -6,11 +6,14 @@ Ids are strings in the grammar of `hansa.model.ids`; times are in seconds where 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
 import msgspec
+
+from hansa.model.window import NO_DATES, Dates, Versions, Window
 
 WireFormat = Literal["avro", "json", "protobuf"]
 
@@ -110,6 +113,9 @@ class ContractSpec:
     on_violation: OnViolation = "refuse"
     whole_batches: bool = False
     """True where one bad record holds back all that are published with it."""
+    dates: Dates = NO_DATES
+    window: Window | None = None
+    """The version before this one that is served, too."""
 
     @property
     def quarantines(self) -> bool:
@@ -129,6 +135,12 @@ class OutputPortSpec:
     description: str = ""
     partitions: int = 1
     retention_s: float | None = None
+
+    @property
+    def previous(self) -> str | None:
+        """The id of the older version that is served beside this one."""
+        window = self.contract.window
+        return None if window is None else f"{self.id.rpartition('@')[0]}@{window.previous}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,3 +387,28 @@ class ProductSpec:
     def output(self, port: str) -> OutputPortSpec | None:
         """The output port of that id, or None."""
         return next((p for p in self.outputs if p.id == port), None)
+
+    def windows(self) -> Iterator[tuple[OutputPortSpec, OutputPortSpec]]:
+        """(older, newer) for each version window."""
+        return windows_among(self.outputs)
+
+    def quarantining(self) -> Iterator[OutputPortSpec]:
+        """The ports on whose way records may be set aside: where their contract says so, and older versions."""
+        older = {port.id for port, _ in self.windows()}
+        return (port for port in self.outputs if port.contract.quarantines or port.id in older)
+
+    def successor(self, port: str) -> OutputPortSpec | None:
+        """The version that takes the place of `port`, where there is a window."""
+        return next((newer for older, newer in self.windows() if older.id == port), None)
+
+
+def windows_among(outputs: Iterable[OutputPortSpec]) -> Iterator[tuple[OutputPortSpec, OutputPortSpec]]:
+    """(older, newer) for each version window among the ports of a product."""
+    ports = {port.id: port for port in outputs}
+    return ((ports[newer.previous], newer) for newer in ports.values() if newer.previous in ports)
+
+
+def versions_of(older: OutputPortSpec, newer: OutputPortSpec) -> Versions:
+    """What the two versions of a window say of it."""
+    announced = older.contract.status == "deprecated"
+    return Versions(older.id, newer.id, older.contract.dates, newer.contract.dates, announced)

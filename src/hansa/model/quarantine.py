@@ -10,6 +10,8 @@ from typing import Final
 import msgspec
 
 _PREFIX: Final = "_quarantine:"
+WINDOW: Final = "window"
+"""The rule of a reason that keeps a record from an older version of its port: the newer one has it."""
 
 
 class Reason(msgspec.Struct, frozen=True, omit_defaults=True):

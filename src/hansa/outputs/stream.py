@@ -15,7 +15,7 @@ import msgspec
 
 from hansa.errors import CallerError
 from hansa.eventlog.awaitable import AwaitableLog
-from hansa.eventlog.interface import Entry, Log
+from hansa.eventlog.interface import WITHHELD, Entry, Log
 from hansa.outputs.order import Cursor, PortEntries, partitions
 from hansa.views.condition import Condition, Fields, dig, matches, parse_condition
 from hansa.views.condition_text import parse_text
@@ -104,7 +104,7 @@ def read(log: Log, port: str, cursor: Cursor, limit: int = 100, where: Condition
     left = limit
     for entry in islice(entries, SCAN_MAX):
         record = _record(entry)
-        fit = fits(record)
+        fit = WITHHELD not in entry.header and fits(record)
         looked_at.append((record, fit))
         left -= fit
         if not left:

@@ -113,6 +113,10 @@ class Products(ABC):
         Raises `CallerError` (`revision.unknown`, `revision.first`, `product.retired`)."""
 
     @abstractmethod
+    def before(self, product: str, to: str | None = None) -> Revision:
+        """The revision that `rollback` would make live, and raises what that would raise."""
+
+    @abstractmethod
     def set_state(self, actor: str, product: str, state: ProductState, successor: str | None = None) -> Product:
         """Moves a product to another state; its revisions stay. `successor` is where its readers are to go. Does
         nothing where both are so already. Whether the step may be made is the caller's matter. Raises

@@ -21,6 +21,8 @@ from hansa.runtime.inputs import Inputs, trigger_info
 from hansa.runtime.publishing import Publisher
 from hansa.runtime.stops import IN_ORDER, Place, Scope, Turns
 from hansa.runtime.traces import run_error
+from hansa.runtime.translating import is_port, translate
+from hansa.runtime.translation import translations
 from hansa.sdk.context import RunInfo
 from hansa.sdk.fit import result_of
 from hansa.sdk.process import entry as entry_type
@@ -71,7 +73,9 @@ class Serving:
         self._id = product_id
         self._revision = revision
         self._door = door
-        self._publisher = Publisher(product_id, outputs, door)
+        ports = tuple(outputs)
+        self._translations = translations(product, ports)
+        self._publisher = Publisher(product_id, ports, door, self._translations)
         self._lookup = lookup
         self._connection = connection
         self._output = output
@@ -91,7 +95,11 @@ class Serving:
         self._resources: dict[str, Any] = {}
 
     def work(self, task: wire.Task, *, on_step: Callable[[wire.StepDone], None]) -> Iterator[wire.Done]:
-        """The ends of the task's chunks, where it has any, and then its own."""
+        """The ends of the task's chunks, where it has any, and then its own. A task whose process is a port translates
+        records into that version of it, and does nothing else."""
+        if is_port(task.process):
+            yield translate(self._translations, task)
+            return
         attempt = Attempt(self, task, on_step)
         try:
             yield from attempt.run()
@@ -173,7 +181,7 @@ class Attempt:
         """Records that were set aside, checked again; nothing of them is set aside once more."""
         port = self._source.detail["port"]
         rows = [msgspec.msgpack.decode(entry)[1] for part in self._task.records for entry in _raw(part)]
-        self._serving._publisher.writer(port).write(rows, self._buffer, refuse=True)
+        self._serving._publisher.put(port, rows, self._buffer, refuse=True)
         return self._done(railway.Outcome(value={"port": port, "records": len(rows)}))
 
     def _value(self, inputs: Inputs) -> tuple[Any, bool]:

@@ -155,7 +155,7 @@ def gathered(effects: list[wire.Effect]) -> list[wire.Effect]:
     lanes: dict[tuple[str, int], list[list[wire.Effect]]] = {}
     for effect in effects:
         lane = lanes.setdefault((effect.topic, effect.partition), [])
-        if lane and lane[-1][0].subject == effect.subject:
+        if lane and effect.entries and lane[-1][0].entries and lane[-1][0].subject == effect.subject:
             lane[-1].append(effect)
         else:
             lane.append([effect])

@@ -36,12 +36,15 @@ from hansa.runtime.entries import (
 )
 from hansa.runtime.job import Job, Lost, Worker
 from hansa.runtime.journal import Journal, ignore
-from hansa.runtime.live import LiveProcess
+from hansa.runtime.live import LiveProcess, LiveProduct
 from hansa.runtime.run import Answer, Run
+from hansa.runtime.versions import keeps_step, passes
 
 DEPTH_MAX: Final = 16
 STORE_PAUSE_S: Final = 1.0
 """After which a run that was accepted is tried again where the disk was full."""
+
+NOT_WHOLE: Final = Refused("revision.superseded", "What it made is not for all versions of a port")
 
 _report = logging.getLogger("hansa.runtime")
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -155,6 +158,10 @@ class Engine:
 
     def _chunk(self, run: Run, worker: Worker, done: wire.Done) -> None:
         """One chunk of a long load: a child run with its own commit; the worker goes on when it is committed."""
+        if not run.dry and not self._is_whole(run, done):
+            run.note_refusal(NOT_WHOLE)
+            worker.link.send(wire.Answer(-1, b"", refusal(NOT_WHOLE)))
+            return
         child = chunk_entry(run, done)
         letters = dead_letters(run, done, child.id)
         appends = (*effects_of(run, done, child.id), *map(append_of, letters), append_of(child))
@@ -207,8 +214,13 @@ class Engine:
         self._timers[run.id] = asyncio.get_running_loop().call_later(delay_s, self._again, run)
 
     def _again(self, run: Run) -> None:
+        """Another attempt, in what is served now."""
         self._timers.pop(run.id, None)
-        run.live = self._find(run.live.product.id, run.live.spec.name) or run.live  # it may have been replaced
+        served = self._find(run.live.product.id, run.live.spec.name)
+        if served is None and run.live.product.barred:
+            self._end(run, entry_of(run, RunState.FAILED), _gone(run.live))
+            return
+        run.live = served or run.live
         if run.cancelled:
             self._cancelled(run)
         else:
@@ -234,6 +246,9 @@ class Engine:
         entry = entry_of(run, state, done, dead=dead)
         succeeded = state is RunState.SUCCEEDED
         takes_effect = succeeded and not run.dry
+        if takes_effect and not self._is_whole(run, done):
+            self._end(run, entry, NOT_WHOLE)
+            return
         letters = dead_letters(run, done, run.id) if takes_effect else []
         effects = effects_of(run, done, run.id) if takes_effect else []
         appends = (*effects, *map(append_of, letters), append_of(entry))
@@ -254,6 +269,8 @@ class Engine:
         self.active.pop(run.id, None)
         if run.refusal is not None and not isinstance(outcome, Committed):
             outcome, run.refusal = run.refusal, None
+        if outcome is NOT_WHOLE and self._renewed(run):
+            return
         if isinstance(outcome, Refused) and outcome.code == "state.moved":
             self._journal.rewind(run)
             self._again(run)
@@ -265,6 +282,40 @@ class Engine:
         if not run.answered:
             run.answered = True
             run.tell(answer_of(run, entry, outcome))
+
+    # Versions
+
+    def _is_whole(self, run: Run, done: wire.Done) -> bool:
+        """Whether what it made is for all versions of its ports, and may be committed."""
+        product = run.live.product
+        return not done.effects or (passes(done.effects, product.barred) and keeps_step(done.effects, product.windows))
+
+    def _renewed(self, run: Run) -> bool:
+        """Has the run begin anew, without what it has journalled, in the revision that knows all versions; False where
+        it has in this one already."""
+        product = run.live.product
+        if not product.barred and run.renewed == product.revision:
+            return False
+        run.renewed = "" if product.barred else product.revision
+        self._journal.rewind(run, steps=False)
+        self.active[run.id] = run
+        if product.barred and not self._is_replaced(run.live):
+            product.held.append(run)
+        else:
+            self._again(run)
+        return True
+
+    def _is_replaced(self, live: LiveProcess) -> bool:
+        return self._find(live.product.id, live.spec.name) is not live
+
+    def release(self, product: LiveProduct, *, replaced: bool) -> None:
+        """The runs that were held at the bar of `product` begin anew, in what is served now. Where another revision has
+        taken its place, the bar stays."""
+        held, product.held = product.held, []
+        if not replaced:
+            product.barred = frozenset()
+        for run in held:
+            self._again(run)
 
     def used(self, run_id: str, logic: str, connection: str, operation: str, target: str) -> None:
         """A run's logic called the outside; it stands in the run's history, whether the call failed or not."""
@@ -343,3 +394,9 @@ class Engine:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _gone(live: LiveProcess) -> CallerError:
+    return CallerError(
+        "process.unknown", f"{live.product.id} has no process {live.spec.name} any more", hint="Call another one."
+    )

@@ -8,7 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from hansa.errors import HansaError
-from hansa.eventlog.interface import Append, Claim, Committed, Outcome, Put, Refused
+from hansa.eventlog.batch import forgotten
+from hansa.eventlog.interface import WITHHELD, Append, Claim, Committed, Outcome, Put, Refused
 from hansa.model.ids import subject_name
 from hansa.model.quarantine import unique_scope
 from hansa.model.run import EVENTS_TOPIC, RUNS_TOPIC, LogicRun, RunEntry, RunError, RunState, new_run_id
@@ -58,16 +59,17 @@ def effects_of(run: Run, done: wire.Done, run_id: str) -> list[Append]:
     }  # fmt: skip
     if run.replay_of is not None:
         header["replay_of"] = run.replay_of
-    return [
-        Append(
-            e.topic,
-            e.partition,
-            e.count,
-            e.entries,
-            header if e.subject is None else {**header, "subject": subject_name(product.id, e.subject)},
-        )
-        for e in done.effects
-    ]
+    return [append_effect(effect, header, product.id) for effect in done.effects]
+
+
+def append_effect(effect: wire.Effect, header: dict[str, Any], product: str) -> Append:
+    """An effect of a run of `product`, as the log takes it."""
+    if effect.subject is not None:
+        header = {**header, "subject": subject_name(product, effect.subject)}
+    elif not effect.entries:
+        blank = forgotten(effect.count)
+        return Append(effect.topic, effect.partition, effect.count, blank, {**header, WITHHELD: True})
+    return Append(effect.topic, effect.partition, effect.count, effect.entries, header)
 
 
 def chunk_entry(run: Run, done: wire.Done) -> RunEntry:

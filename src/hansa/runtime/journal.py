@@ -104,13 +104,13 @@ class Journal:
             (append_of(entry),), puts=(Put(PENDING, run_id, None, value), Put(CHUNKS, run_id, None), *gone)
         )
 
-    def rewind(self, run: Run) -> bool:
-        """Back to what stands in the log, less the steps that knew a state that may have moved; False where nothing
-        does."""
+    def rewind(self, run: Run, *, steps: bool = True) -> bool:
+        """Back to what stands in the log, less the steps that knew a state that may have moved (all, without `steps`);
+        False where nothing does."""
         run.pending = self._log.log.get(PENDING, run.id)
         if not run.durable:
             run.claimed = run.noted = False
-        sound = before_state(run.journalled)
+        sound = before_state(run.journalled) if steps else {}
         gone = [Put(STEPS, f"{run.id}/{index}", None) for index in run.journalled.keys() - sound.keys()]
         if gone:
             self._log.submit(CommitSet(puts=tuple(gone)), ignore)

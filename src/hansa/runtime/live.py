@@ -23,9 +23,16 @@ class LiveProduct:
     successor: str | None = None
     state_us: int = 0
     processes: dict[str, LiveProcess] = field(default_factory=dict)
+    windows: tuple[tuple[str, str], ...] = field(init=False)
+    """The ports of each version window: older, newer."""
+    barred: frozenset[str] = frozenset()
+    """Ports to which nothing of this revision may be committed any more: the next one's windows begin or end there."""
+    held: list[Any] = field(default_factory=list)
+    """Runs that ended behind the bar, until the next revision takes them over."""
 
     def __post_init__(self) -> None:
         self.processes = {spec.name: LiveProcess(self, spec) for spec in self.spec.processes}
+        self.windows = tuple((older.id, newer.id) for older, newer in self.spec.windows())
 
     @property
     def id(self) -> str:

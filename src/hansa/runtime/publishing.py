@@ -7,6 +7,7 @@ happens to use. A worker has one `Publisher`; it makes the writer of a port at t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -17,10 +18,11 @@ from hansa.contracts.quality.rules import compile_rules
 from hansa.errors import AuthorError
 from hansa.model.ids import did_you_mean
 from hansa.model.product import OutputPortSpec
-from hansa.model.quarantine import Held, Reason, quarantine_topic
+from hansa.model.quarantine import WINDOW, Held, Reason, quarantine_topic
 from hansa.model.run import CheckResult, new_run_id
 from hansa.runtime import wire
-from hansa.sdk.encode import ContractViolation, Violation, plain
+from hansa.runtime.translation import Translation, Translations
+from hansa.sdk.encode import ContractViolation, Pair, Violation, plain
 from hansa.sdk.ports import OutputPort, Port, Record
 
 _encode: Final = msgspec.msgpack.Encoder(enc_hook=str).encode
@@ -62,6 +64,10 @@ class Writer:
 
         Raises `ContractViolation` with every violation of every row; then nothing is published.
         """
+        return self.published(rows, into, refuse=refuse)[0]
+
+    def published(self, rows: Iterable[Any], into: Into, *, refuse: bool = False) -> tuple[Sequence[int], list[Any]]:
+        """As `write`, with the records that are published."""
         given = list(rows)
         records, broken = self._encoder.check(given)
         kept: Sequence[int] = range(len(given))
@@ -72,22 +78,56 @@ class Writer:
             wire.Effect(self._port.id, part.partition, part.count, part.entries, part.subject)
             for part in self._encoder.entries(records)
         ]
-        return kept
+        return kept, records
+
+    def pairs(self, records: Sequence[Any]) -> list[Pair]:
+        """Published records under their keys."""
+        return list(zip(map(self._encoder.key, records), records, strict=True))
+
+    def unfit(self, pairs: Sequence[Pair], into: Into) -> dict[int, list[Violation]]:
+        """Which of the records that keep the schema the rules keep from the port, by index, and why. The others take
+        their values, and what each check came to is in the buffer."""
+        if self._is_plain:
+            return {}
+        records = [record for _, record in pairs]
+        verdict = self._decided(records, into)
+        for result in verdict.results:
+            into.check(result)
+        found: dict[int, list[Violation]] = {}
+        for violation in (*verdict.refused, *chain.from_iterable(verdict.aside.values())):
+            for at in range(len(records)) if violation.index < 0 else (violation.index,):
+                if records[at] is not None:
+                    found.setdefault(at, []).append(violation)
+        if found:
+            verdict = self._decided([None if at in found else record for at, record in enumerate(records)], into)
+        self._take(verdict, into)
+        return found
+
+    def withheld(self, record: Any, port: str, why: list[Violation]) -> wire.Effect:
+        """A record of this port, set aside on its way to another version of it."""
+        held, subject = self._held(plain(record), why)
+        return wire.Effect(quarantine_topic(port), 0, 1, _encode((held.id, held)), subject)
 
     def _judged(
         self, rows: list[Any], records: list[Any], broken: list[Violation], into: Into, *, refuse: bool
     ) -> list[int]:
         """Which rows are published; what is set aside, and what each check came to, are in the buffer."""
-        verdict = self._judge.decide(records, broken, lambda rule, digests: self._owners(rule, digests, into))
+        verdict = self._decided(records, into, broken)
         for result in verdict.results:
             into.check(result)
         refused = verdict.refused or (refuse and [one for found in verdict.aside.values() for one in found])
         if refused:
             raise ContractViolation(self._port.id, refused)
-        for rule, digest, owner in verdict.claims:
-            into.take(wire.Unique(self._port.id, rule, digest, owner))
+        self._take(verdict, into)
         into.effects += self._set_aside(rows, verdict)
         return verdict.kept
+
+    def _decided(self, records: list[Any], into: Into, broken: Sequence[Violation] = ()) -> Verdict:
+        return self._judge.decide(records, broken, lambda rule, digests: self._owners(rule, digests, into))
+
+    def _take(self, verdict: Verdict, into: Into) -> None:
+        for rule, digest, owner in verdict.claims:
+            into.take(wire.Unique(self._port.id, rule, digest, owner))
 
     def _owners(self, rule: str, digests: list[str], into: Into) -> dict[str, str]:
         """Whose the values are that are taken: by what the run has published, and by what stands in the log."""
@@ -123,19 +163,51 @@ class Writer:
 class Publisher:
     """The writers of one product's ports. `server` is asked for what stands in the log."""
 
-    def __init__(self, product: str, outputs: Iterable[OutputPortSpec], server: Asks) -> None:
+    def __init__(
+        self, product: str, outputs: Iterable[OutputPortSpec], server: Asks, translations: Translations
+    ) -> None:
         self._product = product
         self._outputs = {port.id: port for port in outputs}
         self._server = server
+        self._translations = translations
         self._writers: dict[str, Writer] = {}
 
     def write(self, port: OutputPort[Any], records: Record | Iterable[Record], into: Into) -> int:
         """Publishes into the buffer of a run; how many records. Raises `ContractViolation`, `AuthorError`
         (`port.not_own`, `port.unknown`)."""
         Port.checked(port, "ctx.publish(…)").check_owner(self._product)
-        return len(self.writer(port.id).write([records] if isinstance(records, Record) else records, into))
+        return self.put(port.id, [records] if isinstance(records, Record) else records, into)
 
-    def writer(self, port: str) -> Writer:
+    def put(self, port: str, rows: Iterable[Any], into: Into, *, refuse: bool = False) -> int:
+        """As `write`, for the port of that id: the rows and, where it has a version window, their other versions.
+        `refuse` sets nothing aside on the way to the port itself."""
+        writer = self._writer(port)
+        _, records = writer.published(rows, into, refuse=refuse)
+        if records and self._translations.of(port):
+            self._beside(port, writer.pairs(records), into, origin=port)
+        return len(records)
+
+    def _beside(self, port: str, pairs: Sequence[Pair], into: Into, origin: str) -> None:
+        """The records of `port` in the versions beside it, and those beside these, but for where they come from."""
+        for translation in self._translations.of(port):
+            if translation.target != origin:
+                translated = self._translated(translation, pairs, into)
+                into.effects += translation.effects(translated)
+                self._beside(translation.target, translated, into, origin=port)
+
+    def _translated(self, translation: Translation, pairs: Sequence[Pair], into: Into) -> list[Pair]:
+        """The records in another version; what cannot stand there is set aside on the way to it. Raises `AuthorError`
+        where that is the newer one, which has every record."""
+        made, failed = translation.of(pairs)
+        why = {at: [Violation(at, "", error.code, error.message, rule=WINDOW)] for at, error in failed.items()}
+        why |= self._writer(translation.target).unfit(made, into)
+        if why and translation.is_upgrade:
+            raise ContractViolation(translation.target, [one for found in why.values() for one in found])
+        source = self._writer(translation.source)
+        into.effects += [source.withheld(pairs[at][1], translation.target, found) for at, found in why.items()]
+        return [(key, None if at in why else record) for at, (key, record) in enumerate(made)] if why else made
+
+    def _writer(self, port: str) -> Writer:
         """The writer of the port of that id. Raises `AuthorError("port.unknown")`."""
         if port not in self._writers:
             if port not in self._outputs:

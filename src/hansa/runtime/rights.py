@@ -19,6 +19,7 @@ from hansa.model.product import OutputPortSpec, ProcessSpec, ProductSpec
 from hansa.model.quarantine import Held, quarantine_topic
 from hansa.model.run import EVENTS_TOPIC
 from hansa.runtime import wire
+from hansa.runtime.versions import keeps_step
 
 ASKS: Final = frozenset({"state", "call", "connection", "secret", "lookup", "unique"})
 STATE_KEY_CHARS_MAX: Final = 1024
@@ -32,6 +33,8 @@ UNANSWERED_MAX: Final = 1024
 """Asks and chunks of one worker that wait for an answer. Honest ones are few: one of each branch, and three chunks."""
 SAID_PER_S_MAX: Final = 20_000
 """Asks, steps and chunks of one worker in a second: several times what one that waits for its answers can say."""
+PLACES_MAX: Final = 1 << 26
+"""Records that one run withholds: as many fit into a frame."""
 
 _held: Final = msgspec.msgpack.Decoder(list[tuple[str, Held]]).decode
 DIGEST_CHARS: Final = 32
@@ -88,7 +91,9 @@ class Rights:
         self._steps = len(process.steps)
         self._is_journalled = process.durability == "step"
         self._ports = {port.id: port for port in product.outputs}
-        self._aside = {quarantine_topic(p.id): p for p in product.outputs if p.contract.quarantines}
+        self._windows = tuple((older.id, newer.id) for older, newer in product.windows())
+        self._in_windows = frozenset(port for versions in self._windows for port in versions)
+        self._aside = {quarantine_topic(port.id): port for port in product.quarantining()}
         self._readers: dict[str, Callable[[bytes], list[Any]]] = {}
         self._readable = frozenset(self._ports) | {port.port for port in product.inputs}
         self._output_max = product.limits.output_max_bytes + OUTPUT_SLACK_CHARS
@@ -126,6 +131,8 @@ class Rights:
             wrong = self._effect(task, effect)
             if wrong is not None:
                 return wrong
+        if not task.steps and not keeps_step(done.effects, self._windows):
+            return "it published to one version of a port alone"
         for put in done.puts:
             if len(put.key) > STATE_KEY_CHARS_MAX:
                 return f"it changed state under a key of {len(put.key)} characters"
@@ -148,13 +155,14 @@ class Rights:
             return f"it published to partition {effect.partition} of {effect.topic}, which has {port.partitions}"
         if effect.subject is not None and not port.contract.subject:
             return f"it named a person for {port.id}, whose contract names none"
-        return _malformed(effect, _held if is_aside else self._reader(port))
+        if not effect.entries and effect.topic in self._in_windows:
+            return None if 0 < effect.count < PLACES_MAX else f"it keeps {effect.count} places of {port.id}"
+        return malformed(effect, _held if is_aside else self._reader(port))
 
     def _reader(self, port: OutputPortSpec) -> Callable[[bytes], list[Any]]:
         """Decodes the entries of a port as records of its contract."""
         if port.id not in self._readers:
-            kind = list[tuple[str | None, entry_type(port)]]  # type: ignore[misc,valid-type]
-            self._readers[port.id] = msgspec.msgpack.Decoder(kind).decode
+            self._readers[port.id] = entries_of(port)
         return self._readers[port.id]
 
     def _emitted(self, task: wire.Task, effect: wire.Effect) -> str | None:
@@ -183,8 +191,15 @@ def _is_step(journalled: bytes) -> bool:
     return True
 
 
-def _malformed(effect: wire.Effect, decode: Callable[[bytes], list[Any]]) -> str | None:
-    """The log counts on `count`: positions are given by it. Whoever reads the port counts on its schema."""
+def entries_of(port: OutputPortSpec) -> Callable[[bytes], list[Any]]:
+    """Decodes entries of a port as records of its contract, each with its key."""
+    kind = list[tuple[str | None, entry_type(port)]]  # type: ignore[misc,valid-type]
+    return msgspec.msgpack.Decoder(kind).decode
+
+
+def malformed(effect: wire.Effect, decode: Callable[[bytes], list[Any]]) -> str | None:
+    """What is wrong with the entries of an effect. The log counts on `count`: positions are given by it. Whoever reads
+    the port counts on its schema."""
     try:
         if effect.count > 0 and len(decode(as_array(effect.entries, effect.count))) == effect.count:
             return None

@@ -68,6 +68,8 @@ class Run:
     """What became of a chunk or a step that was not committed: the attempt ends with it."""
     claimed = False
     """True once its idempotency key was taken for it."""
+    renewed = ""
+    """The revision that it began anew in, because what it made before was not for all versions of a port."""
     cancelled = False
     answered = False
     children = 0

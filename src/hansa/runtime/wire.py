@@ -82,7 +82,10 @@ class Task(msgspec.Struct, array_like=True, frozen=True, tag="task"):
 
 
 class Effect(msgspec.Struct, array_like=True, frozen=True):
-    """Entries for one partition of a port, or for the events topic. `subject` names the person they speak of."""
+    """Entries for one partition of a port, or for the events topic. `subject` names the person they speak of.
+
+    Without `entries` it keeps the places of `count` records that another version of the port has and this one has
+    not."""
 
     topic: str
     partition: int

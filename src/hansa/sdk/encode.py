@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 from uuid import UUID
 from zlib import crc32
@@ -38,9 +38,15 @@ _QUOTED: Final = re.compile(r" '.*'", re.DOTALL)
 _UNFIT: Final = (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError)
 
 
+Pair = tuple[str | None, Any]
+"""A record's key and the record; None where that is withheld."""
+_WITHHELD: Final = object()
+_RECORD: Final = itemgetter(1)
+
+
 class Encoded(msgspec.Struct, frozen=True):
     """`count` entries for one partition: msgpack `[key, body]`, one behind the other. `subject` is whom they speak
-    of."""
+    of. Without `entries`: the places of records that are withheld."""
 
     partition: int
     subject: str | None
@@ -151,24 +157,43 @@ class RecordEncoder:
         except _UNFIT:
             return None
 
-    def _split(self, pairs: list[tuple[str | None, object]]) -> list[Encoded]:
+    def beside(self, pairs: Sequence[Pair], partition: int | None = None) -> list[Encoded]:
+        """Checked records under their keys, in their order, each beside a record of another port; those that are None
+        are withheld and keep their place. All go to `partition` where one is given."""
+        if (self._partitions == 1 or partition is not None) and self._subject is None and all(map(_RECORD, pairs)):
+            return [Encoded(partition or 0, None, len(pairs), _entries(self._encode(pairs), len(pairs)))]
+        return self._split(pairs, partition)
+
+    def _split(self, pairs: Sequence[Pair], partition: int | None = None) -> list[Encoded]:
         """Entries of one partition and one subject go together as far as they follow each other within the
         partition."""
-        lanes: dict[int, list[tuple[str | None, list[tuple[str | None, object]]]]] = {}
+        lanes: dict[int, list[tuple[object, list[Pair]]]] = {}
         for pair in pairs:
-            partition = crc32(pair[0].encode()) % self._partitions if pair[0] is not None else 0
-            person = self._subject and self._subject(pair[1])
-            subject = None if person is None else str(person)
-            lane = lanes.setdefault(partition, [])
+            subject = self._subject_of(pair[1])
+            lane = lanes.setdefault(self._partition_of(pair[0]) if partition is None else partition, [])
             if lane and lane[-1][0] == subject:
                 lane[-1][1].append(pair)
             else:
                 lane.append((subject, [pair]))
         return [
-            Encoded(partition, subject, len(group), _entries(self._encode(group), len(group)))
-            for partition, lane in sorted(lanes.items())
-            for subject, group in lane
+            self._group(number, subject, group) for number, lane in sorted(lanes.items()) for subject, group in lane
         ]
+
+    def _group(self, partition: int, subject: object, group: list[Pair]) -> Encoded:
+        if subject is _WITHHELD:
+            return Encoded(partition, None, len(group), b"")
+        person = None if subject is None else str(subject)
+        return Encoded(partition, person, len(group), _entries(self._encode(group), len(group)))
+
+    def _partition_of(self, key: str | None) -> int:
+        return crc32(key.encode()) % self._partitions if key is not None else 0
+
+    def _subject_of(self, record: object) -> object:
+        """The person's name, None where there is none; `_WITHHELD` where there is no record."""
+        if record is None:
+            return _WITHHELD
+        person = self._subject and self._subject(record)
+        return None if person is None else str(person)
 
     def _violations(self, index: int, row: object) -> list[Violation]:
         values = plain(row)

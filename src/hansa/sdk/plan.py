@@ -35,6 +35,7 @@ from hansa.sdk.process import Declaration, Input, Parameter, Process, Step, entr
 from hansa.sdk.product import DataProduct
 from hansa.sdk.resolve import Scope, resolve
 from hansa.sdk.signature import Fault, Signature, read_signature
+from hansa.sdk.translators import check_translators
 from hansa.sdk.triggers import Subscription, path_names
 from hansa.sdk.uses import fields_used
 from hansa.sdk.values import Error
@@ -49,6 +50,11 @@ def compile_product(product: DataProduct, declared: ProductSpec) -> tuple[Produc
     plan = _Plan(product, declared)
     product.processes = {name: plan.process(item) for name, item in product.declarations.items()}
     plan.check_resources()
+    for function, fault in check_translators(product.translators, declared.outputs, plan.signature):
+        if function is None:
+            plan.findings.append(Finding(fault.code, fault.message, fault.hint, "product.py"))
+        else:
+            plan.report(function, fault)
     used = [step.logic for process in product.processes.values() for step in process.steps if not step.logic.builtin]
     logics = {logic.name: logic for logic in (*product.logics.values(), *used)}
     spec = replace(

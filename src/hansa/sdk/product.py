@@ -12,10 +12,13 @@ from hansa.model.ids import check_name
 from hansa.model.product import RetryPolicy, Trigger
 from hansa.sdk.flow import Part, flow_of
 from hansa.sdk.logic import Logic
+from hansa.sdk.ports import Record
 from hansa.sdk.process import Declaration, Durability, Options, Process
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Old = TypeVar("Old", bound=Record)
+New = TypeVar("New", bound=Record)
 
 Triggers = Trigger | Iterable[Trigger]
 
@@ -30,6 +33,7 @@ class DataProduct:
         self.folder = Path(file).resolve().parent
         self.logics: dict[str, Logic[..., Any]] = {}
         self.resources: dict[str, Callable[[], Any]] = {}
+        self.translators: dict[str, Callable[[Any], Any]] = {}
         self.declarations: dict[str, Declaration] = {}
         self.processes: dict[str, Process] = {}
 
@@ -47,6 +51,18 @@ class DataProduct:
         if name in self.resources:
             raise AuthorError("resource.duplicate", f"There are two resources {name!r}", hint="Rename one of them.")
         self.resources[name] = function
+        return function
+
+    def translator(self, function: Callable[[Old], New]) -> Callable[[Old], New]:
+        """Declares what makes a record of one version of a port into one of another; the window of a contract names it.
+
+        It takes the record and nothing else, keeps the key, and has no effect. One that cannot say in the older version
+        what the newer one says raises an error: that record is withheld from the older version.
+        """
+        name = check_name(function.__name__, "translator")
+        if name in self.translators:
+            raise AuthorError("translator.duplicate", f"There are two translators {name!r}", hint="Rename one of them.")
+        self.translators[name] = function
         return function
 
     def process(

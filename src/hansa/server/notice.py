@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from hansa.model.ids import PortId
-from hansa.model.product import OutputPortSpec, ProductState
+from hansa.model.product import OutputPortSpec, ProductState, versions_of, windows_among
 
 
 class Notice(NamedTuple):
@@ -23,8 +23,10 @@ class Notice(NamedTuple):
 
 def notice_of(port: OutputPortSpec, state: ProductState, ports: Iterable[OutputPortSpec]) -> Notice:
     """What to say of `port`, whose product is in `state` and has `ports`."""
-    is_deprecated = port.contract.status == "deprecated" or state is ProductState.DEPRECATED
+    majors = list(ports)
+    has_end = any(older.id == port.id and versions_of(older, newer).has_end for older, newer in windows_among(majors))
+    is_deprecated = has_end or port.contract.status == "deprecated" or state is ProductState.DEPRECATED
     own = PortId.parse(port.id)
-    later = [found for found in map(PortId.parse, (other.id for other in ports)) if found.name == own.name]
+    later = [found for found in map(PortId.parse, (other.id for other in majors)) if found.name == own.name]
     newest = max(later, key=lambda found: found.major, default=own)
     return Notice(is_deprecated, str(newest) if newest.major > own.major else None)

@@ -21,6 +21,7 @@ from hansa.lifecycle.mesh import Mesh
 from hansa.lifecycle.operations import Operations
 from hansa.lifecycle.planner import Planner
 from hansa.lifecycle.quarantine import Quarantine
+from hansa.lifecycle.retiring import Retiring
 from hansa.lifecycle.states import States
 from hansa.lifecycle.views import Views
 from hansa.protocols.schema_registry.registry import SchemaRegistry
@@ -60,6 +61,7 @@ class Services:
     aside: QuarantineSearch
     quarantine: Quarantine
     standings: Views
+    retiring: Retiring
     forgetting: Forgetting
     schemas: SchemaRegistry
     backup: Callable[[Path], Awaitable[dict[str, Any]]]

@@ -72,8 +72,8 @@ def _parts(
     chunk: Chunk, position: int, room: int, size: int, accepts: Accepts | None
 ) -> Iterator[tuple[wire.Records | None, int]]:
     """The chunk from `position` on: at most `room` entries first, then `size` at a time. It is decoded once. Of
-    one whose person is forgotten there is nothing to take."""
-    if chunk.is_forgotten:
+    a blank one there is nothing to take."""
+    if chunk.is_blank:
         yield None, chunk.end
         return
     header = dict(chunk.header)

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any, Final
@@ -30,6 +30,7 @@ from hansa.runtime.live import LiveProcess
 from hansa.runtime.run import Answer, Run
 from hansa.triggers.ahead import Ahead
 from hansa.triggers.batches import Accepts, Batch, span
+from hansa.triggers.versions import MOVED, Beside, take_over
 
 _report = logging.getLogger("hansa.triggers")
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -57,7 +58,9 @@ class Subscription:
         executor: Executor,
         seen: Callable[[], Awaitable[None]],
         sees: Callable[[str], bool] = lambda _: True,
+        beside: Sequence[Beside] = (),
     ) -> None:
+        self._beside = beside
         self._log = log
         self._engine = engine
         self._live = live
@@ -73,12 +76,19 @@ class Subscription:
         """Settles where a new subscription begins, then follows every partition."""
         partitions = self._log.log.topics()[self.topic].partitions
         for partition in range(partitions):
-            if self._log.log.position(self.group, self.topic, partition) is None:
-                first, end = self._log.log.bounds(self.topic, partition)
-                start = first if self._trigger.start == "earliest" else end
-                await self._log.commit(CommitSet(advances=(Advance(self.group, self.topic, partition, start),)))
+            if self._log.log.position(self.group, self.topic, partition) in (None, MOVED):
+                await self._begin(partition)
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._follow(partition)) for partition in range(partitions)]
+
+    async def _begin(self, partition: int) -> None:
+        """Where the process stands in another version of the port, or where the trigger says."""
+        for beside in self._beside:
+            if await take_over(self._log, self.group, self.topic, partition, beside):
+                return
+        first, end = self._log.log.bounds(self.topic, partition)
+        start = first if self._trigger.start == "earliest" else end
+        await self._log.commit(CommitSet(advances=(Advance(self.group, self.topic, partition, start),)))
 
     async def close(self) -> None:
         """Ends following. A batch at work goes on and commits its own position."""

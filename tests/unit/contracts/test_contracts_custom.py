@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from hansa.contracts.custom import CUSTOM, Shield, Terms, Window, write_custom
-from hansa.contracts.dates import Dates
+from hansa.contracts.custom import CUSTOM, Shield, Terms, write_custom
 from hansa.contracts.odcs import read_contract_file
 from hansa.contracts.standards.odcs import ODCS
 from hansa.contracts.standards.odps import ODPS
 from hansa.contracts.write import yaml_text
 from hansa.errors import PlanError
+from hansa.model.window import Dates, Window
 
 CONTRACT = {
     "apiVersion": "v3.2.0", "kind": "DataContract", "id": "orders", "version": "1.0.0",
@@ -48,7 +48,7 @@ def test_all_terms_are_read(tmp_path: Path) -> None:
 
 def test_nothing_said_is_the_default(tmp_path: Path) -> None:
     found = read_contract_file(written(tmp_path, {}))
-    assert (found.terms, found.dates, found.retention_s) == (Terms(), Dates(), None)
+    assert (found.terms, found.spec.dates, found.retention_s) == (Terms(), Dates(), None)
     assert (Terms().compatibility, Terms().delivery, Terms().partitions) == ("FULL_TRANSITIVE", "exactlyOnce", 1)
 
 
@@ -83,7 +83,7 @@ def test_what_means_nothing_is_refused_at_its_line(tmp_path: Path, name: str, va
 
 def test_dates_are_read_in_utc(tmp_path: Path) -> None:
     said = {"generalAvailability": "2026-01-01", "endOfSupport": "2026-06-01T12:00:00+02:00"}
-    dates = read_contract_file(written(tmp_path, {}, said)).dates
+    dates = read_contract_file(written(tmp_path, {}, said)).spec.dates
     assert dates.general_availability == datetime(2026, 1, 1, tzinfo=UTC)
     assert dates.end_of_support == datetime(2026, 6, 1, 10, tzinfo=UTC)
     assert dates.end_of_life is None

@@ -16,6 +16,7 @@ from hansa.contracts.standards.odcs import ODCS
 from hansa.contracts.standards.odps import ODPS
 from hansa.contracts.write import yaml_text
 from hansa.model.product import PortTrigger, ProcessSpec, ProductState
+from hansa.model.window import Phase
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 READER = EXAMPLES / "analytics" / "departure_weather"
@@ -122,3 +123,25 @@ def test_what_is_told_is_valid_and_reads_as_the_same_product(
 def test_writing_a_document_never_changes_what_was_read(files: ProductFiles, deployed: Deployed) -> None:
     product_document(files.document.data, deployed)
     assert files.document.data == read_document(READER / "product.yaml").data
+
+
+@pytest.mark.parametrize(
+    ("phase", "deprecated", "status"),
+    [
+        (Phase.UPCOMING, None, "active"),
+        (Phase.BOTH, None, "active"),
+        (Phase.DEPRECATED, True, "deprecated"),
+        (Phase.ENDED_SUPPORT, True, "deprecated"),
+        (Phase.ENDED, True, "retired"),
+    ],
+)
+def test_both_documents_say_the_same_of_a_version_on_its_way_out(
+    files: ProductFiles, deployed: Deployed, phase: Phase, deprecated: bool | None, status: str
+) -> None:
+    closing = replace(deployed, phases={PORT: phase})
+    (port,) = product_of(files, closing)["outputPorts"]
+    spec = files.spec.output(PORT)
+    assert spec is not None
+    contract = contract_document(files.contracts[PORT].document.data, spec, closing)
+    assert (port.get("deprecated"), contract["status"]) == (deprecated, status)
+    assert not check_document(Document("c", contract, {}), ODCS)

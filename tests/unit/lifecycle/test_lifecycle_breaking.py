@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from hansa.lifecycle.breaking import earlier_contracts, readers
+from datetime import UTC, datetime
+
+import pytest
+
+from hansa.lifecycle.breaking import earlier_contracts, ended_reads, readers, warnings_of
+from hansa.lifecycle.ended import Retirement
 from hansa.model.product import (
     ContractSpec,
     FieldSpec,
@@ -13,6 +18,7 @@ from hansa.model.product import (
     ProcessSpec,
     ProductSpec,
 )
+from hansa.model.window import NO_DATES, Dates, Window
 from hansa.registry.values import Revision
 
 PORT = "shop.orders/orders@1"
@@ -44,3 +50,36 @@ def test_earlier_contracts_are_told_once_and_oldest_first() -> None:
     found = earlier_contracts([revision(3, one, other), revision(2, one), revision(1, one)])
     assert list(found[PORT]) == ["r1", "r3"]
     assert found[PORT]["r1"].fields == (one,)
+
+
+def version(major: int, dates: Dates = NO_DATES) -> OutputPortSpec:
+    window = Window(1, "up", "down") if major == 2 else None
+    contract = ContractSpec("c", f"{major}.0.0", (), dates=dates, window=window)
+    return OutputPortSpec(f"shop.orders/orders@{major}", "orders", f"{major}.0.0", PortKind.STREAM, contract)
+
+
+@pytest.mark.parametrize(
+    ("month", "words"),
+    [
+        (1, f"{PORT} will be followed by shop.orders/orders@2"),
+        (3, f"{PORT} is deprecated, and ends on 2026-12-01: it is followed by shop.orders/orders@2"),
+        (11, f"{PORT} is supported no more, and ends on 2026-12-01: it is followed by shop.orders/orders@2"),
+    ],
+)
+def test_readers_of_an_older_version_are_warned_by_its_dates(month: int, words: str) -> None:
+    def day(month: int) -> datetime:
+        return datetime(2026, month, 1, tzinfo=UTC)
+
+    owner = ProductSpec(
+        "shop.orders", "O", outputs=(version(1, Dates(None, day(10), day(12))), version(2, Dates(day(2))))
+    )
+    reader = ProductSpec("shop.bills", "B", inputs=(InputPortSpec("orders", PORT),))
+    assert warnings_of(reader, [owner, reader], day(month)) == [words]
+    assert warnings_of(owner, [owner, reader], day(month)) == []
+
+
+def test_what_has_ended_is_not_read_any_more() -> None:
+    reader = ProductSpec("shop.bills", "B", inputs=(InputPortSpec("orders", PORT),))
+    (finding,) = ended_reads(reader, {PORT: Retirement("ada", 0, "shop.orders/orders@2")})
+    assert (finding.code, finding.hint) == ("port.ended", "Read shop.orders/orders@2: its position moves with it.")
+    assert ended_reads(reader, {}) == []

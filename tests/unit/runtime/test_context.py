@@ -18,6 +18,7 @@ from hansa.runtime.buffer import Buffer, gathered
 from hansa.runtime.context import CappedOutput, RunContext, RunState, Secrets, key_text
 from hansa.runtime.publishing import Publisher
 from hansa.runtime.stops import Place
+from hansa.runtime.translation import Translations
 from hansa.sdk.context import RunInfo, TriggerInfo
 from hansa.sdk.ports import OutputPort, Record
 
@@ -95,7 +96,7 @@ def context(
         lambda: TriggerInfo("manual"),
         buffer or Buffer(),
         server or Server(),
-        Publisher(RUN.product, [ORDERS], server or Server()),
+        Publisher(RUN.product, [ORDERS], server or Server(), Translations()),
         CappedOutput(1000),
         lambda port: read or Read({}, 0),
         lambda: NOW_US,
@@ -304,7 +305,7 @@ def test_now_stands_still_within_a_run() -> None:
         lambda: TriggerInfo("manual"),
         Buffer(),
         Server(),
-        Publisher(RUN.product, [ORDERS], Server()),
+        Publisher(RUN.product, [ORDERS], Server(), Translations()),
         CappedOutput(1),
         lambda port: Read({}, 0),
         lambda: next(times),

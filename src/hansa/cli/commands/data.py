@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -44,6 +45,7 @@ def register(app: typer.Typer) -> None:
     """Adds the verbs to `app`."""
     app.command()(read)
     app.command()(readers)
+    app.command()(window)
     app.command()(events)
     app.command()(emit)
     app.command()(lineage)
@@ -83,6 +85,31 @@ def readers(port: Port, to: To = None, as_json: AsJson = False) -> None:
     with open_session(to, as_json) as session:
         found = session.client.ports.readers(session.port(port))
         session.screen.table(found, _READERS, empty="Nobody has read it yet.")
+
+
+def window(
+    port: Port,
+    position: Annotated[str | None, typer.Option(help="A position in the older version.")] = None,
+    last_event: Annotated[str | None, typer.Option(help="The last event that was read of its feed.")] = None,
+    to: To = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how the window of an older version stands: its dates, who reads it, where to go on in the newer one."""
+    with open_session(to, as_json) as session:
+        found = session.client.ports.window(session.port(port), position=position, last_event_id=last_event)
+        session.screen.answer(found, window_lines(found))
+
+
+def window_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """What people read of a window."""
+    yield f"{found['older']} → {found['newer']}: {found['phase'].replace('_', ' ')}"
+    dates = ("general_availability", "deprecated_at", "end_of_support", "end_of_life")
+    yield from (f"  {name.replace('_', ' ')}: {found[name]}" for name in dates if found[name])
+    if retired := found["retired"]:
+        yield f"  retired by {retired['by']}" + (f", approved: {retired['approval']}" if retired["approval"] else "")
+    yield f"  read by {', '.join(found['readers']) or 'nobody'}"
+    if place := found.get("position") or found.get("lastEventId"):
+        yield f"  go on in {found['newer']} at {place}"
 
 
 def events(

@@ -86,14 +86,19 @@ def rollback(
 
 
 def retire(
-    product: Annotated[str, typer.Argument(help="The product's whole id.")],
+    product: Annotated[str, typer.Argument(help="The product's whole id, or that of an older version of a port.")],
+    approval: Annotated[str, typer.Option(help="Of a port: who agreed to cut its readers off, and why.")] = "",
     to: To = None,
     as_json: AsJson = False,
 ) -> None:
-    """End a product. Refused while other products read its ports."""
+    """End a product, or the older version of a port. Refused while it is read."""
     with open_session(to, as_json) as session:
-        done = session.client.products.retire(product)
-        session.screen.answer(done, [f"{product} is retired"])
+        if "/" in product:
+            done = session.client.ports.retire(product, approval)
+            session.screen.answer(done, [f"{product} is retired; {done['newer']} takes its place"])
+        else:
+            done = session.client.products.retire(product)
+            session.screen.answer(done, [f"{product} is retired"])
 
 
 def changes(
@@ -210,6 +215,7 @@ def deploy_lines(done: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {route['method']} {route['url']}"
     for port in done["ports"]:
         yield f"  {port}"
+    yield from (f"warning: {warning}" for warning in done.get("warnings", ()))
     for name in ("try", "undo"):
         if done.get(name):
             yield f"{name}: {done[name]}"

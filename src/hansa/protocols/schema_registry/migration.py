@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hansa.contracts.custom import Window
 from hansa.model.ids import PortId
 from hansa.model.topic import topic_name
+from hansa.model.window import Window
 
 Windows = Mapping[int, Window]
 """By major, the window that its contract opens to an earlier one."""

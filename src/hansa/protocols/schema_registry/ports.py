@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from hansa.access.principal import SYSTEM
-from hansa.contracts.custom import Window
 from hansa.contracts.schemas.wire import wire_schema
 from hansa.errors import AuthorError, CallerError
 from hansa.model.ids import PortId
 from hansa.model.product import ContractSpec, OutputPortSpec
+from hansa.model.window import Window
 from hansa.protocols.schema_registry.migration import Windows, migration_rules
 from hansa.protocols.schema_registry.names import PortSubject
 from hansa.protocols.schema_registry.subject import MAJOR, Entry, Subject, merged_rules

@@ -71,6 +71,11 @@ class ProductTables(Tables, Products):
             change.audit("product.rolled_back", product, _state(before), _state(after))
         return Deployed(after.live, False, before.live.hash)
 
+    def before(self, product: str, to: str | None = None) -> Revision:
+        with self._database.use() as connection:
+            live = _get(connection, product)
+            return _revision(connection, product, to or _previous(connection, live)[1])
+
     def set_state(self, actor: str, product: str, state: ProductState, successor: str | None = None) -> Product:
         with self._changing(actor) as change:
             before = _get(change.connection, product)
@@ -218,16 +223,23 @@ def _deploy(change: Change, before: Product | None, revision: Revision) -> None:
 
 
 def _step_back(change: Change, before: Product) -> None:
-    sql = "SELECT d.previous FROM product p JOIN deployment d ON d.id = p.live WHERE p.id = ?"
-    previous = change.execute(sql, before.id).fetchone()[0]
-    if previous is None:
+    deployment, _ = _previous(change.connection, before)
+    change.execute("UPDATE product SET live = ? WHERE id = ?", deployment, before.id)
+    set_terms(change.connection, _get(change.connection, before.id).live.spec)
+
+
+def _previous(connection: sqlite3.Connection, before: Product) -> tuple[int, str]:
+    """The deployment below the live one, and its revision. Raises `CallerError("revision.first")`."""
+    sql = """SELECT e.id, e.hash FROM product p JOIN deployment d ON d.id = p.live
+        JOIN deployment e ON e.id = d.previous WHERE p.id = ?"""
+    found: tuple[int, str] | None = connection.execute(sql, (before.id,)).fetchone()
+    if found is None:
         raise CallerError(
             "revision.first",
             f"Nothing was live in {before.id} before revision {before.live.hash}",
             hint="Name the revision to go to, or retire the product.",
         )
-    change.execute("UPDATE product SET live = ? WHERE id = ?", previous, before.id)
-    set_terms(change.connection, _get(change.connection, before.id).live.spec)
+    return found
 
 
 def _state(product: Product | None) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from hansa.server.api import (
     runs,
     schema_registry,
     schema_settings,
+    windows,
 )
 from hansa.server.api.base import ApiRoute, Endpoint
 from hansa.server.operation import Operation
@@ -27,6 +28,7 @@ GROUPS = (
     runs,
     quarantine,
     ports,
+    windows,
     documents,
     interfaces,
     changing,

@@ -19,6 +19,7 @@ from hansa.outputs import feed, stream
 from hansa.runtime.context import key_text
 from hansa.server.api.base import ApiRoute, Asked, Endpoint
 from hansa.server.api.streaming import sse, sse_event
+from hansa.server.api.windows import tell
 from hansa.server.forms import ServerSentEvent
 from hansa.server.merge import rfc3339
 from hansa.server.operation import EVENT_STREAM, JSON
@@ -94,6 +95,7 @@ async def port(asked: Asked) -> PortDetail:
 async def records(asked: Asked, query: RecordsQuery) -> RecordPage | Response:
     """Records from a position or time on: JSON, an HTTP Feed, or a stream of server-sent events."""
     found = _port(asked)
+    await tell(asked, found.id)
     accept = asked.request.headers.get("accept", "")
     where = stream.record_condition(query.where)
     wanted = _wanted(found, query.select)
@@ -222,6 +224,7 @@ async def lookup(asked: Asked, query: dict[str, str]) -> LookedUp:
     """The latest record of a key, whose fields are the query. With `token` (or the header `Hansa-Token`) it waits until
     what was written with it can be seen; without, until all that is committed can."""
     found = _port(asked)
+    await tell(asked, found.id)
     contract = found.contract
     if not contract.key:
         raise CallerError("lookup.no_key", f"{found.id} has no key", hint="Its contract names no primaryKey.")
