@@ -21,7 +21,7 @@ from hansa.blobs.folder import FolderBlobs
 from hansa.bootstrap.hansa import now_us
 from hansa.contracts.generate import generate_ports
 from hansa.contracts.odps import read_product
-from hansa.lifecycle.mesh import REVISION_CHARS
+from hansa.lifecycle.serving import REVISION_CHARS
 from hansa.model.product import PortTrigger, ProcessSpec, ProductSpec, StepSpec
 from hansa.registry.sqlite import SqliteRegistry
 from hansa.registry.values import Domain

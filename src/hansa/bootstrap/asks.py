@@ -103,7 +103,7 @@ class Asks:
 
     async def _lookup(self, run: Run, port: Any, _: str) -> None:
         assert self.mesh is not None
-        await self.mesh.fill_lookup(run.live.product.spec, port)
+        await self.mesh.serving.fill_lookup(run.live.product.spec, port)
 
     async def _unique(self, run: Run, arguments: Any, _: str) -> dict[str, str]:
         """Whose the values are that a rule of one of the product's ports lets stand once, those that are taken."""

@@ -37,12 +37,13 @@ from hansa.lifecycle.deploy import Deployer, Locks
 from hansa.lifecycle.forgetting import Forgetting
 from hansa.lifecycle.history import History
 from hansa.lifecycle.keeper import RETAIN_S, Keeper
-from hansa.lifecycle.mesh import IDLE_S, Mesh
+from hansa.lifecycle.mesh import Mesh
 from hansa.lifecycle.operations import Operations
 from hansa.lifecycle.planner import Planner
 from hansa.lifecycle.quarantine import Quarantine
 from hansa.lifecycle.retention import DAY_S, Keep, Readers, Retention
 from hansa.lifecycle.retiring import Retiring
+from hansa.lifecycle.serving import IDLE_S
 from hansa.lifecycle.states import States
 from hansa.lifecycle.trial import Trial
 from hansa.lifecycle.views import Views
@@ -150,7 +151,7 @@ class Hansa:
         readers = Readers(standings.cursors, mesh.groups, standings.lookups)
         retention = Retention(log, settings.keep, readers, runs)
         self._mesh = mesh
-        schemas = SchemaRegistry(registry, lambda revision: windows_in(mesh.folder(revision)))
+        schemas = SchemaRegistry(registry, lambda revision: windows_in(mesh.serving.folder(revision)))
         mesh.on_change.append(schemas.forget)
         starter = LogStarter(log, mesh, engine)
         self._scheduler = Scheduler(starter, clock_us=self._clock_us, sleep=asyncio.sleep)
@@ -200,7 +201,7 @@ class Hansa:
             backup=lambda target: asyncio.to_thread(backup_into, target, data, self._log, registry),
             doctor=lambda: asyncio.to_thread(examine, self._log, registry, standings, retention, data),
             descriptions=Descriptions(self._version, declared),
-            history=History(registry, mesh.folder),
+            history=History(registry, mesh.serving.folder),
         )
         await asyncio.gather(starting, mesh.start())
         mesh.spawn(Keeper(log, registry, retention, retain_s=settings.keep_every_s).run())

@@ -173,7 +173,7 @@ class Deployer:
             mesh = self._mesh
             before = mesh.registry.product(product).live.spec
             target = await asyncio.to_thread(mesh.registry.before, product, to)
-            pool = await mesh.pool_of(target)
+            pool = await mesh.serving.pool_of(target)
             async with self._windows.switched(Coming(target.spec, target.hash, pool), lambda _: None):
                 deployed = await asyncio.to_thread(mesh.registry.rollback, actor, product, to)
                 await mesh.activate(await asyncio.to_thread(mesh.registry.product, product), pool)

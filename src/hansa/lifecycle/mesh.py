@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from hansa.blobs.bundle import unpack
 from hansa.blobs.interface import Blobs
 from hansa.errors import CallerError, HansaError
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import TopicConfig
 from hansa.lifecycle.ended import Retirement, ended, retirements
-from hansa.lifecycle.placing import placed
+from hansa.lifecycle.serving import IDLE_S, Serving
 from hansa.model.ids import did_you_mean
 from hansa.model.product import EventTrigger, OutputPortSpec, PortKind, PortTrigger, ProductSpec, ProductState
 from hansa.model.quarantine import quarantine_topic
@@ -33,31 +30,19 @@ from hansa.model.run import AUDIT_TOPIC, EVENTS_TOPIC, KEEPING_TOPIC, RUNS_TOPIC
 from hansa.model.trigger_key import trigger_names
 from hansa.outputs.lookups import Lookups
 from hansa.registry.interface import Registry
-from hansa.registry.values import Product, Revision, TriggerKey
+from hansa.registry.values import Product, TriggerKey
 from hansa.runtime.engine import Engine
-from hansa.runtime.environment import Environment, EnvironmentBuilder
+from hansa.runtime.environment import EnvironmentBuilder
 from hansa.runtime.live import LiveProcess, LiveProduct
 from hansa.runtime.pool import REST_S, Pool
-from hansa.runtime.workshop import Revision as ToServe
-from hansa.runtime.workshop import Workshop, cpu_count
-from hansa.runtime.zygote import LibrarySet
+from hansa.runtime.workshop import Workshop
 from hansa.triggers.routes import Routes
 from hansa.triggers.subscriptions import Subscription, group_of, topic_of
 from hansa.triggers.versions import Beside
 
 _report = logging.getLogger("hansa.lifecycle")
-BASE_MODULES: Final = ("msgspec", "hansa", "hansa.runtime.worker", "hansa.runtime.isolation", "sqlite3")
-IDLE_S: Final = 300.0
-REVISION_CHARS: Final = 16
 LEAVE_S: Final = 0.1
 """So long after a revision was replaced do its workers begin to leave: the first calls of the next one come before."""
-BASE: Final = LibrarySet("base", own=BASE_MODULES)
-
-
-def _has_resources(spec: ProductSpec) -> bool:
-    """Whether its logic takes what is made once per worker, by `@product.resource`."""
-    steps = [step for process in spec.processes for step in process.steps]
-    return any(parameter.source == "resource" for step in steps for parameter in step.parameters)
 
 
 async def _left(pool: Pool) -> None:
@@ -98,8 +83,9 @@ class Mesh:
         self.ended = retirements(log.log)
         """Versions of ports that have ended, by their ids."""
         self._lookups = lookups
-        self._idle_s = idle_s
-        self._rest_s = rest_s
+        self.serving = Serving(
+            data, blobs, workshop, environments, lookups, self.products, idle_s=idle_s, rest_s=rest_s
+        )
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._executor = ThreadPoolExecutor(2, "hansa-read")
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -246,54 +232,7 @@ class Mesh:
             if isinstance(trigger, PortTrigger | EventTrigger) and topic_of(trigger) == topic
         ]
 
-    # Serving a revision
-
-    def folder(self, revision: Revision) -> Path:
-        """The unpacked files of a revision; unpacked now if they are not there."""
-        folder = self.data / "revisions" / revision.hash
-        if not folder.exists():
-            unpack(self.blobs.get(revision.bundle), folder)
-        return folder
-
-    async def to_serve(
-        self, product: str, revision: str, folder: Path, declared: ProductSpec, progress: Callable[[str], None]
-    ) -> ToServe:
-        """What workers of a revision need; builds its environment first where it has requirements."""
-        libraries, lookups = BASE, self.lookup_paths(declared)
-        if declared.requirements:
-            made = self.environments.ensured(declared.requirements)
-            if made is None:
-                made = await asyncio.to_thread(self.environments.ensure, declared.requirements, progress)
-            libraries = self._enclosed(made, lookups)
-            folder = await asyncio.to_thread(placed, folder, Path(libraries.room or "") / "revisions")
-        await self.workshop.prepare(libraries)
-        return ToServe(product, revision, folder, declared, libraries, lookups)
-
-    def _enclosed(self, made: Environment, lookups: dict[str, str]) -> LibrarySet:
-        """The libraries of products with their own requirements. Whatever these import runs with the rights that the
-        products share and no more: their libraries, the lookups that all of them read, and a room."""
-        read = sorted({str(Path(path).parent) for path in lookups.values()})
-        name = hashlib.sha256("\n".join((made.key, *read)).encode()).hexdigest()[:REVISION_CHARS]
-        room = str(self.data / "rooms" / name)
-        return LibrarySet(name, (str(made.path),), made.modules, BASE_MODULES, room, tuple(read))
-
-    def lookup_paths(self, spec: ProductSpec) -> dict[str, str]:
-        """Where the lookups are that a product may look into: its inputs, and its own ports."""
-        ports = {i.port for i in spec.inputs} | {o.id for o in spec.outputs}
-        keyed = [p for p in ports if (found := self._keyed(p, spec)) is not None and found.contract.key]
-        return {port: str(self._lookups.path(port)) for port in keyed}
-
-    async def fill_lookup(self, spec: ProductSpec, port: str) -> None:
-        """A worker of the product is about to look into `port` for the first time."""
-        if port in self.lookup_paths(spec):
-            await self._lookups.fill(port)
-
-    def _keyed(self, port: str, spec: ProductSpec) -> OutputPortSpec | None:
-        own = spec.output(port)
-        if own is not None:
-            return own if own.kind is PortKind.LOOKUP else None
-        live = self.products.get(port.partition("/")[0])
-        return None if live is None else live.spec.output(port)
+    # What is live
 
     def declare(self, spec: ProductSpec) -> None:
         """The topics of a product's ports."""
@@ -304,34 +243,13 @@ class Mesh:
         for port in spec.quarantining():
             self.log.log.declare(quarantine_topic(port.id), TopicConfig(1, port.retention_s))
 
-    def pool(self, serve: ToServe) -> Pool:
-        """The pool of a revision, without a worker yet."""
-        limit = min(serve.declared.limits.workers_max, max(cpu_count(), 1) * 2)
-        return Pool(
-            lambda on_message, on_lost: self.workshop.worker(serve, on_message, on_lost),
-            workers_max=limit,
-            idle_s=self._idle_s,
-            on_failure=lambda failure: _report.error("no worker for %s: %s", serve.product, failure),
-            fresh=lambda on_message, on_lost: self.workshop.worker(serve, on_message, on_lost, fresh=True),
-            rest_s=self._rest_s,
-        )
-
-    async def pool_of(self, revision: Revision) -> Pool:
-        """The pool of a revision that was deployed before, without a worker yet."""
-        folder, spec = self.folder(revision), revision.spec
-        declared = replace(spec, logic=(), processes=())  # its files may be older than what reads them today
-        pool = self.pool(await self.to_serve(spec.id, revision.hash, folder, declared, lambda _: None))
-        if _has_resources(spec):
-            pool.keep_workers()
-        return pool
-
     async def activate(self, product: Product, pool: Pool | None = None) -> None:
         """Makes a product's live revision the one that is served: from one call to the next, old or new, never a
         mix."""
         revision, spec = product.live, product.live.spec
         self.declare(spec)
         if pool is None:
-            pool = await self.pool_of(revision)
+            pool = await self.serving.pool_of(revision)
         old = self.products.get(spec.id)
         self.products[spec.id] = LiveProduct(
             spec, revision.hash, pool, product.state, product.successor, product.state_us
@@ -367,7 +285,7 @@ class Mesh:
     def _seen(self, process: LiveProcess) -> Callable[[], Awaitable[None]]:
         """Waits until the lookups that a process reads show all that is committed, or raises `view.behind`."""
         spec = process.product.spec
-        ports = [port for port in process.spec.reads if port in self.lookup_paths(spec)]
+        ports = [port for port in process.spec.reads if port in self.serving.lookup_paths(spec)]
 
         async def seen() -> None:
             for port in ports:
@@ -383,7 +301,7 @@ class Mesh:
     async def see(self, product: str, token: str) -> None:
         """Waits until every lookup that a live product may look into shows what was committed with `token`. Raises
         `Unavailable("view.behind")`."""
-        for port in self.lookup_paths(self.products[product].spec):
+        for port in self.serving.lookup_paths(self.products[product].spec):
             await self._lookups.reach(port, token)
 
     async def leave(self, port: str, retirement: Retirement) -> None:

@@ -26,9 +26,10 @@ from hansa.lifecycle.breaking import earlier_contracts, ended_reads, reads_of, w
 from hansa.lifecycle.changes import Change, changes
 from hansa.lifecycle.consumers import Reading, consumers
 from hansa.lifecycle.expectations import Tried, expected_of, judged, wrong_expectations
-from hansa.lifecycle.mesh import REVISION_CHARS, Mesh
+from hansa.lifecycle.mesh import Mesh
 from hansa.lifecycle.patience import saying
 from hansa.lifecycle.plan import Expected, Plan, planned
+from hansa.lifecycle.serving import REVISION_CHARS
 from hansa.lifecycle.terms import terms_changed
 from hansa.lifecycle.trial import Trial
 from hansa.lifecycle.windows import Coming, Windows
@@ -193,9 +194,9 @@ class Planner:
     ) -> tuple[Pool, bytes]:
         """A pool with one worker that has the revision, and how that describes it."""
         mesh = self._mesh
-        serve = await mesh.to_serve(product, folder.name, folder, declared, progress)
+        serve = await mesh.serving.to_serve(product, folder.name, folder, declared, progress)
         holder: list[Worker] = []
-        pool = mesh.pool(serve)
+        pool = mesh.serving.pool(serve)
         async with saying(progress, f"{product}: product.py is still being imported"):
             link, loaded = await mesh.workshop.worker(
                 serve, lambda message: pool.heard(holder[0], message) if holder else None, lambda: pool.lost(holder)
@@ -237,7 +238,7 @@ class Planner:
         """What changes in the terms of the contracts; nothing where the live files are older than what reads them."""
         registry, revisions = self._mesh.registry, self._mesh.data / "revisions"
         try:
-            old = read_files(self._mesh.folder(registry.product(product).live)).contracts
+            old = read_files(self._mesh.serving.folder(registry.product(product).live)).contracts
         except PlanError:
             return []
         new = read_files(revisions / candidate).contracts

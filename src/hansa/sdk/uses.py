@@ -3,7 +3,7 @@
 It never says that a field is unused where it may be used. A record is followed only where it is named: an attribute
 of it is a use of that field, a test for its presence is a use of none, and everything else that can be done with it
 (giving it to a function, returning it, keeping it, matching it, asking it for attributes by name) counts as a use of
-all its fields. See docs/decisions/0011-fields-that-are-used.md.
+all its fields. See docs/decisions/0012-fields-that-are-used.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     operations.flights/departures@1    operations-flights-departures-v1-value    operations-flights-departures-v1-key
 
-All majors of a port have one line of versions, so that a client finds its way from each to each; see decision 15.
+All majors of a port have one line of versions, so that a client finds its way from each to each; see decision 14.
 """
 
 from __future__ import annotations
