@@ -102,18 +102,21 @@ def read(log: Log, port: str, cursor: Cursor, limit: int = 100, where: Condition
     fits = _fitting(where)
     looked_at: list[tuple[StreamRecord, bool]] = []
     left = limit
-    for entry in islice(entries, SCAN_MAX):
+    walk = iter(entries)
+    for entry in islice(walk, SCAN_MAX):
         record = _record(entry)
         fit = WITHHELD not in entry.header and fits(record)
         looked_at.append((record, fit))
         left -= fit
         if not left:
             break
-    return _page(looked_at, dict(cursor), entries.settled_us(), scanned_out=len(looked_at) == SCAN_MAX)
+    settled_us = entries.settled_us()
+    is_cut = (not left or len(looked_at) == SCAN_MAX) and next(walk, None) is not None
+    return _page(looked_at, dict(cursor), settled_us, is_cut=is_cut)
 
 
 def _page(
-    looked_at: list[tuple[StreamRecord, bool]], cursor: dict[int, int], settled_us: float, scanned_out: bool
+    looked_at: list[tuple[StreamRecord, bool]], cursor: dict[int, int], settled_us: float, is_cut: bool
 ) -> Page:
     records: list[StreamRecord] = []
     for record, fit in looked_at:
@@ -122,7 +125,7 @@ def _page(
         cursor[record.partition] = record.position + 1
         if fit:
             records.append(record)
-    return Page(records, cursor, more=scanned_out)
+    return Page(records, cursor, more=is_cut)
 
 
 def _record(entry: Entry) -> StreamRecord:

@@ -53,9 +53,9 @@ def test_reading_goes_on_behind_the_cursor_even_amid_a_chunk(bench: Bench) -> No
     body = b"".join(encode_entry("k", n) for n in range(7))
     bench.write(CommitSet((Append(PORT, 0, 7, body, {}),)))
     cursor, seen = {}, []
-    for size in (3, 3, 1, 0):
-        page = read(bench.log, PORT, cursor, 3)
-        assert len(page.records) == size
+    for size, more in ((3, True), (2, True), (2, False), (0, False)):
+        page = read(bench.log, PORT, cursor, size or 1)
+        assert (len(page.records), page.more) == (size, more)
         cursor, seen = page.cursor, seen + values(page)
     assert seen == list(range(7))
 
