@@ -144,7 +144,7 @@ def test_plan_changes_nothing(bench: Server, folder: Path) -> None:
 def test_retire(bench: Server, folder: Path) -> None:
     write(folder, "made.ending", HELLO)
     bench.deploy(folder, "made.ending")
-    assert bench.call("POST", "/products/made.ending/retire").json()["state"] == "retired"
+    assert bench.call("POST", "/products/made.ending/retire").json()["after"] == "retired"
     refused = bench.call("GET", "/made/ending/hello")
     assert (refused.status_code, refused.json()["code"]) == (410, "product.retired")
 

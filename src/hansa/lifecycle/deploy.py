@@ -44,8 +44,8 @@ class Deployment(msgspec.Struct, frozen=True):
     processes: list[str]
     changes: list[Change]
     seconds: float
-    warnings: list[str] = []
-    """What it reads that is on its way out."""
+    notes: list[str] = []
+    """What its plan tells beside its changes, such as reads of what is on its way out."""
 
 
 class Deployer:
@@ -87,7 +87,7 @@ class Deployer:
                 actor, product, folder, declared, bundle, note, accept_breaking, plan, progress
             )
         told = self._told(deployed, list(done.changes), time.monotonic() - begun, is_new=is_new)
-        return msgspec.structs.replace(told, warnings=list(done.notes))
+        return msgspec.structs.replace(told, notes=list(done.notes))
 
     async def _deploy(
         self, actor: str, product: str, folder: Path, declared: ProductSpec, bundle: bytes, note: str, forced: str,

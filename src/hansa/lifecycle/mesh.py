@@ -250,6 +250,8 @@ class Mesh:
         self.declare(spec)
         if pool is None:
             pool = await self.serving.pool_of(revision)
+        if spec.has_resources:
+            pool.keep_workers()
         old = self.products.get(spec.id)
         self.products[spec.id] = LiveProduct(
             spec, revision.hash, pool, product.state, product.successor, product.state_us

@@ -16,7 +16,7 @@ from hansa.lifecycle.breaking import readers as products_reading
 from hansa.lifecycle.ended import Retirement, ended, retirement_put
 from hansa.lifecycle.filling import opened_us
 from hansa.lifecycle.mesh import Mesh
-from hansa.model.product import versions_of
+from hansa.model.product import ProductSpec, versions_of
 from hansa.model.window import Phase, Versions, phase_of
 
 QUIET_S: Final = 7 * 86_400.0
@@ -62,6 +62,11 @@ class Retiring:
         if phase is Phase.ENDED and retirement is None:
             phase = phase_of(versions, now, self.readers(port))
         return Standing(versions, phase, opened_us(self._mesh.log.log, newer.id), retirement)
+
+    def standings(self, spec: ProductSpec) -> dict[str, Standing]:
+        """How the windows of a product stand, by the id of the older version."""
+        found = ((older.id, self.standing(older.id)) for older, _ in spec.windows())
+        return {port: standing for port, standing in found if standing is not None}
 
     def readers(self, port: str) -> list[str]:
         """Who keeps a version open: live products that read it, and accounts that have read it lately."""

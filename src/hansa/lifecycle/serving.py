@@ -117,13 +117,4 @@ class Serving:
         """The pool of a revision that was deployed before, without a worker yet."""
         folder, spec = self.folder(revision), revision.spec
         declared = replace(spec, logic=(), processes=())  # its files may be older than what reads them today
-        pool = self.pool(await self.to_serve(spec.id, revision.hash, folder, declared, lambda _: None))
-        if _has_resources(spec):
-            pool.keep_workers()
-        return pool
-
-
-def _has_resources(spec: ProductSpec) -> bool:
-    """Whether its logic takes what is made once per worker, by `@product.resource`."""
-    steps = [step for process in spec.processes for step in process.steps]
-    return any(parameter.source == "resource" for step in steps for parameter in step.parameters)
+        return self.pool(await self.to_serve(spec.id, revision.hash, folder, declared, lambda _: None))

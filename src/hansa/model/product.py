@@ -380,6 +380,12 @@ class ProductSpec:
     def domain(self) -> str:
         return self.id.partition(".")[0]
 
+    @property
+    def has_resources(self) -> bool:
+        """Whether its logic takes what is made once per worker, by `@product.resource`."""
+        steps = [step for process in self.processes for step in process.steps]
+        return any(parameter.source == "resource" for step in steps for parameter in step.parameters)
+
     def process(self, name: str) -> ProcessSpec | None:
         """The process of that name, or None."""
         return next((p for p in self.processes if p.name == name), None)

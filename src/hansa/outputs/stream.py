@@ -115,9 +115,7 @@ def read(log: Log, port: str, cursor: Cursor, limit: int = 100, where: Condition
     return _page(looked_at, dict(cursor), settled_us, is_cut=is_cut)
 
 
-def _page(
-    looked_at: list[tuple[StreamRecord, bool]], cursor: dict[int, int], settled_us: float, is_cut: bool
-) -> Page:
+def _page(looked_at: list[tuple[StreamRecord, bool]], cursor: dict[int, int], settled_us: float, is_cut: bool) -> Page:
     records: list[StreamRecord] = []
     for record, fit in looked_at:
         if record.time_us >= settled_us:

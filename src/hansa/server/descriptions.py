@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, Final
 
+from hansa.lifecycle.retiring import Standing
 from hansa.model.product import ProductSpec, ProductState
 from hansa.server import asyncapi, openapi
 from hansa.server.about import about
@@ -18,17 +19,23 @@ from hansa.server.parts import Part, Parts, encoded
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A product as a document shows it: the live revision, its spec, and the state that the registry has. `is_whole` is
-    False where its public routes alone may be seen."""
+    """A product as a document shows it: the live revision, its spec, its state and successor, and how its version
+    windows stand, by the older port. `is_whole` is False where its public routes alone may be seen."""
 
     spec: ProductSpec
     revision: str
     state: ProductState
+    successor: str | None = None
+    standings: Mapping[str, Standing] = field(default_factory=dict)
     is_whole: bool = True
 
     def notices(self) -> dict[str, Notice]:
-        """The notice on each of its ports."""
-        return {port.id: notice_of(port, self.state, self.spec.outputs) for port in self.spec.outputs}
+        """The notice on the product and on each of its ports, by id."""
+        ports = self.spec.outputs
+        own = Notice(self.state is ProductState.DEPRECATED, self.successor)
+        return {self.spec.id: own} | {
+            port.id: notice_of(port, self.state, ports, self.standings.get(port.id)) for port in ports
+        }
 
 
 class Descriptions:

@@ -1,7 +1,7 @@
 """OpenAPI 3.1 of a Hansa: its API, and of each product the deployed routes and the ports that are read over HTTP.
 
-A document is put together from parts. The part of a product depends on its revision and nothing else but the notice on
-its ports, so it can be kept (`hansa.server.parts`).
+A document is put together from parts. The part of a product depends on its revision and nothing else but the notices
+on it and its ports, so it can be kept (`hansa.server.parts`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ MEDIA: Final = "application/vnd.oai.openapi+json;version=3.1"
 
 
 def part_of(spec: ProductSpec, notices: Mapping[str, Notice], *, public_only: bool = False) -> Part:
-    """The part of a product. `notices` are of its ports, by id. `public_only` has the public routes alone: what stands
-    open to everyone."""
-    paths, schemas = openapi_routes.described(spec, public_only=public_only)
+    """The part of a product. `notices` are on it and on its ports, by id. `public_only` has the public routes alone:
+    what stands open to everyone."""
+    own = notices.get(spec.id, Notice())
+    paths, schemas = openapi_routes.described(spec, own, public_only=public_only)
     if not public_only:
         of_ports, of_records = openapi_ports.described(spec, notices)
         paths, schemas = {**paths, **of_ports}, {**schemas, **of_records}

@@ -44,9 +44,7 @@ def _operation(spec: ProductSpec, port: OutputPortSpec, verb: str, summary: str,
     }
     if port.description:
         found["description"] = port.description
-    if notice.is_deprecated:
-        found |= {"deprecated": True, **notice.marks()}
-    return found
+    return found | notice.words()
 
 
 def _records(spec: ProductSpec, port: OutputPortSpec, name: str, notice: Notice) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from hansa.model.product import HttpTrigger, ParameterSpec, ProcessSpec, ProductSpec
 from hansa.server.forms import Waiting
+from hansa.server.notice import Notice
 from hansa.server.openapi_schemas import PROBLEM, REFERENCE
 
 _CONTENT: Final = {
@@ -24,13 +25,16 @@ _REFUSALS: Final = {
 Starts = list[tuple[ProcessSpec, HttpTrigger]]
 
 
-def described(spec: ProductSpec, *, public_only: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+def described(spec: ProductSpec, notice: Notice, *, public_only: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
     """The paths and the schemas of the routes. Schemas bear the product's id, so that those of two never collide."""
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {}
     for (path, method), starts in sorted(_routes(spec).items()):
         if starts[0][1].public or not public_only:
-            paths.setdefault(path, {})[method.lower()] = _operation(spec.id, path, starts, schemas)
+            paths.setdefault(path, {})[method.lower()] = {
+                **_operation(spec.id, path, starts, schemas),
+                **notice.words(),
+            }
     return paths, schemas
 
 

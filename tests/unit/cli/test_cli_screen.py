@@ -145,7 +145,7 @@ def test_a_plan_marks_what_breaks_and_names_whom() -> None:
         "note: product.yaml says draft",
         "! port: c loses d",
         "consumers:",
-        "  ! e.f:g uses d of a.b/c@1 (subscription, last read 1970-01-01 00:00:01): breaks: it uses d",
+        "  ! e.f:g uses d of a.b/c@1 (subscription, last read 1970-01-01 00:00:01Z): breaks: it uses d",
         "  ? ann with the token t1 may use all of a.b/c@1 (api): may break: it may use d",
         "  > h.i:j, 1 further on: it reads e.f/k@1",
         "expectations of consumers:",

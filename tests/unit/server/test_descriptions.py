@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 
+from hansa.lifecycle.retiring import Standing
 from hansa.model.product import (
     ContractSpec,
     FieldSpec,
@@ -19,6 +21,7 @@ from hansa.model.product import (
     ProductState,
     StepSpec,
 )
+from hansa.model.window import Dates, Phase, Versions
 from hansa.server import openapi
 from hansa.server.api.operations import declared
 from hansa.server.descriptions import Descriptions, Shown
@@ -111,6 +114,18 @@ def test_a_notice_names_the_newest_major_of_the_same_port_only() -> None:
     ports = [port(), port("stock@3"), port("stock@2"), port("sales@9")]
     assert notice_of(ports[0], ProductState.ACTIVE, ports) == Notice(False, "shop.orders/stock@3")
     assert notice_of(ports[1], ProductState.DEPRECATED, ports) == Notice(True, None)
+
+
+@pytest.mark.parametrize(
+    ("phase", "is_deprecated"),
+    [(Phase.UPCOMING, False), (Phase.BOTH, False), (Phase.DEPRECATED, True), (Phase.ENDED_SUPPORT, True)],
+)
+def test_a_notice_follows_the_phase_of_the_window_and_says_when_it_ends(phase: Phase, is_deprecated: bool) -> None:
+    ports = [port(), port("stock@2")]
+    versions = Versions(ports[0].id, ports[1].id, Dates(None, None, datetime(2031, 12, 31, tzinfo=UTC)))
+    notice = notice_of(ports[0], ProductState.ACTIVE, ports, Standing(versions, phase, None, None))
+    assert notice == Notice(is_deprecated, "shop.orders/stock@2", "2031-12-31")
+    assert notice.words().get("x-sunset") == ("2031-12-31" if is_deprecated else None)
 
 
 def test_the_part_of_a_product_is_made_once_for_its_revision_and_its_notices(

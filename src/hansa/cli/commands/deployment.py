@@ -215,7 +215,7 @@ def deploy_lines(done: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {route['method']} {route['url']}"
     for port in done["ports"]:
         yield f"  {port}"
-    yield from (f"warning: {warning}" for warning in done.get("warnings", ()))
+    yield from (f"note: {note}" for note in done.get("notes", ()))
     for name in ("try", "undo"):
         if done.get(name):
             yield f"{name}: {done[name]}"

@@ -99,8 +99,8 @@ def _live(asked: Asked, product: str) -> tuple[ProductFiles, Deployed]:
     mesh = asked.services.mesh
     found = asked.services.registry.product(product)
     ports = {port.id: port for spec in mesh.specs() for port in spec.outputs}
-    standings = ((older.id, asked.services.retiring.standing(older.id)) for older, _ in found.live.spec.windows())
-    phases = {port: standing.phase for port, standing in standings if standing is not None}
+    standings = asked.services.retiring.standings(found.live.spec)
+    phases = {port: standing.phase for port, standing in standings.items()}
     deployed = Deployed(found.live.spec, found.live.hash, found.state, base_url(asked.request), ports, phases)
     return asked.services.history.files(found.live), deployed
 

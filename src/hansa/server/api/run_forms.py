@@ -56,7 +56,7 @@ class Published(msgspec.Struct, frozen=True):
 
 class CheckTold(msgspec.Struct, frozen=True):
     """What one rule of a contract came to in a run: passed, warning, failed, error or skipped. `checked` and `bad`
-    count records, or batches where something is `measured` of a batch."""
+    count records, or batches where something is `measured` of a batch; `note` says why a rule was skipped."""
 
     port: str
     rule: str
@@ -66,6 +66,7 @@ class CheckTold(msgspec.Struct, frozen=True):
     bad: int
     action: str
     measured: float | None
+    note: str
 
 
 class RunDetail(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from hansa.access.decide import Action, Target, decide
 from hansa.access.principal import Principal
 from hansa.model.product import HttpTrigger, PortTrigger, ProductSpec, ProductState
+from hansa.runtime.live import LiveProduct
 from hansa.server.descriptions import Shown
 from hansa.server.services import Services
 
@@ -23,14 +25,13 @@ def described(services: Services, principal: Principal) -> list[Shown]:
         if _may_see(principal, shown):
             found.append(shown)
         elif shown.state is not ProductState.DRAFT and _has_public(shown.spec):
-            found.append(Shown(shown.spec, shown.revision, shown.state, is_whole=False))
+            found.append(replace(shown, is_whole=False))
     return found
 
 
 def shown(services: Services, product: str) -> Shown:
     """One live product. Raises as `Mesh.product` does where it is not live."""
-    live = services.mesh.product(product)
-    return Shown(live.spec, live.revision, services.registry.product(product).state)
+    return _shown(services, services.mesh.product(product))
 
 
 def read_by(services: Services, principal: Principal, product: Shown) -> list[Shown]:
@@ -42,9 +43,12 @@ def read_by(services: Services, principal: Principal, product: Shown) -> list[Sh
 
 
 def _live(services: Services) -> Iterator[Shown]:
-    states = {found.id: found.state for found in services.registry.search(limit=100_000).products}
-    for live in list(services.mesh.products.values()):
-        yield Shown(live.spec, live.revision, states.get(live.id, ProductState.DRAFT))
+    return (_shown(services, live) for live in list(services.mesh.products.values()))
+
+
+def _shown(services: Services, live: LiveProduct) -> Shown:
+    standings = services.retiring.standings(live.spec)
+    return Shown(live.spec, live.revision, live.state, live.successor, standings)
 
 
 def _may_see(principal: Principal, product: Shown) -> bool:
