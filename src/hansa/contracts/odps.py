@@ -73,24 +73,24 @@ def windows_in(folder: Path) -> dict[str, Window]:
 
 
 class ProductReader:
-    """`read_product` that parses a product's files again only where one of them has changed. Not thread-safe."""
+    """`read_files` that parses a product's files again only where one of them has changed. Not thread-safe."""
 
     def __init__(self, kept_max: int = 256) -> None:
         self._kept_max = kept_max
-        self._known: dict[bytes, ProductSpec] = {}
+        self._known: dict[bytes, ProductFiles] = {}
 
-    def read(self, folder: Path) -> ProductSpec:
-        """What `read_product` gives or raises."""
+    def read(self, folder: Path) -> ProductFiles:
+        """What `read_files` gives or raises; the same object for the same files. Not to be changed."""
         digest = _digest(folder)
-        spec = self._known.pop(digest, None) or read_product(folder)
+        files = self._known.pop(digest, None) or read_files(folder)
         while len(self._known) >= self._kept_max:
             del self._known[next(iter(self._known))]
-        self._known[digest] = spec
-        return spec
+        self._known[digest] = files
+        return files
 
 
 def _digest(folder: Path) -> bytes:
-    """Of the names and content of all that `read_product` reads."""
+    """Of the names and content of all that `read_files` reads."""
     found = hashlib.sha256()
     for path in (folder / PRODUCT_FILE, folder / REQUIREMENTS, *sorted((folder / CONTRACTS).glob("*"))):
         if path.is_file():

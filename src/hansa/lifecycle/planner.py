@@ -16,7 +16,7 @@ from typing import Final, Literal
 import msgspec
 
 from hansa.blobs.bundle import hash_of, unpack
-from hansa.contracts.odps import ProductReader, read_files
+from hansa.contracts.odps import ProductReader
 from hansa.contracts.schemas.wire import wire_schema
 from hansa.contracts.seal import check_seal
 from hansa.discovery.lineage_graph import Edge, LineageGraph, declared
@@ -24,7 +24,7 @@ from hansa.discovery.readers import Readers
 from hansa.errors import AuthorError, CallerError, HansaError, PlanError
 from hansa.lifecycle.breaking import earlier_contracts, ended_reads, reads_of, warnings_of
 from hansa.lifecycle.changes import Change, changes
-from hansa.lifecycle.consumers import Reading, consumers
+from hansa.lifecycle.consumers import Consumer, Reading, consumers
 from hansa.lifecycle.expectations import Tried, expected_of, judged, wrong_expectations
 from hansa.lifecycle.mesh import Mesh
 from hansa.lifecycle.patience import saying
@@ -165,7 +165,7 @@ class Planner:
         with self._reading:
             if not folder.exists():
                 unpack(bundle, folder)
-            declared = self._reader.read(folder)
+            declared = self._reader.read(folder).spec
         if declared.id != product:
             raise AuthorError(
                 "product.other_id",
@@ -205,20 +205,33 @@ class Planner:
         return pool, loaded.spec
 
     async def _plan(self, spec: ProductSpec, revision: str, pool: Pool) -> Plan:
-        mesh, live = self._mesh, self._mesh.products.get(spec.id)
+        mesh, live, specs = self._mesh, self._mesh.products.get(spec.id), self._mesh.specs()
         old = live.spec if live else None
-        is_same = old is not None and _contracts(old) == _contracts(spec)
-        earlier = {} if old is None or is_same else await asyncio.to_thread(self._earlier, spec.id)
-        made = [_ended(change) if change.id in mesh.ended else change for change in changes(old, spec, earlier)]
-        made += await asyncio.to_thread(self._terms, spec.id, revision) if live else []
-        ports = touched(old, spec, made)
-        reading = await asyncio.to_thread(self._around, spec.id, ports, mesh.specs())
-        behind = await asyncio.to_thread(consumers, spec.id, ports, reading, made)
-        expected, notes = await self._expected(spec, revision, pool, ports, reading.others)
-        given = await asyncio.to_thread(mesh.registry.consents, spec.id, revision)
+
+        def compared() -> tuple[list[Change], list[str], list[Consumer]]:
+            made = self._made(old, spec, revision)
+            ports = touched(old, spec, made)
+            return made, ports, consumers(spec.id, ports, self._around(spec.id, ports, specs), made) if ports else []
+
+        made, ports, behind = await asyncio.to_thread(compared)
+        expected, notes = await self._expected(spec, revision, pool, ports, [s for s in specs if s.id != spec.id])
         state, since = (live.state, live.revision) if live else (first_state(spec), None)
-        told = [*drift(spec, live), *warnings_of(spec, mesh.specs(), datetime.now(UTC)), *notes]
-        return await asyncio.to_thread(planned, spec, revision, since, state, made, behind, expected, given, told)
+        told = [*drift(spec, live), *warnings_of(spec, specs, datetime.now(UTC)), *notes]
+
+        def plan() -> Plan:
+            given = mesh.registry.consents(spec.id, revision)
+            return planned(spec, revision, since, state, made, behind, expected, given, told)
+
+        return await asyncio.to_thread(plan)
+
+    def _made(self, old: ProductSpec | None, spec: ProductSpec, revision: str) -> list[Change]:
+        """What changes, in the revision itself and in the terms of its contracts."""
+        if old is None:
+            return changes(None, spec)
+        earlier = {} if _contracts(old) == _contracts(spec) else self._earlier(spec.id)
+        ended = self._mesh.ended
+        made = [_ended(change) if change.id in ended else change for change in changes(old, spec, earlier)]
+        return made + self._terms(spec.id, revision)
 
     async def _expected(
         self, spec: ProductSpec, revision: str, pool: Pool, ports: Sequence[str], others: Sequence[ProductSpec]
@@ -236,13 +249,16 @@ class Planner:
 
     def _terms(self, product: str, candidate: str) -> list[Change]:
         """What changes in the terms of the contracts; nothing where the live files are older than what reads them."""
-        registry, revisions = self._mesh.registry, self._mesh.data / "revisions"
+        before = self._mesh.serving.folder(self._mesh.registry.product(product).live)
         try:
-            old = read_files(self._mesh.serving.folder(registry.product(product).live)).contracts
+            with self._reading:
+                old, new = (self._reader.read(folder) for folder in (before, before.parent / candidate))
         except PlanError:
             return []
-        new = read_files(revisions / candidate).contracts
-        return terms_changed(*({port: file.document.data for port, file in both.items()} for both in (old, new)))
+        if old is new:
+            return []
+        both = ({port: file.document.data for port, file in files.contracts.items()} for files in (old, new))
+        return terms_changed(*both)
 
     def _earlier(self, product: str) -> dict[str, dict[str, ContractSpec]]:
         """The contracts of the product's ports so far; records by them are in the log."""
@@ -250,7 +266,7 @@ class Planner:
 
     def _around(self, product: str, ports: Sequence[str], specs: Sequence[ProductSpec]) -> Reading:
         """What is known of those behind these ports."""
-        edges = declared(specs) if ports else []
+        edges = declared(specs)
         found: set[Edge] = set()
         for port in ports:
             try:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import inspect
-import linecache
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, update_wrapper
-from types import CodeType
 from typing import Any, Generic, Literal, ParamSpec, TypeVar
 
 from hansa.errors import AuthorError
 from hansa.model.ids import check_name
 from hansa.sdk.context import Context
 from hansa.sdk.ports import OutputPort, Port, Record
+from hansa.sdk.source import source_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,7 +47,7 @@ class Logic(Generic[P, R]):
         """sha256 of the function's dedented source: changes when the source does."""
         import hashlib  # an author who only imports hansa does without OpenSSL
 
-        return hashlib.sha256(textwrap.dedent(_source(inspect.unwrap(self.function).__code__)).encode()).hexdigest()
+        return hashlib.sha256(source_of(inspect.unwrap(self.function).__code__).encode()).hexdigest()
 
     def using(self, **settings: Any) -> Bound:
         """This logic with settings: the same logic behaves differently in two places."""
@@ -97,13 +95,3 @@ def _reply(value: Any) -> Any:
 
 reply: Logic[..., Any] = Logic(_reply, "aggregator", name="reply", builtin=True)
 """The aggregator that answers with what the logic before it returned, as it stands."""
-
-
-def _source(code: CodeType) -> str:
-    """What `inspect.getsource` gives, without its look at every module that is loaded: that would write to the memory
-    of each, which a worker shares with its zygote. Raises `OSError` where the source is not there."""
-    linecache.checkcache(code.co_filename)
-    lines = linecache.getlines(code.co_filename)
-    if not lines:
-        raise OSError(f"there is no source at {code.co_filename}")
-    return "".join(inspect.getblock(lines[code.co_firstlineno - 1 :]))

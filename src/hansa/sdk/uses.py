@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -19,6 +18,7 @@ from hansa.model.product import PortTrigger
 from hansa.sdk.handles import functions_of
 from hansa.sdk.ports import InputPort, OutputPort, Port
 from hansa.sdk.process import Process, Step
+from hansa.sdk.source import source_of
 from hansa.sdk.triggers import Subscription
 
 _SEES_ALL: Final = frozenset(("locals", "vars", "eval", "exec", "globals"))
@@ -93,11 +93,9 @@ def _in_parameter(step: Step, names: Mapping[str, str]) -> set[str] | None:
 
 def _looked_up(function: Callable[..., Any]) -> Iterator[tuple[str, set[str] | None]]:
     """(port, fields used of what was looked up) for each port that the function mentions."""
-    handles = dict(_handles(function))
-    tree = _tree(function)
-    for expression, port in handles.items():
-        if not isinstance(port, InputPort | OutputPort):
-            continue
+    ports = {how: port for how, port in _handles(function) if isinstance(port, InputPort | OutputPort)}
+    tree = _tree(function) if ports else None
+    for expression, port in ports.items():
         try:
             if tree is None:
                 raise _AllUsed
@@ -129,7 +127,7 @@ def _all_names(code: types.CodeType) -> set[str]:
 def _tree(function: Callable[..., Any]) -> ast.AST | None:
     """The function's source as a tree; None where it cannot be had, or can look at its own variables."""
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+        tree = ast.parse(source_of(inspect.unwrap(function).__code__)).body[0]
     except (OSError, TypeError, SyntaxError, IndexError):
         return None
     is_sound = isinstance(tree, ast.FunctionDef)

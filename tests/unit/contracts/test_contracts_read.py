@@ -293,9 +293,9 @@ def test_a_product_is_parsed_again_only_where_its_files_changed(tmp_path):
     (folder / "product.py").write_text("changed = True")
     assert reader.read(folder) is first
     (folder / "requirements.txt").write_text("polars\n")
-    assert reader.read(folder).requirements == ("polars",)
+    assert reader.read(folder).spec.requirements == ("polars",)
     (folder / "product.yaml").write_text(text.format("More orders"))
-    assert reader.read(folder).name == "More orders"
+    assert reader.read(folder).spec.name == "More orders"
     (folder / "product.yaml").write_text("kind: [")
     for _ in range(2):
         with pytest.raises(PlanError):
