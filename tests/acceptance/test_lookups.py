@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from server import Server
@@ -15,8 +16,8 @@ def square(server: Server, name: str, value: int) -> None:
     assert server.until(lambda: name in [record["name"] for record in server.records("lab.bench/squares@1")])
 
 
-def found(server: Server, name: str) -> int:
-    return int(server.call("GET", f"/lab/mirror/squares/{name}").json().get("value", -1))
+def found(server: Server, name: str, product: str = "mirror") -> int:
+    return int(server.call("GET", f"/lab/{product}/squares/{name}").json().get("value", -1))
 
 
 def test_the_first_look_into_a_stream_sees_all_of_it_and_a_restart_goes_on(own: Server) -> None:
@@ -32,3 +33,14 @@ def test_the_first_look_into_a_stream_sees_all_of_it_and_a_restart_goes_on(own: 
     square(own, "five", 5)
     assert own.until(lambda: found(own, "five") == 25)
     assert found(own, "nobody") == -1
+
+
+def test_after_a_restart_a_product_looks_into_one_that_is_served_later(own: Server, tmp_path: Path) -> None:
+    square(own, "three", 3)
+    ahead = shutil.copytree(PRODUCTS / "mirror", tmp_path / "ahead")
+    manifest = ahead / "product.yaml"
+    manifest.write_text(manifest.read_text().replace("lab.mirror", "lab.ahead"))
+    own.deploy(ahead, "lab.ahead")
+    own.stop()
+    own.start()
+    assert found(own, "three", "ahead") == 9

@@ -31,8 +31,23 @@ def moment(value: Any) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-_WHOLE: Final = frozenset(("run", "id", "product", "process", "port", "revision", "state"))
-"""Columns that are copied into the next command: never wrapped, whatever the width."""
+_GAP: Final = 3
+"""Characters between two columns, and around all of them together."""
+PROSE_MIN: Final = 24
+"""The last column may be wrapped at its words, but not narrower than that."""
+
+
+def fitted(widths: Sequence[int], room: int) -> list[int]:
+    """The widths of the columns that are drawn where there is room for so many characters. What stands in a column is
+    copied into the next command, so none is cut: the last one is wrapped, or left out, and then those before it. The
+    first is always there."""
+    drawn = list(widths)
+    while len(drawn) > 1:
+        left = room - sum(drawn[:-1]) - _GAP * len(drawn)
+        if left >= min(drawn[-1], PROSE_MIN):
+            return [*drawn[:-1], min(drawn[-1], left)]
+        drawn.pop()
+    return drawn
 
 
 class Column(NamedTuple):
@@ -48,7 +63,8 @@ class Column(NamedTuple):
 
 class Screen:
     """Where a command's answer goes (`out`) and what it says meanwhile (`err`). With `as_json`, `out` gets JSON only;
-    else tables where it is a terminal and tab-separated lines without a head where it is not."""
+    else tables where it is a terminal (without columns that are empty, or that have no room) and tab-separated lines
+    of all columns without a head where it is not."""
 
     def __init__(self, out: TextIO, err: TextIO, *, as_json: bool = False) -> None:
         self._out = out
@@ -92,15 +108,21 @@ class Screen:
 
     def _draw(self, cells: list[list[str]], titles: list[str]) -> None:
         from rich.box import SIMPLE_HEAD
+        from rich.cells import cell_len
         from rich.console import Console
         from rich.table import Table
 
+        console = Console(file=self._out, markup=False, highlight=False)
+        columns = [column for column in zip(titles, *cells, strict=True) if any(column[1:])]
+        widths = fitted([max(map(cell_len, column)) for column in columns], console.width)
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
-        for title in titles:
-            table.add_column(title, overflow="fold", no_wrap=title in _WHOLE)
-        for row in cells:
+        for (title, *_), width in zip(columns, widths, strict=False):
+            table.add_column(title, overflow="fold", min_width=width, max_width=width)
+        for row in zip(*(column[1:] for column in columns[: len(widths)]), strict=True):
             table.add_row(*row)
-        Console(file=self._out, markup=False, highlight=False).print(table)
+        console.print(table, crop=False, overflow="ignore")
+        if left_out := [title for title, *_ in columns[len(widths) :]]:
+            self.note(f"No room for {', '.join(left_out)}: a wider terminal shows them, and so does --json.")
 
 
 def facts(value: Mapping[str, Any], names: Iterable[str] | None = None) -> list[str]:

@@ -76,6 +76,8 @@ class Mesh:
         self.engine = engine
         self.environments = environments
         self.products: dict[str, LiveProduct] = {}
+        self._specs: dict[str, ProductSpec] = {}
+        """Of live revisions, also of those that are not served, or not yet."""
         self.routes = Routes(())
         self.failures: dict[str, HansaError] = {}
         self.retired: dict[str, str | None] = {}
@@ -83,9 +85,7 @@ class Mesh:
         self.ended = retirements(log.log)
         """Versions of ports that have ended, by their ids."""
         self._lookups = lookups
-        self.serving = Serving(
-            data, blobs, workshop, environments, lookups, self.products, idle_s=idle_s, rest_s=rest_s
-        )
+        self.serving = Serving(data, blobs, workshop, environments, lookups, self._specs, idle_s=idle_s, rest_s=rest_s)
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._executor = ThreadPoolExecutor(2, "hansa-read")
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -103,6 +103,7 @@ class Mesh:
         self.retired = {product.id: product.successor for product in known if product.state is ProductState.RETIRED}
         for product in live:
             self.declare(product.live.spec)
+            self._specs[product.id] = product.live.spec
         for product in live:
             try:
                 await self.activate(product)
@@ -199,11 +200,11 @@ class Mesh:
         """The versions beside the port of a trigger that the process does not follow."""
         if isinstance(trigger, EventTrigger):
             return []
-        owner = self.products.get(trigger.port.partition("/")[0])
+        owner = self._specs.get(trigger.port.partition("/")[0])
         follows = {other.port for other in process.spec.triggers if isinstance(other, PortTrigger)}
         return [
             Beside(port, group_of(process, msgspec.structs.replace(trigger, port=port)), newer.id)
-            for older, newer in (owner.spec.windows() if owner else ())
+            for older, newer in (owner.windows() if owner else ())
             for port in (older.id, newer.id)
             if trigger.port in (older.id, newer.id) and port not in follows
         ]
@@ -253,6 +254,7 @@ class Mesh:
         if spec.has_resources:
             pool.keep_workers()
         old = self.products.get(spec.id)
+        self._specs[spec.id] = spec
         self.products[spec.id] = LiveProduct(
             spec, revision.hash, pool, product.state, product.successor, product.state_us
         )
@@ -273,6 +275,7 @@ class Mesh:
 
     async def _deactivate(self, product: Product) -> None:
         old = self.products.pop(product.id, None)
+        self._specs.pop(product.id, None)
         self.retired[product.id] = product.successor
         await self._changed(product.id)
         if old is not None:

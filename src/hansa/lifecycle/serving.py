@@ -17,7 +17,6 @@ from hansa.model.product import OutputPortSpec, PortKind, ProductSpec
 from hansa.outputs.lookups import Lookups
 from hansa.registry.values import Revision
 from hansa.runtime.environment import Environment, EnvironmentBuilder
-from hansa.runtime.live import LiveProduct
 from hansa.runtime.pool import REST_S, Pool
 from hansa.runtime.workshop import Revision as ToServe
 from hansa.runtime.workshop import Workshop, cpu_count
@@ -31,7 +30,8 @@ BASE: Final = LibrarySet("base", own=BASE_MODULES)
 
 
 class Serving:
-    """Makes revisions ready. `products` are those that are live, by id; it is looked into and not changed."""
+    """Makes revisions ready. `specs` are of the live revisions, by product, also of those that are not served yet; it
+    is looked into and not changed."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Serving:
         workshop: Workshop,
         environments: EnvironmentBuilder,
         lookups: Lookups,
-        products: Mapping[str, LiveProduct],
+        specs: Mapping[str, ProductSpec],
         *,
         idle_s: float = IDLE_S,
         rest_s: float = REST_S,
@@ -50,7 +50,7 @@ class Serving:
         self._workshop = workshop
         self._environments = environments
         self._lookups = lookups
-        self._products = products
+        self._specs = specs
         self._idle_s = idle_s
         self._rest_s = rest_s
 
@@ -98,8 +98,8 @@ class Serving:
         own = spec.output(port)
         if own is not None:
             return own if own.kind is PortKind.LOOKUP else None
-        live = self._products.get(port.partition("/")[0])
-        return None if live is None else live.spec.output(port)
+        other = self._specs.get(port.partition("/")[0])
+        return None if other is None else other.output(port)
 
     def pool(self, serve: ToServe) -> Pool:
         """The pool of a revision, without a worker yet."""

@@ -13,7 +13,7 @@ import pytest
 from hansa.cli.commands.deployment import deploy_lines, plan_lines
 from hansa.cli.commands.running import run_lines
 from hansa.cli.curl import curl, example
-from hansa.cli.screen import Column, Screen, facts, moment
+from hansa.cli.screen import Column, Screen, facts, fitted, moment
 
 ROWS = [{"id": "a", "n": 1}, {"id": "b\nc", "n": None}]
 COLUMNS = (Column("id", "id"), Column("twice", lambda row: row["n"] and row["n"] * 2))
@@ -35,6 +35,26 @@ def test_terminals_get_a_table_with_a_head() -> None:
     Screen(out, io.StringIO()).table(ROWS, COLUMNS, empty="None")
     words = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).split()
     assert words[:2] == ["id", "twice"]
+
+
+@pytest.mark.parametrize(
+    ("room", "widths"),
+    [(100, [10, 5, 40]), (50, [10, 5, 26]), (48, [10, 5, 24]), (47, [10, 5]), (16, [10]), (5, [10])],
+)
+def test_columns_without_room_are_left_out_and_the_last_is_wrapped_only_while_it_can_be_read(
+    room: int, widths: list[int]
+) -> None:
+    assert fitted([10, 5, 40], room) == widths
+
+
+def test_a_terminal_is_told_what_has_no_room_and_gets_no_empty_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    out, err = Terminal(), io.StringIO()
+    rows = [{"id": "a" * 20, "none": "", "why": "long " * 20}]
+    Screen(out, err).table(rows, (Column("id", "id"), Column("none", "none"), Column("why", "why")), empty="None")
+    assert "none" not in out.getvalue()
+    assert "a" * 20 in out.getvalue()
+    assert err.getvalue() == "No room for why: a wider terminal shows them, and so does --json.\n"
 
 
 def test_programs_get_all_fields() -> None:

@@ -48,10 +48,10 @@ AUDIT: Final = (
 SCHEDULES: Final = (
     Column("process", "process"),
     Column("index", "index"),
-    Column("when", "explained"),
+    Column("paused", "paused"),
     Column("next", lambda row: (row["next"] or [""])[0], moment),
     Column("last", "last", moment),
-    Column("paused", "paused"),
+    Column("when", "explained"),
 )
 Index = Annotated[int, typer.Option(help="Which trigger of the process, as 'hansa schedules' tells.")]
 

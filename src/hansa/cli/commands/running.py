@@ -32,8 +32,8 @@ def _duration(row: Mapping[str, Any]) -> str:
 
 RUNS: Final = (
     Column("run", "id"),
-    Column("process", _whole_name),
     Column("state", "state"),
+    Column("process", _whole_name),
     Column("trigger", "trigger"),
     Column("accepted", "accepted_us", moment),
     Column("took", _duration),
