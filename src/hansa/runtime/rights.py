@@ -32,7 +32,7 @@ CHUNKS_MAX: Final = 1 << 40
 UNANSWERED_MAX: Final = 1024
 """Asks and chunks of one worker that wait for an answer. Honest ones are few: one of each branch, and three chunks."""
 SAID_PER_S_MAX: Final = 20_000
-"""Asks, steps and chunks of one worker in a second: several times what one that waits for its answers can say."""
+"""Asks and chunks of one worker in a second: several times what one that waits for its answers can say."""
 PLACES_MAX: Final = 1 << 26
 """Records that one run withholds: as many fit into a frame."""
 
@@ -56,7 +56,8 @@ _events: Final = msgspec.msgpack.Decoder(list[tuple[str | None, _EventOrigin]]).
 
 
 class Meter:
-    """Counts what a worker says in the middle of its tasks, so that it cannot flood the server."""
+    """Counts what a worker says in the middle of its tasks, so that it cannot flood the server. Its steps are not
+    counted: `Rights` lets each be said once in a task, and how fast tasks are worked is the server's doing."""
 
     __slots__ = ("_said", "_second", "_unanswered")
 
@@ -65,16 +66,15 @@ class Meter:
 
     def breach(self, message: Any, now_s: float) -> str | None:
         """Counts one message; what is wrong where it is one too many."""
+        if type(message) is wire.StepDone:
+            return None
         if int(now_s) != self._second:
             self._second, self._said = int(now_s), 0
         self._said += 1
         if self._said > SAID_PER_S_MAX:
             return f"it said more than {SAID_PER_S_MAX} things in a second"
-        if type(message) is not wire.StepDone:
-            self._unanswered += 1
-            if self._unanswered > UNANSWERED_MAX:
-                return f"it asked for more than {UNANSWERED_MAX} things at once"
-        return None
+        self._unanswered += 1
+        return f"it asked for more than {UNANSWERED_MAX} things at once" if self._unanswered > UNANSWERED_MAX else None
 
     def answered(self) -> None:
         """One of them has its answer."""
