@@ -17,7 +17,16 @@ from hansa.contracts.check import Validator
 from hansa.contracts.quality.judge import Judge, Verdict
 from hansa.contracts.quality.rules import compile_rules
 from hansa.contracts.quality.tables import check_file, check_frame
-from hansa.model.product import ContractSpec, FieldSpec, OnViolation, OutputPortSpec, PortKind, RuleSpec
+from hansa.model.product import (
+    ContractSpec,
+    FieldSpec,
+    OnViolation,
+    OutputPortSpec,
+    PortKind,
+    ReferenceSpec,
+    RuleSpec,
+)
+from hansa.sdk.encode import key_text
 
 FIELDS = (
     FieldSpec("id", "integer", True),
@@ -70,13 +79,17 @@ class Store:
         self.encoder = Validator(port).encoder
         self.judge = Judge(port, compile_rules(port.contract), self.encoder.key, frozenset())
         self.taken: dict[tuple[str, str], str] = {}
+        self.keys: set[str] = set()
 
     def decide(self, rows: list[dict[str, Any]]) -> Verdict:
         records, broken = self.encoder.check(rows)
-        return self.judge.decide(records, broken, self._owners)
+        return self.judge.decide(records, broken, self)
 
-    def _owners(self, rule: str, digests: list[str]) -> dict[str, str]:
+    def owners(self, rule: str, digests: list[str]) -> dict[str, str]:
         return {digest: self.taken[rule, digest] for digest in digests if (rule, digest) in self.taken}
+
+    def absent(self, reference: ReferenceSpec, keys: list[str]) -> set[str]:
+        return set(keys) - self.keys
 
     def commit(self, verdict: Verdict) -> None:
         for rule, digest, owner in verdict.claims:
@@ -173,6 +186,45 @@ def test_states_of_one_key_keep_its_value(rows: list[dict[str, Any]]) -> None:
     for at, row in enumerate(rows):
         is_free = row["code"] is None or owner.setdefault(row["code"], row["id"]) == row["id"]
         assert (at in verdict.kept) == is_free
+
+
+PEOPLE = st.lists(
+    st.fixed_dictionaries({
+        "id": st.integers(0, 6), "n": st.sampled_from([None, *range(8)]),
+        "code": st.sampled_from([None, "x", "y", "z"]),
+    }),
+    max_size=8,
+)  # fmt: skip
+BOSS = ReferenceSpec("boss", ("n",), ("id",), "", "shop.a/wares@1")
+
+
+@given(st.lists(PEOPLE, max_size=4))
+def test_no_record_is_published_that_refers_to_none(batches: list[list[dict[str, Any]]]) -> None:
+    """Records refer to each other, in their batch and before. Those that are published have their values; where nobody
+    contends for one, all are published that can be."""
+    store, codes = Store(port(references=(BOSS,), key=("id",))), set[str]()
+    for rows in batches:
+        verdict = store.decide(rows)
+        store.commit(verdict)
+        kept = [rows[at] for at in verdict.kept]
+        there = store.keys | {key_text((row["id"],)) for row in kept}
+        assert all(row["n"] is None or key_text((row["n"],)) in there for row in kept)
+        if all(row["code"] is None for row in rows):
+            assert not {at for at in verdict.aside if rows[at]["n"] is None or key_text((rows[at]["n"],)) in there}
+        codes |= {row["code"] for row in kept} - {None}
+        assert len(store.taken) == len(codes)
+        store.keys = there
+
+
+@given(PEOPLE, st.sets(st.integers(0, 7)))
+def test_a_reference_holds_where_the_other_port_has_the_key(rows: list[dict[str, Any]], there: set[int]) -> None:
+    store = Store(port(references=(replace(BOSS, port="shop.b/people@1"),), key=("id",)))
+    store.keys = {key_text((n,)) for n in there}
+    verdict = store.decide(rows)
+    orphans = {at for at, row in enumerate(rows) if row["n"] is not None and row["n"] not in there}
+    found = {at for at, all_of in verdict.aside.items() if any(one.rule == "boss" for one in all_of)}
+    [result] = [one for one in verdict.results if one.rule == "boss"]
+    assert (found, result.bad, result.checked) == (orphans, len(orphans), len(rows))
 
 
 @given(ROWS)

@@ -16,6 +16,7 @@ from hansa.contracts.dates import read_dates
 from hansa.contracts.document import Document, read_document
 from hansa.contracts.part import Part
 from hansa.contracts.quality.read import read_rules
+from hansa.contracts.quality.references import read_references
 from hansa.contracts.standards.check import check_document, merged
 from hansa.contracts.standards.odcs import ODCS
 from hansa.contracts.types import python_name
@@ -112,6 +113,7 @@ def _contract(part: Part) -> ContractFile:
         compatibility=terms.compatibility,
         wire_format=terms.wire_format,
         rules=read_rules(objects[0], fields) if objects else (),
+        references=read_references(objects[0]) if objects else (),
         on_violation=terms.on_violation,
         whole_batches=terms.whole_batches,
         dates=read_dates(part),

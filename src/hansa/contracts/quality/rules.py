@@ -17,7 +17,8 @@ import msgspec
 
 from hansa.contracts.quality.threshold import allows_none, wanted
 from hansa.contracts.types import python_name, value_type
-from hansa.model.product import ContractSpec, FieldSpec, OnViolation, RuleSpec
+from hansa.model.product import ContractSpec, FieldSpec, OnViolation, ReferenceSpec, RuleSpec
+from hansa.sdk.encode import key_text
 
 Column = Callable[[list[Any]], list[Any]]
 Scan = Callable[[list[Any]], list[int]]
@@ -81,6 +82,16 @@ class UniqueRule:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferenceRule:
+    """The values of `spec.fields` name a record of the port `spec.port` by its key: `keys` gives it as the log has it,
+    None where one of the values is null."""
+
+    spec: ReferenceSpec
+    action: OnViolation
+    keys: Callable[[list[Any]], list[str | None]]
+
+
+@dataclass(frozen=True, slots=True)
 class SkippedRule:
     """A rule that is kept and told, and not carried out: why."""
 
@@ -95,10 +106,11 @@ class Rules:
     rows: tuple[RowRule, ...] = ()
     batch: tuple[BatchRule, ...] = ()
     unique: tuple[UniqueRule, ...] = ()
+    references: tuple[ReferenceRule, ...] = ()
     skipped: tuple[SkippedRule, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.rows or self.batch or self.unique or self.skipped)
+        return bool(self.rows or self.batch or self.unique or self.references or self.skipped)
 
 
 def compile_rules(contract: ContractSpec) -> Rules:
@@ -119,7 +131,19 @@ def compile_rules(contract: ContractSpec) -> Rules:
             rows.append(RowRule(spec, action, column_of([spec.path]), _SCANS[spec.metric](spec, contract)))
         else:
             batch.append(BatchRule(spec, action, *_counted(spec, contract)))
-    return Rules(tuple(rows), tuple(batch), tuple(unique), tuple(skipped))
+    references = tuple(
+        ReferenceRule(one, one.action or contract.on_violation, _keys_of(column_of(one.fields), len(one.fields) > 1))
+        for one in contract.references
+    )
+    return Rules(tuple(rows), tuple(batch), tuple(unique), references, tuple(skipped))
+
+
+def _keys_of(column: Column, is_composite: bool) -> Callable[[list[Any]], list[str | None]]:
+    def keys(records: list[Any]) -> list[str | None]:
+        values = column(records)
+        return [None if v is None else key_text(v if is_composite else (v,)) for v in values]
+
+    return keys
 
 
 def why_skipped(spec: RuleSpec) -> str | None:

@@ -79,8 +79,9 @@ def _counts_twice(rule: RuleSpec) -> bool:
 
 def _results(contract: ContractSpec, rules: Sequence[RuleSpec], measured: _Measured) -> list[CheckResult]:
     found = [_result(contract, rule, measured.rows, bad) for rule, bad in zip(rules, measured.counts, strict=True)]
-    skipped = ((rule, reason) for rule in contract.rules if (reason := why_skipped(rule)) is not None)
-    return [*found, *(CheckResult("", rule.id, rule.path, "skipped", note=reason) for rule, reason in skipped)]
+    told = [(rule.id, rule.path, reason) for rule in contract.rules if (reason := why_skipped(rule)) is not None]
+    told += [(one.id, one.path, "it is about records of another port") for one in contract.references]
+    return [*found, *(CheckResult("", rule, path, "skipped", note=reason) for rule, path, reason in told)]
 
 
 def _result(contract: ContractSpec, rule: RuleSpec, rows: int, counted: int) -> CheckResult:
