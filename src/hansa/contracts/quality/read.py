@@ -36,6 +36,8 @@ def read_rules(contract_object: Part, fields: Sequence[FieldSpec]) -> tuple[Rule
     """The rules of a schema object and of all its properties, each with an id of its own."""
     found = [rule for part in contract_object.parts("quality") if (rule := _rule(part, "", fields)) is not None]
     found += _of_properties(contract_object, "", fields)
+    names = [name for key in ("name", "physicalName") if (name := contract_object.text(key))]
+    found = [replace(r, arguments={**r.arguments, "objects": names}) if r.kind == "sql" else r for r in found]
     return tuple(with_ids(found))
 
 
@@ -152,5 +154,6 @@ def wrong_pattern(pattern: str) -> tuple[str, str] | None:
 
 
 def _foreign(part: Part, kind: str) -> dict[str, Any]:
-    """What other engines need of it, for who is told."""
-    return {"engine": part.text("engine")} if kind == "custom" else {}
+    """What other engines need of it, and who is told."""
+    name = {"custom": "engine", "sql": "query"}.get(kind)
+    return {} if name is None else {name: part.text(name)}

@@ -148,11 +148,13 @@ def _keys_of(column: Column, is_composite: bool) -> Callable[[list[Any]], list[s
 
 def why_skipped(spec: RuleSpec) -> str | None:
     """Why a rule is not carried out, None where it is."""
+    if not spec.operator and spec.kind in ("library", "sql"):
+        return "it says no mustBe…"
     if spec.kind == "library":
-        return None if spec.operator else "it says no mustBe…"
+        return None
     return {
         "text": "it is a text for people",
-        "sql": "its SQL is for the database of a server",
+        "sql": "its SQL is over a whole table: `hansa contract check` carries it out over a file",
         "custom": f"it is for another engine ({spec.arguments.get('engine', '')})",
     }[spec.kind]
 

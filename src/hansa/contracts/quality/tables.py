@@ -13,6 +13,7 @@ from operator import and_, or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from hansa.contracts.quality.queries import answered
 from hansa.contracts.quality.rules import listed_values, unique_fields, why_skipped
 from hansa.contracts.quality.threshold import accepts
 from hansa.errors import CallerError, OperatorError
@@ -60,11 +61,13 @@ def check_file(contract: ContractSpec, path: Path) -> list[CheckResult]:
     try:
         with duckdb.connect() as db:
             row = db.execute(f"SELECT {counts} FROM {reader}(?)", [*values, str(path)]).fetchone()
+        answers = answered(contract, path, reader)
     except duckdb.Error as failure:
         told = str(failure).partition("\n")[0]
         raise CallerError("file.unreadable", f"{path.name} cannot be checked: {told}") from failure
     assert row is not None
-    return _results(contract, rules, _Measured(row[0], row[1:]))
+    found = _results(contract, rules, _Measured(row[0], row[1:]))
+    return [answers.get(result.rule, result) for result in found]
 
 
 def table_rules(contract: ContractSpec) -> list[RuleSpec]:
@@ -126,7 +129,8 @@ def _is_among(column: pl.Expr, listed: Collection[Any]) -> pl.Expr:
     """Null for a null. A few comparisons take less than one search."""
     values = [value for value in listed if value is not None]
     if 0 < len(values) <= _COMPARED_MAX:
-        return reduce(or_, [column == value for value in values])
+        found: pl.Expr = reduce(or_, [column == value for value in values])
+        return found
     return column.is_in(values)
 
 
