@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date, datetime, time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -235,3 +236,53 @@ def test_a_whole_batch_waits_for_its_worst_record(rows: list[dict[str, Any]]) ->
         (list(range(len(rows))), False) if is_held else ([], bool(rows))
     )
     assert not (is_held and verdict.claims)
+
+
+DATED = (
+    FieldSpec("day", "date", options={"minimum": "2024-01-02", "exclusiveMaximum": "2024-01-05"}),
+    FieldSpec(
+        "at", "timestamp", options={"exclusiveMinimum": "2024-01-02T12:00:00Z", "maximum": "2024-01-04T00:00:00"}
+    ),
+    FieldSpec("hour", "time", options={"minimum": "08:00:00"}),
+    FieldSpec("kind", "string"),
+    FieldSpec("n", "integer"),
+)
+_DAYS, _HOURS = st.sampled_from([date(2024, 1, day) for day in range(1, 7)]), st.sampled_from([0, 8, 12])
+DATED_ROWS = st.lists(
+    st.fixed_dictionaries({
+        "day": st.none() | _DAYS, "hour": st.none() | st.builds(time, _HOURS),
+        "at": st.none() | st.builds(datetime.combine, _DAYS, st.builds(time, _HOURS)),
+        "kind": st.sampled_from([None, "", "a", "b", "c"]), "n": st.sampled_from([None, -1, 0, 1, 10]),
+    }),
+    max_size=8,
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(rules(), max_size=3), DATED_ROWS, st.booleans())
+def test_what_is_decided_for_each_record_is_what_a_table_comes_to(
+    specs: list[RuleSpec], rows: list[dict[str, Any]], has_zone: bool
+) -> None:
+    """The same bad records, counted one by one where they are published, and by two engines over all of them."""
+    single = [s for s in specs if s.metric in ("nullValues", "missingValues", "invalidValues")]
+    named = tuple(replace(s, id=f"r{at}", operator="mustBe", operands=(0,)) for at, s in enumerate(single))
+    spec = port(*named)
+    spec = replace(spec, contract=replace(spec.contract, fields=DATED))
+    told = {one.rule: one for one in Store(spec).decide(rows).results if one.rule != "schema"}
+    types = {"day": pl.Date, "at": pl.Datetime("us"), "hour": pl.Time, "kind": pl.String, "n": pl.Int64}
+    frame = pl.DataFrame(rows, schema={name: types[name] for name in ("day", "hour", "at", "kind", "n")})
+    frame = frame.with_columns(pl.col("at").dt.replace_time_zone("UTC")) if has_zone else frame
+    with TemporaryDirectory() as folder:
+        frame.write_parquet(path := Path(folder) / "rows.parquet")
+        for found in (check_frame(spec.contract, frame), check_file(spec.contract, path)):
+            assert {one.rule: (one.state, one.bad) for one in found} == {r: (o.state, o.bad) for r, o in told.items()}
+    assert {"day.limits", "at.limits", "hour.limits"} <= told.keys()
+
+
+def test_limits_of_dates_are_told_as_a_range_and_never_waived() -> None:
+    spec = port(action="warn")
+    store = Store(replace(spec, contract=replace(spec.contract, fields=DATED)))
+    verdict = store.decide([{"day": "2024-01-02", "at": "2024-01-02T14:00:00+01:00"}, {"day": "2024-01-05"}])
+    assert [(one.index, one.path, one.code, one.rule) for one in verdict.refused] == [
+        (1, "day", "field.range", "day.limits"),
+    ]  # fmt: skip

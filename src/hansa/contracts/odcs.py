@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from hansa.contracts.custom import Terms, read_terms
 from hansa.contracts.dates import read_dates
 from hansa.contracts.document import Document, read_document
 from hansa.contracts.part import Part
+from hansa.contracts.quality.limits import BROKEN, TYPES, limit_of
 from hansa.contracts.quality.read import read_rules
 from hansa.contracts.quality.references import read_references
 from hansa.contracts.standards.check import check_document, merged
@@ -242,9 +245,19 @@ def _wrong_option(name: str, value: object, kind: str) -> str | None:
         return None if isinstance(number, int) and number >= 0 else "not a length"
     if name in _RANGES and kind in ("integer", "number"):
         return None if number is not None and (name != "multipleOf" or number > 0) else "not such a number"
+    if name in BROKEN and kind in TYPES:
+        return _wrong_limit(value, kind)
     if name == "enum":
         return None if isinstance(value, list) and value else "not a list of values"
     return _wrong_pattern(value) if name == "pattern" else None
+
+
+def _wrong_limit(value: object, kind: str) -> str | None:
+    try:
+        limit_of(value, kind)
+    except msgspec.ValidationError:
+        return f"not a {kind} as in RFC 3339"
+    return None
 
 
 def _wrong_pattern(value: object) -> str | None:

@@ -139,7 +139,7 @@ class _Case:
     def _row(self, rule: RowRule) -> None:
         values = rule.column(self._records)
         bad = rule.scan(values)
-        path, code = rule.spec.path, f"rule.{rule.spec.metric}"
+        path, code = rule.spec.path, rule.code
         self._found[rule.action] += [
             self._violation(at, path, code, rule.message, values[at], rule.spec.id) for at in bad
         ]

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
+from hansa.contracts.quality.limits import BROKEN, comparable, limit_rules
+from hansa.contracts.quality.limits import METRIC as LIMITS
 from hansa.contracts.quality.threshold import allows_none, wanted
 from hansa.contracts.types import python_name, value_type
 from hansa.model.product import ContractSpec, FieldSpec, OnViolation, ReferenceSpec, RuleSpec
@@ -39,6 +41,11 @@ class RowRule:
     action: OnViolation
     column: Column
     scan: Scan
+
+    @property
+    def code(self) -> str:
+        """What its violations are called."""
+        return "field.range" if self.spec.metric == LIMITS else f"rule.{self.spec.metric}"
 
     @property
     def message(self) -> str:
@@ -119,7 +126,7 @@ def compile_rules(contract: ContractSpec) -> Rules:
     batch: list[BatchRule] = []
     unique = [rule for rule in _from_schema(contract) if not _is_key(rule.fields, contract)]
     skipped: list[SkippedRule] = []
-    for spec in contract.rules:
+    for spec in (*contract.rules, *limit_rules(contract)):
         action = spec.action or contract.on_violation
         if (reason := why_skipped(spec)) is not None:
             skipped.append(SkippedRule(spec, reason))
@@ -237,10 +244,20 @@ def _invalid(spec: RuleSpec, contract: ContractSpec) -> Scan:
     ]
 
 
+def _limits(spec: RuleSpec, _: ContractSpec) -> Scan:
+    limits = [(BROKEN[name][1], limit) for name, limit in spec.arguments.items()]
+    return lambda values: [
+        at
+        for at, value in enumerate(values)
+        if value is not None and any(breaks(comparable(value), limit) for breaks, limit in limits)
+    ]
+
+
 _SCANS: Final[dict[str, Callable[[RuleSpec, ContractSpec], Scan]]] = {
     "nullValues": _nulls,
     "missingValues": _missing,
     "invalidValues": _invalid,
+    LIMITS: _limits,
 }
 
 

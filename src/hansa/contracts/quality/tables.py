@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date, datetime
 from functools import reduce
 from operator import and_, or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from hansa.contracts.quality.limits import BROKEN, limit_rules
+from hansa.contracts.quality.limits import METRIC as LIMITS
 from hansa.contracts.quality.queries import answered
 from hansa.contracts.quality.rules import listed_values, unique_fields, why_skipped
 from hansa.contracts.quality.threshold import accepts
@@ -60,6 +63,8 @@ def check_file(contract: ContractSpec, path: Path) -> list[CheckResult]:
     counts = ", ".join(["count(*)", *(_duckdb(rule, contract, values) for rule in rules)])
     try:
         with duckdb.connect() as db:
+            if any(isinstance(value, datetime) for value in values):
+                db.execute("SET TimeZone = 'UTC'")
             row = db.execute(f"SELECT {counts} FROM {reader}(?)", [*values, str(path)]).fetchone()
         answers = answered(contract, path, reader)
     except duckdb.Error as failure:
@@ -78,7 +83,7 @@ def table_rules(contract: ContractSpec) -> list[RuleSpec]:
         for field in contract.fields
         if field.unique and all(unique_fields(rule) != (field.name,) for rule in listed if _counts_twice(rule))
     ]
-    return [*listed, *said]
+    return [*listed, *said, *limit_rules(contract)]
 
 
 def _counts_twice(rule: RuleSpec) -> bool:
@@ -117,12 +122,24 @@ def _polars(rule: RuleSpec, contract: ContractSpec, name: str) -> pl.Expr:
         missing = listed_values(rule.arguments.get("missingValues", [None]), rule, contract)
         found = _is_among(column, missing).sum()
         return (found + column.null_count() if None in missing else found).alias(name)
+    if rule.metric == LIMITS:
+        return _is_beyond(column, rule).sum().alias(name)
     tests = []
     if "validValues" in rule.arguments:
         tests.append(_is_among(column, listed_values(rule.arguments["validValues"], rule, contract)))
     if "pattern" in rule.arguments:
         tests.append(column.cast(pl.String).str.contains(f"^(?:{rule.arguments['pattern']})$"))
     return (~reduce(and_, tests)).sum().alias(name)
+
+
+def _is_beyond(column: pl.Expr, rule: RuleSpec) -> pl.Expr:
+    import polars as pl
+
+    limits = [(BROKEN[name][1], limit) for name, limit in rule.arguments.items()]
+    if any(isinstance(limit, datetime) for _, limit in limits):
+        column = column.cast(pl.Datetime("us", "UTC"))
+    found: pl.Expr = reduce(or_, [breaks(column, limit) for breaks, limit in limits])
+    return found
 
 
 def _is_among(column: pl.Expr, listed: Collection[Any]) -> pl.Expr:
@@ -162,6 +179,9 @@ def _bad(rule: RuleSpec, contract: ContractSpec, values: list[Any]) -> str:
     if rule.metric == "missingValues":
         missing = listed_values(rule.arguments.get("missingValues", [None]), rule, contract)
         return f"{_among(column, missing, values)}" + (f" OR {column} IS NULL" if None in missing else "")
+    if rule.metric == LIMITS:
+        values += rule.arguments.values()
+        return " OR ".join(_beyond(column, name, limit) for name, limit in rule.arguments.items())
     tests = []
     if "validValues" in rule.arguments:
         tests.append(_among(column, listed_values(rule.arguments["validValues"], rule, contract), values))
@@ -179,6 +199,11 @@ def _among(column: str, listed: Any, values: list[Any]) -> str:
     if known and all(isinstance(value, str) for value in known):
         return f"list_contains([{places}], CAST({column} AS VARCHAR))"
     return f"{column} IN ({places})" if known else "false"
+
+
+def _beyond(column: str, name: str, limit: Any) -> str:
+    kind = "TIMESTAMPTZ" if isinstance(limit, datetime) else "DATE" if isinstance(limit, date) else "TIME"
+    return f"CAST({column} AS {kind}) {BROKEN[name][0]} CAST(? AS {kind})"
 
 
 def _quoted(path: str) -> str:
