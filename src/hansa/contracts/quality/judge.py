@@ -56,6 +56,8 @@ class Judge:
         self._rules = rules
         self._key = key
         self._hidden = hidden
+        self._to_own = [one for one in rules.references if one.spec.port == port.id]
+        self._to_others = [one for one in rules.references if one.spec.port != port.id]
 
     def decide(self, records: Sequence[Any], broken: Sequence[Violation], standing: Standing) -> Verdict:
         """`records` has None for each row that is none, of which `broken` has the violations.
@@ -122,14 +124,12 @@ class _Case:
             self._row(row)
         for batch in rules.batch:
             self._batch(batch)
-        for reference in rules.references:
-            if reference.spec.port != self._judge._port:
-                self._referred(reference, self._absent(reference))
+        for reference in self._judge._to_others:
+            self._referred(reference, self._absent(reference))
         if rules.unique:
             self._unique(rules.unique)
-        for reference in rules.references:
-            if reference.spec.port == self._judge._port:
-                self._referred(reference, self._orphaned(reference))
+        for reference in self._judge._to_own:
+            self._referred(reference, self._orphaned(reference))
         for skipped in rules.skipped:
             result = CheckResult(self._judge._port, skipped.spec.id, skipped.spec.path, "skipped", note=skipped.reason)
             verdict.results.append(result)
@@ -137,12 +137,12 @@ class _Case:
         return verdict
 
     def _row(self, rule: RowRule) -> None:
-        values = rule.column(self._records)
+        values, path = rule.column(self._records), rule.spec.path
         bad = rule.scan(values)
-        path, code = rule.spec.path, rule.code
-        self._found[rule.action] += [
-            self._violation(at, path, code, rule.message, values[at], rule.spec.id) for at in bad
-        ]
+        if bad:
+            self._found[rule.action] += [
+                self._violation(at, path, rule.code, rule.message, values[at], rule.spec.id) for at in bad
+            ]
         self._tell(rule.spec.id, path, len(values), len(bad), rule.action)
 
     def _batch(self, rule: BatchRule) -> None:
