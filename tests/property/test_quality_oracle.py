@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date, datetime, time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +18,16 @@ from hansa.contracts.check import Validator
 from hansa.contracts.quality.judge import Judge, Verdict
 from hansa.contracts.quality.rules import compile_rules
 from hansa.contracts.quality.tables import check_file, check_frame
-from hansa.model.product import ContractSpec, FieldSpec, OnViolation, OutputPortSpec, PortKind, RuleSpec
+from hansa.model.product import (
+    ContractSpec,
+    FieldSpec,
+    OnViolation,
+    OutputPortSpec,
+    PortKind,
+    ReferenceSpec,
+    RuleSpec,
+)
+from hansa.sdk.encode import key_text
 
 FIELDS = (
     FieldSpec("id", "integer", True),
@@ -70,13 +80,17 @@ class Store:
         self.encoder = Validator(port).encoder
         self.judge = Judge(port, compile_rules(port.contract), self.encoder.key, frozenset())
         self.taken: dict[tuple[str, str], str] = {}
+        self.keys: set[str] = set()
 
     def decide(self, rows: list[dict[str, Any]]) -> Verdict:
         records, broken = self.encoder.check(rows)
-        return self.judge.decide(records, broken, self._owners)
+        return self.judge.decide(records, broken, self)
 
-    def _owners(self, rule: str, digests: list[str]) -> dict[str, str]:
+    def owners(self, rule: str, digests: list[str]) -> dict[str, str]:
         return {digest: self.taken[rule, digest] for digest in digests if (rule, digest) in self.taken}
+
+    def absent(self, reference: ReferenceSpec, keys: list[str]) -> set[str]:
+        return set(keys) - self.keys
 
     def commit(self, verdict: Verdict) -> None:
         for rule, digest, owner in verdict.claims:
@@ -175,6 +189,45 @@ def test_states_of_one_key_keep_its_value(rows: list[dict[str, Any]]) -> None:
         assert (at in verdict.kept) == is_free
 
 
+PEOPLE = st.lists(
+    st.fixed_dictionaries({
+        "id": st.integers(0, 6), "n": st.sampled_from([None, *range(8)]),
+        "code": st.sampled_from([None, "x", "y", "z"]),
+    }),
+    max_size=8,
+)  # fmt: skip
+BOSS = ReferenceSpec("boss", ("n",), ("id",), "", "shop.a/wares@1")
+
+
+@given(st.lists(PEOPLE, max_size=4))
+def test_no_record_is_published_that_refers_to_none(batches: list[list[dict[str, Any]]]) -> None:
+    """Records refer to each other, in their batch and before. Those that are published have their values; where nobody
+    contends for one, all are published that can be."""
+    store, codes = Store(port(references=(BOSS,), key=("id",))), set[str]()
+    for rows in batches:
+        verdict = store.decide(rows)
+        store.commit(verdict)
+        kept = [rows[at] for at in verdict.kept]
+        there = store.keys | {key_text((row["id"],)) for row in kept}
+        assert all(row["n"] is None or key_text((row["n"],)) in there for row in kept)
+        if all(row["code"] is None for row in rows):
+            assert not {at for at in verdict.aside if rows[at]["n"] is None or key_text((rows[at]["n"],)) in there}
+        codes |= {row["code"] for row in kept} - {None}
+        assert len(store.taken) == len(codes)
+        store.keys = there
+
+
+@given(PEOPLE, st.sets(st.integers(0, 7)))
+def test_a_reference_holds_where_the_other_port_has_the_key(rows: list[dict[str, Any]], there: set[int]) -> None:
+    store = Store(port(references=(replace(BOSS, port="shop.b/people@1"),), key=("id",)))
+    store.keys = {key_text((n,)) for n in there}
+    verdict = store.decide(rows)
+    orphans = {at for at, row in enumerate(rows) if row["n"] is not None and row["n"] not in there}
+    found = {at for at, all_of in verdict.aside.items() if any(one.rule == "boss" for one in all_of)}
+    [result] = [one for one in verdict.results if one.rule == "boss"]
+    assert (found, result.bad, result.checked) == (orphans, len(orphans), len(rows))
+
+
 @given(ROWS)
 def test_a_whole_batch_waits_for_its_worst_record(rows: list[dict[str, Any]]) -> None:
     verdict, single = Store(port(whole_batches=True)).decide(rows), Store(port()).decide(rows)
@@ -183,3 +236,53 @@ def test_a_whole_batch_waits_for_its_worst_record(rows: list[dict[str, Any]]) ->
         (list(range(len(rows))), False) if is_held else ([], bool(rows))
     )
     assert not (is_held and verdict.claims)
+
+
+DATED = (
+    FieldSpec("day", "date", options={"minimum": "2024-01-02", "exclusiveMaximum": "2024-01-05"}),
+    FieldSpec(
+        "at", "timestamp", options={"exclusiveMinimum": "2024-01-02T12:00:00Z", "maximum": "2024-01-04T00:00:00"}
+    ),
+    FieldSpec("hour", "time", options={"minimum": "08:00:00"}),
+    FieldSpec("kind", "string"),
+    FieldSpec("n", "integer"),
+)
+_DAYS, _HOURS = st.sampled_from([date(2024, 1, day) for day in range(1, 7)]), st.sampled_from([0, 8, 12])
+DATED_ROWS = st.lists(
+    st.fixed_dictionaries({
+        "day": st.none() | _DAYS, "hour": st.none() | st.builds(time, _HOURS),
+        "at": st.none() | st.builds(datetime.combine, _DAYS, st.builds(time, _HOURS)),
+        "kind": st.sampled_from([None, "", "a", "b", "c"]), "n": st.sampled_from([None, -1, 0, 1, 10]),
+    }),
+    max_size=8,
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(rules(), max_size=3), DATED_ROWS, st.booleans())
+def test_what_is_decided_for_each_record_is_what_a_table_comes_to(
+    specs: list[RuleSpec], rows: list[dict[str, Any]], has_zone: bool
+) -> None:
+    """The same bad records, counted one by one where they are published, and by two engines over all of them."""
+    single = [s for s in specs if s.metric in ("nullValues", "missingValues", "invalidValues")]
+    named = tuple(replace(s, id=f"r{at}", operator="mustBe", operands=(0,)) for at, s in enumerate(single))
+    spec = port(*named)
+    spec = replace(spec, contract=replace(spec.contract, fields=DATED))
+    told = {one.rule: one for one in Store(spec).decide(rows).results if one.rule != "schema"}
+    types = {"day": pl.Date, "at": pl.Datetime("us"), "hour": pl.Time, "kind": pl.String, "n": pl.Int64}
+    frame = pl.DataFrame(rows, schema={name: types[name] for name in ("day", "hour", "at", "kind", "n")})
+    frame = frame.with_columns(pl.col("at").dt.replace_time_zone("UTC")) if has_zone else frame
+    with TemporaryDirectory() as folder:
+        frame.write_parquet(path := Path(folder) / "rows.parquet")
+        for found in (check_frame(spec.contract, frame), check_file(spec.contract, path)):
+            assert {one.rule: (one.state, one.bad) for one in found} == {r: (o.state, o.bad) for r, o in told.items()}
+    assert {"day.limits", "at.limits", "hour.limits"} <= told.keys()
+
+
+def test_limits_of_dates_are_told_as_a_range_and_never_waived() -> None:
+    spec = port(action="warn")
+    store = Store(replace(spec, contract=replace(spec.contract, fields=DATED)))
+    verdict = store.decide([{"day": "2024-01-02", "at": "2024-01-02T14:00:00+01:00"}, {"day": "2024-01-05"}])
+    assert [(one.index, one.path, one.code, one.rule) for one in verdict.refused] == [
+        (1, "day", "field.range", "day.limits"),
+    ]  # fmt: skip

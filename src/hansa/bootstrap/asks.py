@@ -17,6 +17,7 @@ from hansa.model.quarantine import unique_scope
 from hansa.runtime import wire
 from hansa.runtime.engine import DEPTH_MAX, Engine
 from hansa.runtime.run import Answer, Run
+from hansa.sdk.encode import reordered
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -39,6 +40,7 @@ class Asks:
             "secret": self._secret,
             "lookup": self._lookup,
             "unique": self._unique,
+            "absent": self._absent,
         }
         return await answers[ask.what](run, ask.arguments, f"{run.id}:{ask.logic}:{ask.sequence}")
 
@@ -113,6 +115,20 @@ class Asks:
         scope = unique_scope(port, rule)
         found = await asyncio.to_thread(lambda: [(digest, self._log.get(scope, digest)) for digest in digests])
         return {digest: owner.decode() for digest, owner in found if owner is not None}
+
+    async def _absent(self, run: Run, arguments: Any, _: str) -> list[str]:
+        """Which of the keys, whose fields come in the order of `to`, no record has of a port that one of the product's
+        ports refers to."""
+        assert self.mesh is not None
+        port, to, keys = arguments
+        if not set(run.live.product.spec.references(port)) >= set(to):
+            raise CallerError("port.unknown", f"No port of {run.live.product.id} refers to {port}")
+        key = self.mesh.port(port).contract.key
+        if sorted(key) != sorted(to):
+            raise CallerError("relationship.key", f"{port} is identified by {', '.join(key)}, not {', '.join(to)}")
+        by_key = {reordered(text, to, key): text for text in keys}
+        absent = await self.mesh.serving.absent(port, list(by_key))
+        return [by_key[key] for key in absent]
 
     async def _secret(self, run: Run, arguments: Any, _: str) -> Any:
         secrets = await asyncio.to_thread(self._broker.secrets, run.live.product.id)

@@ -69,6 +69,19 @@ CUSTOM: Final = (
     Custom("quality", "onViolation", "=refuse,quarantine,warn",
            "What becomes of a record that breaks this rule; without it, what the `severity` (`info` and `warning` are "
            "`warn`) or the contract says.", "warn"),
+    *(
+        custom
+        for on in ("objectRelationship", "propertyRelationship")
+        for custom in (
+            Custom(on, "port", "text",
+                   "The id of the port that is referred to; without it, the one whose name or contract stands in `to`.",
+                   "shop.customers/customers@1"),
+            Custom(on, "onViolation", "=refuse,quarantine,warn",
+                   "What becomes of a record that refers to none; without it, what the contract says.", "quarantine"),
+            Custom(on, "enforced", "flag",
+                   "`false` for a relationship that people and other tools read and Hansa does not check.", "false"),
+        )
+    ),
     Custom("property", "personal", "flag", "The field holds personal data, as `classification: personal` says, too.",
            "true"),
     Custom("property", "default", "any", "The value that readers take where a record leaves the field out.", "0"),

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from hansa.contracts.custom import Terms, read_terms
 from hansa.contracts.dates import read_dates
 from hansa.contracts.document import Document, read_document
 from hansa.contracts.part import Part
+from hansa.contracts.quality.limits import BROKEN, TYPES, limit_of
 from hansa.contracts.quality.read import read_rules
+from hansa.contracts.quality.references import read_references
 from hansa.contracts.standards.check import check_document, merged
 from hansa.contracts.standards.odcs import ODCS
 from hansa.contracts.types import python_name
@@ -112,6 +116,7 @@ def _contract(part: Part) -> ContractFile:
         compatibility=terms.compatibility,
         wire_format=terms.wire_format,
         rules=read_rules(objects[0], fields) if objects else (),
+        references=read_references(objects[0]) if objects else (),
         on_violation=terms.on_violation,
         whole_batches=terms.whole_batches,
         dates=read_dates(part),
@@ -240,9 +245,19 @@ def _wrong_option(name: str, value: object, kind: str) -> str | None:
         return None if isinstance(number, int) and number >= 0 else "not a length"
     if name in _RANGES and kind in ("integer", "number"):
         return None if number is not None and (name != "multipleOf" or number > 0) else "not such a number"
+    if name in BROKEN and kind in TYPES:
+        return _wrong_limit(value, kind)
     if name == "enum":
         return None if isinstance(value, list) and value else "not a list of values"
     return _wrong_pattern(value) if name == "pattern" else None
+
+
+def _wrong_limit(value: object, kind: str) -> str | None:
+    try:
+        limit_of(value, kind)
+    except msgspec.ValidationError:
+        return f"not a {kind} as in RFC 3339"
+    return None
 
 
 def _wrong_pattern(value: object) -> str | None:

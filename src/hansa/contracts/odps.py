@@ -16,6 +16,7 @@ from hansa.contracts.document import Document, read_document
 from hansa.contracts.expectations import read_expectations
 from hansa.contracts.odcs import ContractFile, examine_contract, major_of, normal_version
 from hansa.contracts.part import Part
+from hansa.contracts.quality.references import resolved
 from hansa.contracts.standards.check import check_document, merged
 from hansa.contracts.standards.odps import ODPS
 from hansa.contracts.windows import check_windows
@@ -58,7 +59,7 @@ def read_files(folder: Path) -> ProductFiles:
     contracts = _contracts(folder, broken)
     part = Part.of(document, findings)
     identity = _identity(part)
-    outputs = _outputs(part, identity, contracts, {finding.file for finding in broken})
+    outputs = _referring(part, _outputs(part, identity, contracts, {finding.file for finding in broken}), findings)
     spec = _product(part, identity, tuple(port for port, _ in outputs), _requirements(folder))
     findings += check_windows(spec, {port.id: contract.file for port, contract in outputs})
     if found := [*merged(check_document(document, ODPS), findings), *broken]:
@@ -173,6 +174,25 @@ def _outputs(
             item.report("port.duplicate", f"There are two output ports {port.id}", "Remove one of them.", "name")
         found[port.id] = port, contract
     return list(found.values())
+
+
+def _referring(
+    part: Part, outputs: list[tuple[OutputPortSpec, ContractFile]], findings: list[Finding]
+) -> list[tuple[OutputPortSpec, ContractFile]]:
+    """The output ports, with the ports that the references of their contracts lead to."""
+    ports = [port for port, _ in outputs]
+    names = {(name, port.id) for port in ports for name in (port.id, port.name, port.contract.id)}
+    for item in part.parts("inputPorts"):
+        one = item.apart()
+        if read := _port_read(one):
+            names |= {(name, read) for name in (read, one.text("name"), one.text("contractId")) if name}
+    known = {name: frozenset(port for other, port in names if other == name) for name, _ in names}
+    found = []
+    for port, contract in outputs:
+        referring, wrong = resolved(port, contract.file, ports, known)
+        findings += wrong
+        found.append((referring, contract))
+    return found
 
 
 def _output_id(part: Part, product: ProductId) -> PortId | None:

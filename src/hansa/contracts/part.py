@@ -26,6 +26,10 @@ class Part:
     def of(document: Document, findings: list[Finding]) -> Part:
         return Part(document, findings, document.data)
 
+    def apart(self) -> Part:
+        """The same, reporting to nobody: for who reads what another one has reported on."""
+        return Part(self.document, [], self.value, self.place)
+
     def report(self, code: str, message: str, hint: str | None = None, *place: str | int) -> None:
         """A finding at this part, or at what stands at `place` in it."""
         line = self.document.line((*self.place, *place))

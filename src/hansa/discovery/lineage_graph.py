@@ -160,13 +160,16 @@ def _walk(
 
 
 def declared(specs: Iterable[ProductSpec]) -> list[Edge]:
-    """The edges that products declare: triggers, lookups and publishing of their processes."""
+    """The edges that products declare: triggers, lookups and publishing of their processes; who publishes to a port
+    reads those that its records refer to."""
     found: set[Edge] = set()
     for spec in specs:
+        referred = {port.id: [one.port for one in port.contract.references] for port in spec.outputs}
         for process in spec.processes:
             node = process_node(spec.id, process.name)
             found |= {Edge(port, node, "read") for port in process.reads}
             found |= {Edge(node, port, "write") for port in process.publishes}
+            found |= {Edge(other, node, "read") for port in process.publishes for other in referred.get(port, ())}
             for trigger in process.triggers:
                 if isinstance(trigger, PortTrigger):
                     found.add(Edge(trigger.port, node, "read"))

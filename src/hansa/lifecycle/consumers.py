@@ -25,8 +25,8 @@ _KEPT_WITHOUT: Final = "field.removed"
 
 
 class Consumer(msgspec.Struct, frozen=True, order=True):
-    """One consumer of `port`: a process, a product that declares the input and whose code does not show a use, or an
-    account with its token.
+    """One consumer of `port`: a process, a product that declares the input and whose code does not show a use, or
+    whose records refer to those of the port, or an account with its token.
 
     `by` says how it reads. `fields` are those it uses, None where it may be all. `depth` counts products between:
     1 reads the port itself, 2 reads what such a one publishes (`downstream`).
@@ -81,7 +81,9 @@ def _direct(port: str, reading: Reading) -> Iterator[Consumer]:
             last_us = read[who, ""].last_us if (who, "") in read else 0
             fields = process.fields.get(port)
             yield Consumer(port, 1, who, "process", by=_how(process, port), fields=fields, last_us=last_us)
-        if not users and any(item.port == port for item in spec.inputs):
+        if referred := spec.references(port):
+            yield Consumer(port, 1, spec.id, "product", by="reference", fields=referred)
+        elif not users and any(item.port == port for item in spec.inputs):
             yield Consumer(port, 1, spec.id, "product", by="input")
     live = {f"{spec.id}:{process.name}" for spec in reading.others for process in spec.processes}
     for reader in read.values():

@@ -29,6 +29,7 @@ from hansa.lifecycle.expectations import Tried, expected_of, judged, wrong_expec
 from hansa.lifecycle.mesh import Mesh
 from hansa.lifecycle.patience import saying
 from hansa.lifecycle.plan import Expected, Plan, planned
+from hansa.lifecycle.references import wrong_references
 from hansa.lifecycle.serving import REVISION_CHARS
 from hansa.lifecycle.terms import terms_changed
 from hansa.lifecycle.trial import Trial
@@ -287,7 +288,8 @@ class Planner:
         live = self._mesh.products.get(spec.id)
         judge = partial(_unreadable, spec, others, reads_of(live.spec) if live else set())
         ports = {port.id: port for other in others.values() for port in other.spec.outputs}
-        findings = [*_inputs(spec, judge), *wrong_expectations(spec, ports), *_timers(spec)]
+        findings = [*_inputs(spec, judge), *wrong_expectations(spec, ports), *wrong_references(spec, ports)]
+        findings += _timers(spec)
         findings += [finding for port in spec.outputs if (finding := _on_topic(port)) is not None]
         if findings:
             raise plan_error(findings)

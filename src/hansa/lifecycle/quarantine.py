@@ -69,14 +69,14 @@ class Quarantine:
             found, _ = await self._waiting(entry)
             await self._record(actor, "quarantine.discarded", found, reason=reason)
             settled = Settled(entry, "discarded", actor, reason=reason)
-            await self._mesh.log.commit(_settling(found, settled, b""))
+            await self._mesh.log.commit(settling(found, settled, b""))
 
     async def replay(self, actor: str, entry: str, wait_s: float) -> Answer:
         """Checks the record again and publishes it, in a run of the process that made it, which is linked to that run.
         Where it breaks the contract still, the run fails with the reasons and the entry waits on."""
         with self._alone(entry) as hold:
             found, record = await self._waiting(entry)
-            _check_missing(found)
+            check_not_withheld(found)
             if record is None:
                 raise _settled(f"The record of {entry} is not there any more", "Discard it.")
             live = self._mesh.process(f"{found.product}:{found.process}")
@@ -101,7 +101,7 @@ class Quarantine:
         run.detail = {"port": entry.port, "entry": entry.id}
         run.records = [wire.Records(quarantine_topic(entry.port), 0, 0, 1, 0, encode_entry(entry.id, record))]
         run.replay_of = entry.run
-        run.settles = _settling(entry, Settled(entry.id, "replayed", actor, run.id), run.id.encode())
+        run.settles = settling(entry, Settled(entry.id, "replayed", actor, run.id), run.id.encode())
         return run, answered
 
     async def _waiting(self, entry: str) -> tuple[Entry, Any]:
@@ -145,7 +145,7 @@ class Quarantine:
         await asyncio.to_thread(self._registry.record, actor, action, entry.product, before, after or None)
 
 
-def _check_missing(entry: Entry) -> None:
+def check_not_withheld(entry: Entry) -> None:
     """Raises `CallerError("quarantine.withheld")` for a record that was published, in the newer version of its port."""
     if any(reason.rule == WINDOW for reason in entry.reasons):
         raise CallerError(
@@ -156,7 +156,7 @@ def _check_missing(entry: Entry) -> None:
         )
 
 
-def _settling(entry: Entry, settled: Settled, value: bytes) -> CommitSet:
+def settling(entry: Entry, settled: Settled, value: bytes) -> CommitSet:
     """Settles an entry, once."""
     header = {"product": entry.product, "process": entry.process, "run": settled.run or entry.run}
     append = Append(quarantine_topic(entry.port), 0, 1, encode_entry(entry.id, settled), header)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -93,6 +93,10 @@ class Serving:
         """A worker of the product is about to look into `port` for the first time."""
         if port in self.lookup_paths(spec):
             await self._lookups.fill(port)
+
+    async def absent(self, port: str, keys: Sequence[str]) -> list[str]:
+        """Which of the keys no record of a port has. Raises `Unavailable("view.behind")`."""
+        return await self._lookups.absent(port, keys)
 
     def _keyed(self, port: str, spec: ProductSpec) -> OutputPortSpec | None:
         own = spec.output(port)

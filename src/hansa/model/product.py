@@ -75,6 +75,24 @@ class RuleSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferenceSpec:
+    """One reference of a contract's records: what they have in `fields`, a record of another port has in `to`, in that
+    order. `target` is what the document calls that port, empty for the records' own; `port` is its id, empty as long as
+    only the contract is known. `action` None is the port's."""
+
+    id: str
+    fields: tuple[str, ...]
+    to: tuple[str, ...]
+    target: str = ""
+    port: str = ""
+    action: OnViolation | None = None
+
+    @property
+    def path(self) -> str:
+        return ", ".join(self.fields)
+
+
+@dataclass(frozen=True, slots=True)
 class FieldSpec:
     """One field of a contract's schema. `type` is the ODCS logicalType; `fields` those of an object, `items` the
     elements of an array or the values of a map, `keys` the keys of a map."""
@@ -110,6 +128,7 @@ class ContractSpec:
     wire_format: WireFormat | None = None
     """How records stand on the port's topic outside of Hansa; None is Avro, or JSON where Avro cannot carry them."""
     rules: tuple[RuleSpec, ...] = ()
+    references: tuple[ReferenceSpec, ...] = ()
     on_violation: OnViolation = "refuse"
     whole_batches: bool = False
     """True where one bad record holds back all that are published with it."""
@@ -120,7 +139,8 @@ class ContractSpec:
     @property
     def quarantines(self) -> bool:
         """Whether records may be set aside on their way to the port."""
-        return self.on_violation == "quarantine" or any(rule.action == "quarantine" for rule in self.rules)
+        actions = {self.on_violation, *(r.action for r in self.rules), *(r.action for r in self.references)}
+        return "quarantine" in actions
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,6 +413,11 @@ class ProductSpec:
     def output(self, port: str) -> OutputPortSpec | None:
         """The output port of that id, or None."""
         return next((p for p in self.outputs if p.id == port), None)
+
+    def references(self, port: str) -> tuple[str, ...]:
+        """The fields of a port by which records of this product's ports refer to it, in order."""
+        found = (one for output in self.outputs for one in output.contract.references if one.port == port)
+        return tuple(sorted({name for one in found for name in one.to}))
 
     def windows(self) -> Iterator[tuple[OutputPortSpec, OutputPortSpec]]:
         """(older, newer) for each version window."""

@@ -5,11 +5,13 @@ After a start that is so again: a lookup that was made before goes on where it s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from hansa.outputs.lookup import lookup_path
+from hansa.views.lookup import LookupReader
 from hansa.views.waiting import Awaited
 
 REACH_S: Final = 30.0
@@ -59,3 +61,23 @@ class Lookups:
         followed: what nobody looks into is not waited for. Raises `Unavailable("view.behind")`."""
         if port in self._followed:
             await self._following.reach(token or self._now(), REACH_S, port)
+
+    async def absent(self, port: str, keys: Sequence[str]) -> list[str]:
+        """Which of the keys no record has, as of all that was committed before: what is not found is looked for again
+        once the lookup shows all of it. Raises `Unavailable("view.behind")`."""
+        await self.fill(port)
+        file = self._followed[port]
+        if absent := await asyncio.to_thread(_absent, file, keys):
+            await self.reach(port)
+            absent = await asyncio.to_thread(_absent, file, absent)
+        return absent
+
+
+def _absent(file: Path, keys: Sequence[str]) -> list[str]:
+    reader = LookupReader(file)
+    try:
+        reader.begin()
+        return [key for key in keys if reader.get(key) is None]
+    finally:
+        reader.end()
+        reader.close()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
 from hansa.errors import AuthorError
+from hansa.eventlog.interface import split
 from hansa.model.run import EVENTS_TOPIC, CheckResult
 from hansa.runtime import wire
 
@@ -31,6 +32,7 @@ class Buffer:
         known: dict[str, bytes | None] | None = None,
         held: dict[Value, str] | None = None,
         checks: dict[tuple[str, str], CheckResult] | None = None,
+        before: tuple[Sequence[wire.Effect], ...] = (),
     ) -> None:
         self.effects: list[wire.Effect] = []
         self.events: list[bytes] = []
@@ -42,6 +44,8 @@ class Buffer:
         """Values that must be unique, in the order in which they were taken."""
         self._held = held or {}
         """Those that were taken before this buffer began, or went with its last commit, and whose they are."""
+        self._before = before
+        """What the run had buffered when this buffer began as that of a branch."""
         self._checks: dict[tuple[str, str], CheckResult] = {} if checks is None else checks
         """They stay when effects are dropped: a check that failed has failed."""
 
@@ -62,6 +66,10 @@ class Buffer:
         values = {digest: (port, rule, digest) for digest in digests}
         held = {digest: self._held[value] for digest, value in values.items() if value in self._held}
         return held | {digest: self._taken[value].owner for digest, value in values.items() if value in self._taken}
+
+    def keys(self, port: str) -> set[str]:
+        """The keys of the records of a port that are buffered."""
+        return {key for part in (*self._before, self.effects) for key in keys_of(part, port)}
 
     def take(self, unique: wire.Unique) -> None:
         """A value is the run's, if its commit finds nobody else's there."""
@@ -99,7 +107,8 @@ class Buffer:
     def fork(self) -> Buffer:
         """That of a branch, which sees this one's state as it is now."""
         taken = {value: unique.owner for value, unique in self._taken.items()}
-        return Buffer(self.state, self.known, self._held | taken, self._checks)
+        before = (*self._before, tuple(self.effects))
+        return Buffer(self.state, self.known, self._held | taken, self._checks, before)
 
     def join(self, branch: Buffer) -> None:
         """Takes over what a branch has buffered. Raises `AuthorError("state.contested")` where both changed a key."""
@@ -146,6 +155,13 @@ class Buffer:
         self.known.update({put.key: put.value for put in puts})
         self.effects, self.events, self.state = [], [], {}
         return effects, puts
+
+
+def keys_of(effects: Iterable[wire.Effect], port: str) -> Iterator[str]:
+    """The keys of the records of a port among effects."""
+    for effect in effects:
+        if effect.topic == port and effect.entries:
+            yield from (key for key, _ in split(effect.entries, effect.count) if key is not None)
 
 
 def gathered(effects: list[wire.Effect]) -> list[wire.Effect]:

@@ -17,6 +17,7 @@ from hansa.runtime.publishing import Publisher
 from hansa.runtime.rights import EVENT_NAME_CHARS_MAX, STATE_KEY_CHARS_MAX
 from hansa.runtime.stops import Place
 from hansa.sdk.context import Context, Output, RunInfo, State, TriggerInfo
+from hansa.sdk.encode import key_text
 from hansa.sdk.ports import OutputPort, Port, Record
 
 R = TypeVar("R", bound=Record)
@@ -246,10 +247,3 @@ class RunContext(Context):
         value = int.from_bytes(digest, "big") & ((1 << 80) - 1)
         ms = int(self.run.id[:8] + self.run.id[9:13], 16)
         return UUID(int=(ms << 80) | (value & ~(0xF << 76) & ~(0b11 << 62)) | (7 << 76) | (0b10 << 62))
-
-
-def key_text(values: list[Any]) -> str:
-    """A record's key as the log has it: a single text or uuid as it stands, else the values as JSON."""
-    if len(values) == 1 and isinstance(values[0], str | UUID):
-        return str(values[0])
-    return msgspec.json.encode(tuple(values)).decode()

@@ -17,7 +17,7 @@ from hansa.contracts.quality.judge import Judge, Verdict
 from hansa.contracts.quality.rules import compile_rules
 from hansa.errors import AuthorError
 from hansa.model.ids import did_you_mean
-from hansa.model.product import OutputPortSpec
+from hansa.model.product import OutputPortSpec, ReferenceSpec
 from hansa.model.quarantine import WINDOW, Held, Reason, quarantine_topic
 from hansa.model.run import CheckResult, new_run_id
 from hansa.runtime import wire
@@ -35,6 +35,8 @@ class Into(Protocol):
 
     def owners(self, port: str, rule: str, digests: Sequence[str]) -> dict[str, str]: ...
 
+    def keys(self, port: str) -> set[str]: ...
+
     def take(self, unique: wire.Unique) -> None: ...
 
     def check(self, result: CheckResult) -> None: ...
@@ -44,6 +46,27 @@ class Asks(Protocol):
     """The way to the server."""
 
     def ask(self, what: str, arguments: Any) -> Any: ...
+
+
+class _Standing:
+    """What stands in the log, and in the buffer of a run, of what the records of a port must keep to."""
+
+    def __init__(self, port: str, into: Into, server: Asks) -> None:
+        self._port = port
+        self._into = into
+        self._server = server
+
+    def owners(self, rule: str, digests: list[str]) -> dict[str, str]:
+        """Whose the values are that are taken."""
+        own = self._into.owners(self._port, rule, digests)
+        others = [digest for digest in digests if digest not in own]
+        return {**self._server.ask("unique", [self._port, rule, others]), **own} if others else own
+
+    def absent(self, reference: ReferenceSpec, keys: list[str]) -> set[str]:
+        """Which of the keys no record of the port has that is referred to."""
+        own = self._into.keys(reference.port)
+        others = [key for key in keys if key not in own]
+        return set(self._server.ask("absent", [reference.port, reference.to, others])) if others else set()
 
 
 class Writer:
@@ -123,17 +146,11 @@ class Writer:
         return verdict.kept
 
     def _decided(self, records: list[Any], into: Into, broken: Sequence[Violation] = ()) -> Verdict:
-        return self._judge.decide(records, broken, lambda rule, digests: self._owners(rule, digests, into))
+        return self._judge.decide(records, broken, _Standing(self._port.id, into, self._server))
 
     def _take(self, verdict: Verdict, into: Into) -> None:
         for rule, digest, owner in verdict.claims:
             into.take(wire.Unique(self._port.id, rule, digest, owner))
-
-    def _owners(self, rule: str, digests: list[str], into: Into) -> dict[str, str]:
-        """Whose the values are that are taken: by what the run has published, and by what stands in the log."""
-        own = into.owners(self._port.id, rule, digests)
-        others = [digest for digest in digests if digest not in own]
-        return {**self._server.ask("unique", [self._port.id, rule, others]), **own} if others else own
 
     def _set_aside(self, rows: list[Any], verdict: Verdict) -> list[wire.Effect]:
         topic, effects = quarantine_topic(self._port.id), []

@@ -21,7 +21,7 @@ from hansa.model.run import EVENTS_TOPIC
 from hansa.runtime import wire
 from hansa.runtime.versions import keeps_step
 
-ASKS: Final = frozenset({"state", "call", "connection", "secret", "lookup", "unique"})
+ASKS: Final = frozenset({"state", "call", "connection", "secret", "lookup", "unique", "absent"})
 STATE_KEY_CHARS_MAX: Final = 1024
 EVENT_NAME_CHARS_MAX: Final = 1024
 OUTPUT_SLACK_CHARS: Final = 256

@@ -248,6 +248,21 @@ def key_of(attributes: list[str]) -> Callable[[object], str | None]:
     return single
 
 
+def key_text(values: Sequence[Any]) -> str:
+    """A record's key as the log has it, of the values of its fields, as `key_of` makes it."""
+    if len(values) == 1 and isinstance(values[0], str | UUID):
+        return str(values[0])
+    return _encode_json(tuple(values)).decode()
+
+
+def reordered(text: str, names: Sequence[str], wanted: Sequence[str]) -> str:
+    """The text of a key whose fields are `names`, as that of the same fields in the order `wanted`."""
+    if len(wanted) < 2:
+        return text
+    parts = dict(zip(names, msgspec.json.decode(text, type=list[msgspec.Raw]), strict=True))
+    return _encode_json([parts[name] for name in wanted]).decode()
+
+
 _encode_json: Final = msgspec.json.Encoder().encode
 
 

@@ -19,8 +19,10 @@ from hansa.errors import AuthorError
 from hansa.model.product import OutputPortSpec
 from hansa.model.run import CheckResult
 from hansa.runtime import wire
+from hansa.runtime.buffer import keys_of
 from hansa.runtime.publishing import Writer
 from hansa.sdk.context import Context, Output, RunInfo, State, TriggerInfo
+from hansa.sdk.encode import key_text, reordered
 from hansa.sdk.ports import OutputPort, Port, Record
 
 R = TypeVar("R", bound=Record)
@@ -59,16 +61,26 @@ class FakeState(State):
 
 
 class _Published:
-    """Where a test's publishing goes: what was taken is remembered, nothing else is kept."""
+    """Where a test's publishing goes: what was taken is remembered, nothing else is kept. `lookups` has the records
+    that can be referred to, by port."""
 
-    def __init__(self) -> None:
+    def __init__(self, lookups: Mapping[Port[Any], Sequence[Record]]) -> None:
         self.effects: list[wire.Effect] = []
         self.checks: list[CheckResult] = []
         self._taken: dict[tuple[str, str, str], str] = {}
+        self._lookups = {port.id: (port.key, records) for port, records in lookups.items()}
 
     def ask(self, what: str, arguments: Any) -> Any:
-        del what, arguments  # there is no log: nobody else has taken anything
-        return {}
+        """There is no log: nobody else has taken anything, and what can be referred to was given."""
+        if what != "absent":
+            return {}
+        port, to, keys = arguments
+        order, records = self._lookups.get(port, (to, ()))
+        known = {key_text([getattr(record, name) for name in order]) for record in records}
+        return [key for key in keys if reordered(key, to, order) not in known]
+
+    def keys(self, port: str) -> set[str]:
+        return set(keys_of(self.effects, port))
 
     def owners(self, port: str, rule: str, digests: Sequence[str]) -> dict[str, str]:
         keys = {digest: (port, rule, digest) for digest in digests}
@@ -119,7 +131,8 @@ class FakeContext(Context):
         self._product = product
         self.published: dict[str, list[Record]] = {}
         self.quarantined: dict[str, list[Record]] = {}
-        self._into = _Published()
+        given = {port: tuple(records) for port, records in (lookups or {}).items()}
+        self._into = _Published(given)
         self._writers: dict[str, Writer] = {}
         self.checks = self._into.checks
         self.emitted: list[dict[str, Any]] = []
@@ -136,7 +149,7 @@ class FakeContext(Context):
         self._numbers = itertools.count(1)
         self._lookups = {
             port.id: {tuple(getattr(record, name) for name in port.key): record for record in records}
-            for port, records in (lookups or {}).items()
+            for port, records in given.items()
         }
 
     def publish(self, port: OutputPort[R], records: R | Iterable[R]) -> int:

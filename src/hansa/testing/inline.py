@@ -5,7 +5,7 @@ The same railway, contracts and commit decisions as a deployed Hansa; no workers
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from hansa.runtime.doors import connection_for
 from hansa.runtime.entries import taking
 from hansa.runtime.stops import Place
 from hansa.runtime.traces import PACKAGE
+from hansa.sdk.encode import reordered
 from hansa.sdk.finding import plan_error
 from hansa.sdk.load import load_product
 from hansa.sdk.plan import compile_product
@@ -58,6 +59,8 @@ class InlineHansa:
         self._log.start(self._told)
         self._products: dict[str, _Loaded] = {}
         self._lookups: dict[str, _Lookup] = {}
+        self._keys: dict[str, Sequence[str]] = {}
+        """By port, the fields that identify its records."""
         self._broker = broker
         self.runs: list[wire.Done] = []
         """How every run so far has ended, in order."""
@@ -86,6 +89,7 @@ class InlineHansa:
         self._products[spec.id] = _Loaded(spec, serving)
         for port in spec.outputs:
             self._log.declare(port.id, TopicConfig(port.partitions))
+            self._keys[port.id] = port.contract.key
             self._log.declare(quarantine_topic(port.id), TopicConfig())
         for process in spec.processes:
             for trigger in process.triggers:
@@ -105,6 +109,7 @@ class InlineHansa:
         rows = [records] if isinstance(records, Record) else list(records)
         handle = self._handle(port, rows)
         self._log.declare(handle.id, TopicConfig(handle.partitions))
+        self._keys.setdefault(handle.id, handle.key)
         appends = tuple(
             Append(handle.id, part.partition, part.count, part.entries, {"run": "fed"}) for part in handle.encode(rows)
         )
@@ -273,6 +278,11 @@ class InlineHansa:
             port, rule, digests = arguments
             found = ((digest, self._log.get(unique_scope(port, rule), digest)) for digest in digests)
             return {digest: owner.decode() for digest, owner in found if owner is not None}
+        if what == "absent":
+            port, to, keys = arguments
+            known = self._lookup(port) if port in self._log.topics() else None
+            order = self._keys.get(port, to)
+            return [key for key in keys if known is None or known.get(reordered(key, to, order)) is None]
         if what == "call":
             process, payload, _ = arguments
             loaded, name = self._process(process if ":" in process else f"{spec.id}:{process}")

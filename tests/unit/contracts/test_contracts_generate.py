@@ -16,7 +16,7 @@ from hansa.contracts.generate import generate_ports
 from hansa.contracts.types import class_name, python_name, record_type, singular
 from hansa.errors import PlanError
 from hansa.model.product import ContractSpec, FieldSpec, InputPortSpec, OutputPortSpec, PortKind, ProductSpec
-from hansa.runtime.context import key_text
+from hansa.sdk.encode import key_text
 
 LONG_PATTERN = '^(?:[A-Z]{2}[0-9]{1,4}|[A-Z]{3}-"quoted"-[0-9]{2})\\.(?:JFK|LGA|EWR|a rather long tail of it)$'
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from hansa.contracts.document import parse_document, read_document
-from hansa.contracts.odcs import read_contract, read_contract_file
+from hansa.contracts.odcs import examine_contract, read_contract, read_contract_file
 from hansa.contracts.odps import ProductReader, read_product
+from hansa.contracts.write import yaml_text
 from hansa.errors import PlanError
 from hansa.model.product import CompatibilityMode, LimitSpec, Person, PortKind
 
@@ -140,6 +141,30 @@ def change(folder: Path, old: str, new: str, file: str = "product.yaml") -> None
 
 def line_of(folder: Path, text: str, file: str = "product.yaml") -> int:
     return next(n for n, line in enumerate((folder / file).read_text().splitlines(), 1) if text in line)
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit", "is_read"),
+    [
+        ("date", "2024-01-31", True), ("date", "31.01.2024", False), ("date", 5, False),
+        ("timestamp", "2024-01-31T08:00:00Z", True), ("timestamp", "2024-01-31", False),
+        ("time", "08:00:00", True), ("time", "8 o'clock", False),
+    ],
+)  # fmt: skip
+def test_limits_of_dates_and_times_are_values_of_the_type(
+    tmp_path: Path,
+    kind: str,
+    limit: object,
+    is_read: bool,
+) -> None:
+    path = tmp_path / "d.odcs.yaml"
+    options = {"exclusiveMinimum": limit}
+    schema = [{"name": "d", "properties": [{"name": "f", "logicalType": kind, "logicalTypeOptions": options}]}]
+    path.write_text(
+        yaml_text({"apiVersion": "v3.2.0", "kind": "DataContract", "id": "d", "version": "1.0.0", "schema": schema})
+    )
+    _, findings = examine_contract(path)
+    assert ("contract.option" not in {finding.code for finding in findings}) == is_read
 
 
 def test_a_product_is_read_whole(folder: Path) -> None:

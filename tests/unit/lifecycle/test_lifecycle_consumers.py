@@ -9,7 +9,17 @@ from hansa.discovery.lineage_graph import declared
 from hansa.discovery.readers import ALL, Reader
 from hansa.lifecycle.changes import Change
 from hansa.lifecycle.consumers import RECENT_S, Consumer, Reading, consumers
-from hansa.model.product import InputPortSpec, PortTrigger, ProcessSpec, ProductSpec
+from hansa.model.product import (
+    ContractSpec,
+    FieldSpec,
+    InputPortSpec,
+    OutputPortSpec,
+    PortKind,
+    PortTrigger,
+    ProcessSpec,
+    ProductSpec,
+    ReferenceSpec,
+)
 
 PORT = "ops.flights/departures@1"
 JOINED = "ana.delays/joined@1"
@@ -67,6 +77,28 @@ def test_an_account_breaks_by_the_fields_it_asked_for_and_is_forgotten_after_a_w
     assert [(one.who, one.token, one.verdict) for one in found([], made, readers=readers)] == [
         ("ann", "t2", "breaks"), ("bob", "", "may_break"), ("ann", "t1", "unaffected"),
     ]  # fmt: skip
+
+
+def referring(*fields: str) -> ProductSpec:
+    """A product whose records refer to those of the port."""
+    reference = ReferenceSpec("r", fields, fields, "departures", PORT)
+    contract = ContractSpec("j", "1.0.0", tuple(FieldSpec(name, "string") for name in fields), references=(reference,))
+    outputs = (OutputPortSpec(JOINED, "joined", "1.0.0", PortKind.STREAM, contract),)
+    process = ProcessSpec("join", (), publishes=(JOINED,))
+    return ProductSpec("ana.delays", "P", inputs=(InputPortSpec("i", PORT),), outputs=outputs, processes=(process,))
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [(broken("note"), "unaffected"), (broken("flight"), "breaks"), (broken("", "key.changed", DATA, OLD), "breaks")],
+)
+def test_who_refers_to_a_port_depends_on_its_key_alone(change: Change, verdict: str) -> None:
+    spec = referring("flight")
+    [one] = found([spec], change)
+    assert (one.who, one.kind, one.by, one.fields, one.verdict) == (
+        "ana.delays", "product", "reference", ("flight",), verdict,
+    )  # fmt: skip
+    assert ("read", PORT, "ana.delays:join") in {(e.kind, e.source, e.target) for e in declared([spec])}
 
 
 def test_a_declared_input_and_a_process_that_was_seen_reading_may_use_all() -> None:

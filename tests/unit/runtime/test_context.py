@@ -15,11 +15,12 @@ from hansa.model.product import ContractSpec, FieldSpec, OutputPortSpec, PortKin
 from hansa.model.run import EVENTS_TOPIC
 from hansa.runtime import wire
 from hansa.runtime.buffer import Buffer, gathered
-from hansa.runtime.context import CappedOutput, RunContext, RunState, Secrets, key_text
+from hansa.runtime.context import CappedOutput, RunContext, RunState, Secrets
 from hansa.runtime.publishing import Publisher
 from hansa.runtime.stops import Place
 from hansa.runtime.translation import Translations
 from hansa.sdk.context import RunInfo, TriggerInfo
+from hansa.sdk.encode import key_text
 from hansa.sdk.ports import OutputPort, Record
 
 ENCODE = msgspec.msgpack.encode
@@ -363,3 +364,15 @@ def test_an_event_that_the_server_would_not_take_is_refused_at_once(arguments: d
 def test_a_key_of_state_is_a_short_text(key: Any) -> None:
     with pytest.raises(AuthorError, match=r"state\.key"):
         RunState(Buffer(), Server()).put(key, 1)
+
+
+def test_a_branch_knows_the_keys_that_its_run_has_published() -> None:
+    buffer = Buffer()
+    entries = b"".join(ENCODE((key, {"n": 1})) for key in ("a", "b", None))
+    buffer.effects.append(wire.Effect("shop.orders/orders@1", 0, 3, entries))
+    branch = buffer.fork()
+    branch.effects += [wire.Effect("shop.orders/orders@1", 0, 1, ENCODE(("c", {})))]
+    assert (branch.keys("shop.orders/orders@1"), branch.fork().keys("shop.other/x@1")) == ({"a", "b", "c"}, set())
+    assert buffer.keys("shop.orders/orders@1") == {"a", "b"}
+    buffer.join(branch)
+    assert buffer.keys("shop.orders/orders@1") == {"a", "b", "c"}

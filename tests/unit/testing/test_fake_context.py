@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 
 from hansa import Meta
 from hansa.errors import AuthorError
+from hansa.sdk.load import load_product
 from hansa.sdk.ports import OutputPort, Record
 from hansa.testing.fake import FakeContext, FakeOutput
+
+LETTERS = Path(__file__).parents[2] / "acceptance" / "products" / "letters"
 
 
 class Order(Record, frozen=True):
@@ -106,3 +111,13 @@ def test_a_port_of_another_product_is_refused(product: str | None) -> None:
     with pytest.raises(AuthorError, match=r"port\.not_own"):
         ctx.publish(foreign, Order("a", 1))
     assert list(ctx.published) == [orders.id]
+
+
+def test_what_is_referred_to_is_among_the_lookups_of_the_test() -> None:
+    load_product(LETTERS, "hansa_fake_letters")
+    ports = importlib.import_module("hansa_fake_letters.ports")
+    someone = ports.People("Ribe", 7)
+    ctx = FakeContext(lookups={ports.people: [someone]})
+    assert ctx.publish(ports.letters, [ports.Letter("a", "Ribe", 7), ports.Letter("b", "Ribe", 8)]) == 1
+    assert [letter.letter for letter in ctx.quarantined[ports.letters.id]] == ["b"]
+    assert ctx.publish(ports.letters, ports.Letter("c", answers="a")) == 1

@@ -11,7 +11,8 @@ import pytest
 from hansa.errors import CallerError
 from hansa.testing.inline import Failed, InlineHansa
 
-LAB = Path(__file__).parents[2] / "acceptance" / "products" / "lab"
+PRODUCTS = Path(__file__).parents[2] / "acceptance" / "products"
+LAB = PRODUCTS / "lab"
 NUMBERS, SQUARES = "lab.bench/numbers@1", "lab.bench/squares@1"
 
 
@@ -131,3 +132,15 @@ def test_what_does_not_exist_is_told(hansa: InlineHansa, target: str, code: str)
     with pytest.raises(CallerError) as caught:
         hansa.call(target)
     assert caught.value.code == code
+
+
+def test_records_refer_to_what_was_fed_or_published() -> None:
+    post = InlineHansa()
+    for name in ("people", "letters"):
+        post.load(PRODUCTS / name)
+    post.call("POST /post/people/people", [{"town": "Ribe", "number": 7}])
+    rows = [{"letter": f"l{house}", "house": house, "town": "Ribe"} for house in (7, 8)]
+    post.call("POST /post/letters/letters", rows)
+    assert [row["letter"] for row in post.read("post.letters/letters@1")] == ["l7"]
+    [(waiting, [reason])] = post.quarantined("post.letters/letters@1")
+    assert (waiting["letter"], reason.code) == ("l8", "rule.foreignKey")

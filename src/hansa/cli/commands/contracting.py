@@ -95,7 +95,7 @@ def contract_check(
 
     checks = [msgspec.structs.asdict(result) for result in check_file(read_contract(contract), data)]
     screen(as_json).answer({"checks": checks}, check_lines(checks))
-    if any(check["state"] == "failed" for check in checks):
+    if any(check["state"] in ("failed", "error") for check in checks):
         raise typer.Exit(1)
 
 

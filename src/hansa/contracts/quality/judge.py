@@ -1,24 +1,37 @@
 """The verdict over what is published at once: which records are kept, which are set aside, what is refused, and what
-each rule came to. Pure: what stands in the log of values that must be unique is asked of the caller.
+each rule came to. Pure: what stands in the log, of values that must be unique and of records that are referred to, is
+asked of the caller.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from hansa.contracts.quality.rules import BatchRule, RowRule, Rules, UniqueRule, digest_of
+from hansa.contracts.quality.rules import BatchRule, ReferenceRule, RowRule, Rules, UniqueRule, column_of, digest_of
 from hansa.contracts.quality.threshold import accepts
-from hansa.model.product import OnViolation, OutputPortSpec
+from hansa.model.product import OnViolation, OutputPortSpec, ReferenceSpec
 from hansa.model.run import CheckResult
 from hansa.sdk.encode import Violation, short
 
 SCHEMA: Final = "schema"
 """The rule that a record is of the contract's schema at all, in what is told of checks."""
 _STOPS: Final[tuple[OnViolation, ...]] = ("refuse", "quarantine")
-Owners = Callable[[str, list[str]], dict[str, str]]
-"""(rule, digests) → whose the digests are that are taken already."""
+Fallen = dict[str, frozenset[int]]
+"""By reference, the records that refer to none, where they might have referred to one of their own batch."""
+
+
+class Standing(Protocol):
+    """What stands in the log, and in what the run publishes beside it."""
+
+    def owners(self, rule: str, digests: list[str]) -> dict[str, str]:
+        """Whose the digests are that are taken already."""
+        ...
+
+    def absent(self, reference: ReferenceSpec, keys: list[str]) -> set[str]:
+        """Which of these keys no record has that could be referred to."""
+        ...
 
 
 @dataclass(slots=True)
@@ -43,10 +56,22 @@ class Judge:
         self._rules = rules
         self._key = key
         self._hidden = hidden
+        self._to_own = [one for one in rules.references if one.spec.port == port.id]
+        self._to_others = [one for one in rules.references if one.spec.port != port.id]
 
-    def decide(self, records: Sequence[Any], broken: Sequence[Violation], owners: Owners) -> Verdict:
-        """`records` has None for each row that is none, of which `broken` has the violations."""
-        return _Case(self, records, broken, owners).verdict()
+    def decide(self, records: Sequence[Any], broken: Sequence[Violation], standing: Standing) -> Verdict:
+        """`records` has None for each row that is none, of which `broken` has the violations.
+
+        A record that refers to one of its own batch falls with it. Then the others are decided anew, for it takes no
+        value from them.
+        """
+        fallen: Fallen = {}
+        while True:
+            case = _Case(self, records, broken, standing, fallen)
+            verdict = case.verdict()
+            if case.orphans == fallen:
+                return verdict
+            fallen = case.orphans
 
     def strict(self, action: OnViolation) -> OnViolation:
         """What the schema's violations come to: it is never waived."""
@@ -56,7 +81,9 @@ class Judge:
 class _Values:
     """The values of a batch under one rule, and whose those are that are taken."""
 
-    def __init__(self, rule: UniqueRule, port: str, values: list[Any], owners: Owners) -> None:
+    def __init__(
+        self, rule: UniqueRule, port: str, values: list[Any], owners: Callable[[str, list[str]], dict[str, str]]
+    ) -> None:
         self.rule = rule
         self.values = values
         self.digests = [None if value is None else digest_of(port, rule.id, value) for value in values]
@@ -69,14 +96,22 @@ class _Values:
 
 
 class _Case:
-    """One batch."""
+    """One batch. `orphans` are those that have `fallen` before, which take no value, and all that have fallen now."""
 
-    def __init__(self, judge: Judge, records: Sequence[Any], broken: Sequence[Violation], owners: Owners) -> None:
+    def __init__(
+        self,
+        judge: Judge,
+        records: Sequence[Any],
+        broken: Sequence[Violation],
+        standing: Standing,
+        fallen: Fallen,
+    ) -> None:
         self._judge = judge
         self._total = len(records)
         self._at = [at for at, record in enumerate(records) if record is not None]
         self._records = [records[at] for at in self._at]
-        self._owners = owners
+        self._standing = standing
+        self.orphans = dict(fallen)
         self._found: dict[OnViolation, list[Violation]] = {"refuse": [], "quarantine": [], "warn": []}
         self._verdict = Verdict()
         action = judge.strict(judge._contract.on_violation)
@@ -89,8 +124,12 @@ class _Case:
             self._row(row)
         for batch in rules.batch:
             self._batch(batch)
+        for reference in self._judge._to_others:
+            self._referred(reference, self._absent(reference))
         if rules.unique:
             self._unique(rules.unique)
+        for reference in self._judge._to_own:
+            self._referred(reference, self._orphaned(reference))
         for skipped in rules.skipped:
             result = CheckResult(self._judge._port, skipped.spec.id, skipped.spec.path, "skipped", note=skipped.reason)
             verdict.results.append(result)
@@ -98,12 +137,12 @@ class _Case:
         return verdict
 
     def _row(self, rule: RowRule) -> None:
-        values = rule.column(self._records)
+        values, path = rule.column(self._records), rule.spec.path
         bad = rule.scan(values)
-        path, code = rule.spec.path, f"rule.{rule.spec.metric}"
-        self._found[rule.action] += [
-            self._violation(at, path, code, rule.message, values[at], rule.spec.id) for at in bad
-        ]
+        if bad:
+            self._found[rule.action] += [
+                self._violation(at, path, rule.code, rule.message, values[at], rule.spec.id) for at in bad
+            ]
         self._tell(rule.spec.id, path, len(values), len(bad), rule.action)
 
     def _batch(self, rule: BatchRule) -> None:
@@ -115,10 +154,46 @@ class _Case:
             self._found[rule.action].append(Violation(-1, rule.spec.path, code, message, f"{measured:g}", rule.spec.id))
         self._tell(rule.spec.id, rule.spec.path, len(self._records), int(not is_kept), rule.action, measured)
 
+    def _lost(self) -> set[int]:
+        """The rows that are not published."""
+        return {violation.index for action in _STOPS for violation in self._found[action]}
+
+    def _absent(self, rule: ReferenceRule) -> list[int]:
+        """The records that refer to none, by what stands in the log."""
+        keys = rule.keys(self._records)
+        wanted = {key for key in keys if key is not None}
+        absent = self._standing.absent(rule.spec, sorted(wanted)) if wanted else set()
+        return [at for at, key in enumerate(keys) if key in absent]
+
+    def _orphaned(self, rule: ReferenceRule) -> list[int]:
+        """As `_absent`, where records of the batch may refer to each other, those that nothing else sets aside."""
+        keys, own = rule.keys(self._records), [*map(self._judge._key, self._records)]
+        bad, orphans = self._absent(rule), set(self.orphans.get(rule.spec.id, ()))
+        lost, has_fallen = self._lost(), True
+        there = {at for at in range(len(own)) if self._at[at] not in lost} - orphans
+        while has_fallen:
+            known = {own[at] for at in there}
+            orphans |= {at for at in bad if keys[at] not in known}
+            has_fallen = rule.action in _STOPS and not there.isdisjoint(orphans)
+            there -= orphans
+        if orphans and rule.action in _STOPS:
+            self.orphans[rule.spec.id] = frozenset(orphans)
+        return sorted(orphans)
+
+    def _referred(self, rule: ReferenceRule, bad: list[int]) -> None:
+        spec, message = rule.spec, f"{rule.spec.path} refers to no record of {rule.spec.port}"
+        values = column_of(spec.fields)(self._records) if bad else []
+        self._found[rule.action] += [
+            self._violation(at, spec.path, "rule.foreignKey", message, values[at], spec.id) for at in bad
+        ]
+        self._tell(spec.id, spec.path, len(self._records), len(bad), rule.action)
+
     def _unique(self, rules: Sequence[UniqueRule]) -> None:
         """Record by record: one that nothing sets aside takes all of its values, any other none."""
-        lost = {violation.index for action in _STOPS for violation in self._found[action]}
-        columns = [_Values(rule, self._judge._port, rule.column(self._records), self._owners) for rule in rules]
+        lost = self._lost() | {self._at[at] for fallen in self.orphans.values() for at in fallen}
+        columns = [
+            _Values(rule, self._judge._port, rule.column(self._records), self._standing.owners) for rule in rules
+        ]
         for at in range(len(self._records)):
             if self._at[at] in lost:
                 continue

@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from hansa.contracts.custom import ACTIONS
 from hansa.contracts.part import Part
 from hansa.contracts.quality.threshold import OPERATORS, PAIRS
 from hansa.model.ids import did_you_mean
-from hansa.model.product import FieldSpec, OnViolation, RuleSpec
+from hansa.model.product import FieldSpec, OnViolation, ReferenceSpec, RuleSpec
 
+R = TypeVar("R", RuleSpec, ReferenceSpec)
 METRICS: Final = ("nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount")
 KINDS: Final = ("library", "sql", "text", "custom")
 UNITS: Final = ("rows", "percent")
@@ -35,7 +36,9 @@ def read_rules(contract_object: Part, fields: Sequence[FieldSpec]) -> tuple[Rule
     """The rules of a schema object and of all its properties, each with an id of its own."""
     found = [rule for part in contract_object.parts("quality") if (rule := _rule(part, "", fields)) is not None]
     found += _of_properties(contract_object, "", fields)
-    return tuple(_with_ids(found))
+    names = [name for key in ("name", "physicalName") if (name := contract_object.text(key))]
+    found = [replace(r, arguments={**r.arguments, "objects": names}) if r.kind == "sql" else r for r in found]
+    return tuple(with_ids(found))
 
 
 def _of_properties(part: Part, above: str, fields: Sequence[FieldSpec]) -> list[RuleSpec]:
@@ -48,8 +51,8 @@ def _of_properties(part: Part, above: str, fields: Sequence[FieldSpec]) -> list[
     return found
 
 
-def _with_ids(rules: Sequence[RuleSpec]) -> list[RuleSpec]:
-    """Two rules that would be called the same get numbers."""
+def with_ids(rules: Sequence[R]) -> list[R]:
+    """Two that would be called the same get numbers."""
     taken: dict[str, int] = {}
     named = []
     for rule in rules:
@@ -151,5 +154,6 @@ def wrong_pattern(pattern: str) -> tuple[str, str] | None:
 
 
 def _foreign(part: Part, kind: str) -> dict[str, Any]:
-    """What other engines need of it, for who is told."""
-    return {"engine": part.text("engine")} if kind == "custom" else {}
+    """What other engines need of it, and who is told."""
+    name = {"custom": "engine", "sql": "query"}.get(kind)
+    return {} if name is None else {name: part.text(name)}

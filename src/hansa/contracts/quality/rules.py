@@ -15,9 +15,12 @@ from typing import Any, Final
 
 import msgspec
 
+from hansa.contracts.quality.limits import BROKEN, comparable, limit_rules
+from hansa.contracts.quality.limits import METRIC as LIMITS
 from hansa.contracts.quality.threshold import allows_none, wanted
 from hansa.contracts.types import python_name, value_type
-from hansa.model.product import ContractSpec, FieldSpec, OnViolation, RuleSpec
+from hansa.model.product import ContractSpec, FieldSpec, OnViolation, ReferenceSpec, RuleSpec
+from hansa.sdk.encode import key_text
 
 Column = Callable[[list[Any]], list[Any]]
 Scan = Callable[[list[Any]], list[int]]
@@ -38,6 +41,11 @@ class RowRule:
     action: OnViolation
     column: Column
     scan: Scan
+
+    @property
+    def code(self) -> str:
+        """What its violations are called."""
+        return "field.range" if self.spec.metric == LIMITS else f"rule.{self.spec.metric}"
 
     @property
     def message(self) -> str:
@@ -81,6 +89,16 @@ class UniqueRule:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferenceRule:
+    """The values of `spec.fields` name a record of the port `spec.port` by its key: `keys` gives it as the log has it,
+    None where one of the values is null."""
+
+    spec: ReferenceSpec
+    action: OnViolation
+    keys: Callable[[list[Any]], list[str | None]]
+
+
+@dataclass(frozen=True, slots=True)
 class SkippedRule:
     """A rule that is kept and told, and not carried out: why."""
 
@@ -95,10 +113,11 @@ class Rules:
     rows: tuple[RowRule, ...] = ()
     batch: tuple[BatchRule, ...] = ()
     unique: tuple[UniqueRule, ...] = ()
+    references: tuple[ReferenceRule, ...] = ()
     skipped: tuple[SkippedRule, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.rows or self.batch or self.unique or self.skipped)
+        return bool(self.rows or self.batch or self.unique or self.references or self.skipped)
 
 
 def compile_rules(contract: ContractSpec) -> Rules:
@@ -107,7 +126,7 @@ def compile_rules(contract: ContractSpec) -> Rules:
     batch: list[BatchRule] = []
     unique = [rule for rule in _from_schema(contract) if not _is_key(rule.fields, contract)]
     skipped: list[SkippedRule] = []
-    for spec in contract.rules:
+    for spec in (*contract.rules, *limit_rules(contract)):
         action = spec.action or contract.on_violation
         if (reason := why_skipped(spec)) is not None:
             skipped.append(SkippedRule(spec, reason))
@@ -119,16 +138,30 @@ def compile_rules(contract: ContractSpec) -> Rules:
             rows.append(RowRule(spec, action, column_of([spec.path]), _SCANS[spec.metric](spec, contract)))
         else:
             batch.append(BatchRule(spec, action, *_counted(spec, contract)))
-    return Rules(tuple(rows), tuple(batch), tuple(unique), tuple(skipped))
+    references = tuple(
+        ReferenceRule(one, one.action or contract.on_violation, _keys_of(column_of(one.fields), len(one.fields) > 1))
+        for one in contract.references
+    )
+    return Rules(tuple(rows), tuple(batch), tuple(unique), references, tuple(skipped))
+
+
+def _keys_of(column: Column, is_composite: bool) -> Callable[[list[Any]], list[str | None]]:
+    def keys(records: list[Any]) -> list[str | None]:
+        values = column(records)
+        return [None if v is None else key_text(v if is_composite else (v,)) for v in values]
+
+    return keys
 
 
 def why_skipped(spec: RuleSpec) -> str | None:
     """Why a rule is not carried out, None where it is."""
+    if not spec.operator and spec.kind in ("library", "sql"):
+        return "it says no mustBe…"
     if spec.kind == "library":
-        return None if spec.operator else "it says no mustBe…"
+        return None
     return {
         "text": "it is a text for people",
-        "sql": "its SQL is for the database of a server",
+        "sql": "its SQL is over a whole table: `hansa contract check` carries it out over a file",
         "custom": f"it is for another engine ({spec.arguments.get('engine', '')})",
     }[spec.kind]
 
@@ -211,10 +244,20 @@ def _invalid(spec: RuleSpec, contract: ContractSpec) -> Scan:
     ]
 
 
+def _limits(spec: RuleSpec, _: ContractSpec) -> Scan:
+    limits = [(BROKEN[name][1], limit) for name, limit in spec.arguments.items()]
+    return lambda values: [
+        at
+        for at, value in enumerate(values)
+        if value is not None and any(breaks(comparable(value), limit) for breaks, limit in limits)
+    ]
+
+
 _SCANS: Final[dict[str, Callable[[RuleSpec, ContractSpec], Scan]]] = {
     "nullValues": _nulls,
     "missingValues": _missing,
     "invalidValues": _invalid,
+    LIMITS: _limits,
 }
 
 

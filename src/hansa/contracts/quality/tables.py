@@ -6,11 +6,17 @@ rule is measured over all of it; uniqueness is that within the table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date, datetime
+from functools import reduce
+from operator import and_, or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from hansa.contracts.quality.limits import BROKEN, limit_rules
+from hansa.contracts.quality.limits import METRIC as LIMITS
+from hansa.contracts.quality.queries import answered
 from hansa.contracts.quality.rules import listed_values, unique_fields, why_skipped
 from hansa.contracts.quality.threshold import accepts
 from hansa.errors import CallerError, OperatorError
@@ -24,6 +30,9 @@ _READERS: Final = {
     ".parquet": "read_parquet", ".csv": "read_csv", ".json": "read_json", ".ndjson": "read_ndjson",
     ".jsonl": "read_ndjson",
 }  # fmt: skip
+
+
+_COMPARED_MAX: Final = 4
 
 
 class _Measured(NamedTuple):
@@ -54,12 +63,16 @@ def check_file(contract: ContractSpec, path: Path) -> list[CheckResult]:
     counts = ", ".join(["count(*)", *(_duckdb(rule, contract, values) for rule in rules)])
     try:
         with duckdb.connect() as db:
+            if any(isinstance(value, datetime) for value in values):
+                db.execute("SET TimeZone = 'UTC'")
             row = db.execute(f"SELECT {counts} FROM {reader}(?)", [*values, str(path)]).fetchone()
+        answers = answered(contract, path, reader)
     except duckdb.Error as failure:
         told = str(failure).partition("\n")[0]
         raise CallerError("file.unreadable", f"{path.name} cannot be checked: {told}") from failure
     assert row is not None
-    return _results(contract, rules, _Measured(row[0], row[1:]))
+    found = _results(contract, rules, _Measured(row[0], row[1:]))
+    return [answers.get(result.rule, result) for result in found]
 
 
 def table_rules(contract: ContractSpec) -> list[RuleSpec]:
@@ -70,7 +83,7 @@ def table_rules(contract: ContractSpec) -> list[RuleSpec]:
         for field in contract.fields
         if field.unique and all(unique_fields(rule) != (field.name,) for rule in listed if _counts_twice(rule))
     ]
-    return [*listed, *said]
+    return [*listed, *said, *limit_rules(contract)]
 
 
 def _counts_twice(rule: RuleSpec) -> bool:
@@ -79,8 +92,9 @@ def _counts_twice(rule: RuleSpec) -> bool:
 
 def _results(contract: ContractSpec, rules: Sequence[RuleSpec], measured: _Measured) -> list[CheckResult]:
     found = [_result(contract, rule, measured.rows, bad) for rule, bad in zip(rules, measured.counts, strict=True)]
-    skipped = ((rule, reason) for rule in contract.rules if (reason := why_skipped(rule)) is not None)
-    return [*found, *(CheckResult("", rule.id, rule.path, "skipped", note=reason) for rule, reason in skipped)]
+    told = [(rule.id, rule.path, reason) for rule in contract.rules if (reason := why_skipped(rule)) is not None]
+    told += [(one.id, one.path, "it is about records of another port") for one in contract.references]
+    return [*found, *(CheckResult("", rule, path, "skipped", note=reason) for rule, path, reason in told)]
 
 
 def _result(contract: ContractSpec, rule: RuleSpec, rows: int, counted: int) -> CheckResult:
@@ -103,18 +117,38 @@ def _polars(rule: RuleSpec, contract: ContractSpec, name: str) -> pl.Expr:
         return (there.sum() - together.filter(there).n_unique()).alias(name)
     column = _column(rule.path)
     if rule.metric == "nullValues":
-        return column.is_null().sum().alias(name)
+        return column.null_count().alias(name)
     if rule.metric == "missingValues":
         missing = listed_values(rule.arguments.get("missingValues", [None]), rule, contract)
-        is_missing = column.is_in([value for value in missing if value is not None]).fill_null(value=False)
-        return (is_missing | column.is_null() if None in missing else is_missing).sum().alias(name)
-    is_valid = pl.lit(value=True)
+        found = _is_among(column, missing).sum()
+        return (found + column.null_count() if None in missing else found).alias(name)
+    if rule.metric == LIMITS:
+        return _is_beyond(column, rule).sum().alias(name)
+    tests = []
     if "validValues" in rule.arguments:
-        valid = [v for v in listed_values(rule.arguments["validValues"], rule, contract) if v is not None]
-        is_valid = column.is_in(valid)
+        tests.append(_is_among(column, listed_values(rule.arguments["validValues"], rule, contract)))
     if "pattern" in rule.arguments:
-        is_valid &= column.cast(pl.String).str.contains(f"^(?:{rule.arguments['pattern']})$")
-    return (column.is_not_null() & ~is_valid).sum().alias(name)
+        tests.append(column.cast(pl.String).str.contains(f"^(?:{rule.arguments['pattern']})$"))
+    return (~reduce(and_, tests)).sum().alias(name)
+
+
+def _is_beyond(column: pl.Expr, rule: RuleSpec) -> pl.Expr:
+    import polars as pl
+
+    limits = [(BROKEN[name][1], limit) for name, limit in rule.arguments.items()]
+    if any(isinstance(limit, datetime) for _, limit in limits):
+        column = column.cast(pl.Datetime("us", "UTC"))
+    found: pl.Expr = reduce(or_, [breaks(column, limit) for breaks, limit in limits])
+    return found
+
+
+def _is_among(column: pl.Expr, listed: Collection[Any]) -> pl.Expr:
+    """Null for a null. A few comparisons take less than one search."""
+    values = [value for value in listed if value is not None]
+    if 0 < len(values) <= _COMPARED_MAX:
+        found: pl.Expr = reduce(or_, [column == value for value in values])
+        return found
+    return column.is_in(values)
 
 
 def _column(path: str) -> pl.Expr:
@@ -145,6 +179,9 @@ def _bad(rule: RuleSpec, contract: ContractSpec, values: list[Any]) -> str:
     if rule.metric == "missingValues":
         missing = listed_values(rule.arguments.get("missingValues", [None]), rule, contract)
         return f"{_among(column, missing, values)}" + (f" OR {column} IS NULL" if None in missing else "")
+    if rule.metric == LIMITS:
+        values += rule.arguments.values()
+        return " OR ".join(_beyond(column, name, limit) for name, limit in rule.arguments.items())
     tests = []
     if "validValues" in rule.arguments:
         tests.append(_among(column, listed_values(rule.arguments["validValues"], rule, contract), values))
@@ -155,9 +192,18 @@ def _bad(rule: RuleSpec, contract: ContractSpec, values: list[Any]) -> str:
 
 
 def _among(column: str, listed: Any, values: list[Any]) -> str:
+    """A text is searched once for each entry of a column's dictionary, where `IN` joins all rows with the list."""
     known = [value for value in listed if value is not None]
     values += known
-    return f"{column} IN ({', '.join('?' * len(known))})" if known else "false"
+    places = ", ".join("?" * len(known))
+    if known and all(isinstance(value, str) for value in known):
+        return f"list_contains([{places}], CAST({column} AS VARCHAR))"
+    return f"{column} IN ({places})" if known else "false"
+
+
+def _beyond(column: str, name: str, limit: Any) -> str:
+    kind = "TIMESTAMPTZ" if isinstance(limit, datetime) else "DATE" if isinstance(limit, date) else "TIME"
+    return f"CAST({column} AS {kind}) {BROKEN[name][0]} CAST(? AS {kind})"
 
 
 def _quoted(path: str) -> str:

@@ -16,7 +16,7 @@ from hansa.eventlog.awaitable import AwaitableLog
 from hansa.model.ids import PortId, did_you_mean
 from hansa.model.product import FieldSpec, OutputPortSpec
 from hansa.outputs import feed, stream
-from hansa.runtime.context import key_text
+from hansa.sdk.encode import key_text
 from hansa.server.api.base import ApiRoute, Asked, Endpoint
 from hansa.server.api.streaming import sse, sse_event
 from hansa.server.api.windows import tell
