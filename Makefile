@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 HANSA_DATA ?= .hansa
 HANSA_PORT ?= 8080
+ABREAST := --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .PHONY: run dev test test-fast check fix bench lock docs clean
 
@@ -22,10 +23,10 @@ dev: $(VENV)/ready  ## the same, started again when the source changes
 	@$(BIN)/python tools/reload.py src -- $(BIN)/hansa up --data $(HANSA_DATA) --port $(HANSA_PORT)
 
 test: $(VENV)/ready  ## every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(ABREAST)
 
 test-fast: $(VENV)/ready  ## the tests that need no server and no browser; below a minute
-	@$(BIN)/python -m pytest tests/unit tests/conformance tests/property -m "not slow"
+	@$(BIN)/python -m pytest tests/unit tests/conformance tests/property -m "not slow" $(ABREAST)
 
 check: $(VENV)/ready  ## format, lint, types, layers, generated docs
 	@$(BIN)/ruff format --check .
