@@ -167,8 +167,8 @@ def test_a_page_says_what_is_known_and_leaves_out_what_is_not() -> None:
 
 
 def test_a_page_of_a_port_on_its_way_out_names_the_successor() -> None:
-    told = markdown(page_of(contract(), served(is_deprecated=True, successor="shop.orders/stock@2")))
-    assert "**Deprecated** Do not begin to read it. Move to `shop.orders/stock@2`." in told
+    told = markdown(page_of(contract(), served(status="deprecated", successor="shop.orders/stock@2")))
+    assert "**Deprecated** Do not begin to read it. Its successor is `shop.orders/stock@2`." in told
     assert "Deprecated" not in markdown(page_of(contract(), served(successor="shop.orders/stock@2")))
 
 
