@@ -29,6 +29,8 @@ from hansa.model.product import (
 )
 
 Kind = Literal["added", "changed", "removed", "metadata", "breaking"]
+IN_CLEAR: Final = "subject.removed"
+"""The code of a change by which records of persons are not encrypted any more."""
 LIVE: Final = "live"
 """What the contract in force is called among the earlier ones."""
 
@@ -135,7 +137,7 @@ def _port(old: OutputPortSpec, new: OutputPortSpec, earlier: Mapping[str, Contra
     yield from _settings("port", new.id, old, new, ("partitions", "retention_s"))
     if old.contract.subject and not new.contract.subject:
         told = f"in {new.id}, records will be written in clear: the contract has no subject any more"
-        yield Change("breaking", "port", new.id, f"{told}, which was {old.contract.subject}")
+        yield Change("breaking", "port", new.id, f"{told}, which was {old.contract.subject}", code=IN_CLEAR)
     else:
         yield from _settings("port", new.id, old.contract, new.contract, ("subject",))
     yield from _settings("port", new.id, old.contract, new.contract, _OF_CONTRACT)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -118,6 +119,16 @@ def described(declared: ProductSpec, found: bytes) -> ProductSpec:
     return spec
 
 
+@contextlib.asynccontextmanager
+async def _kept(pool: Pool) -> AsyncIterator[None]:
+    """The pool's workers leave where what is done within fails."""
+    try:
+        yield
+    except BaseException:
+        await pool.drain()
+        raise
+
+
 def _contracts(spec: ProductSpec) -> dict[str, ContractSpec]:
     return {port.id: port.contract for port in spec.outputs}
 
@@ -184,15 +195,34 @@ class Planner:
         """The revision in `folder`, loaded in a worker and planned. Raises `PlanError` with all findings; then its
         worker is gone."""
         pool, found = await self._loaded(product, folder, declared, progress)
-        try:
+        async with _kept(pool):
             spec = described(declared, found)
-            standings = await asyncio.to_thread(self._standings, spec)
-            self._check(spec, self._ended(standings))
+            standings = await self._checked(spec)
             await self._windows.tried(Coming(spec, folder.name, pool), folder)
             return Candidate(spec, folder.name, pool, await self._plan(spec, folder.name, pool, standings))
-        except BaseException:
-            await pool.drain()
-            raise
+
+    async def rollback(self, product: str, to: str | None = None) -> Plan:
+        """The plan of a rollback; nothing is changed. Raises as `earlier` does."""
+        candidate = await self.earlier(product, to)
+        await candidate.pool.drain()
+        return candidate.plan
+
+    async def earlier(self, product: str, to: str | None = None) -> Candidate:
+        """The revision that a rollback goes to, planned as any candidate is; it was loaded and its translators were
+        tried when it was deployed. Raises `PlanError` where the mesh has no place for it any more, and what
+        `Registry.before` raises."""
+        target = await asyncio.to_thread(self._mesh.registry.before, product, to)
+        pool = await self._mesh.serving.pool_of(target)
+        async with _kept(pool):
+            standings = await self._checked(target.spec)
+            plan = await self._plan(target.spec, target.hash, pool, standings, goes_back=True)
+            return Candidate(target.spec, target.hash, pool, plan)
+
+    async def _checked(self, spec: ProductSpec) -> list[Standing]:
+        """How the windows stand that concern a product. Raises `PlanError` where it has no place in the mesh."""
+        standings = await asyncio.to_thread(self._standings, spec)
+        self._check(spec, self._ended(standings))
+        return standings
 
     async def _loaded(
         self, product: str, folder: Path, declared: ProductSpec, progress: Progress
@@ -221,7 +251,9 @@ class Planner:
         passed = {one.versions.older: one.versions.newer for one in standings if one.phase is Phase.ENDED}
         return passed | {port: one.successor for port, one in self._mesh.ended.items()}
 
-    async def _plan(self, spec: ProductSpec, revision: str, pool: Pool, standings: Sequence[Standing]) -> Plan:
+    async def _plan(
+        self, spec: ProductSpec, revision: str, pool: Pool, standings: Sequence[Standing], *, goes_back: bool = False
+    ) -> Plan:
         mesh, live, specs = self._mesh, self._mesh.products.get(spec.id), self._mesh.specs()
         old = live.spec if live else None
 
@@ -237,7 +269,7 @@ class Planner:
 
         def plan() -> Plan:
             given = mesh.registry.consents(spec.id, revision)
-            return planned(spec, revision, since, state, made, behind, expected, given, told)
+            return planned(spec, revision, since, state, made, behind, expected, given, told, goes_back=goes_back)
 
         return await asyncio.to_thread(plan)
 
@@ -264,7 +296,7 @@ class Planner:
         return found, notes
 
     def _terms(self, product: str, candidate: str) -> list[Change]:
-        """What changes in the terms of the contracts; nothing where the live files are older than what reads them."""
+        """What changes in the terms of the contracts; nothing where files are older than what reads them."""
         before = self._mesh.serving.folder(self._mesh.registry.product(product).live)
         try:
             with self._reading:

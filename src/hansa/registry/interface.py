@@ -108,8 +108,9 @@ class Products(ABC):
         audit entry, under `consent`. Raises `CallerError("revision.conflict")` where the hash has another bundle."""
 
     @abstractmethod
-    def rollback(self, actor: str, product: str, to: str | None = None) -> Deployed:
+    def rollback(self, actor: str, product: str, to: str | None = None, consent: Consent | None = None) -> Deployed:
         """Makes the revision `to` live again; None is the one before the live one, and once more goes further back.
+        The `consent` to what breaks stands in the audit entry.
         Raises `CallerError` (`revision.unknown`, `revision.first`, `product.retired`)."""
 
     @abstractmethod
