@@ -220,6 +220,10 @@ class Schemas(ABC):
         """The content of an id; None where nothing has it, or has it any longer."""
 
     @abstractmethod
+    def schema_id_max(self) -> int:
+        """The highest id of a schema that is kept; 0 where none is."""
+
+    @abstractmethod
     def schema_versions(self, subject: str | None = None) -> list[SchemaVersion]:
         """The versions of a subject, or of all, in order; deleted ones too."""
 
