@@ -100,6 +100,10 @@ def test_a_schedule_that_is_paused_starts_nothing_until_it_is_resumed(own: Serve
     hansa("schedules", "resume", "lab.bench:tick")
     assert own.until(lambda: ticks() > before)
     assert "trigger.unknown" in hansa("schedules", "pause", "lab.bench:tick", "--index", "7", code=1)
+    for arguments, code in ((("lab.bench:put",), "schedule.unknown"),
+                            (("lab.bench:put", "--index", "0"), "trigger.not_pausable")):  # fmt: skip
+        assert code in hansa("schedules", "pause", *arguments, code=1)
+        assert own.call("PUT", "/lab/bench/numbers", [{"name": "not paused", "value": 1}]).is_success
 
 
 def test_a_token_is_made_listed_and_revoked_for_followers_too(own: Server, hansa: Cli, tmp_path: Path) -> None:

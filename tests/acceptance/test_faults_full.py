@@ -46,6 +46,9 @@ def test_a_full_disk(tmp_path: Path, shim: Path) -> None:
             answer = server.http.get(history, timeout=5)
             assert answer.status_code == 200, answer.text
             assert "behind" in answer.json()
+        lineage = server.http.get("/lineage", params={"node": "lab.bench/squares@1"}, timeout=5)
+        assert lineage.status_code == 200, lineage.text
+        assert "behind" in lineage.json()
         time.sleep(1.0)
         held = len(server.records("lab.bench/numbers@1"))
         assert held < 3000

@@ -117,7 +117,10 @@ def test_a_contract_that_drops_its_subject_is_refused_without_a_consent(clear: S
     silent = tmp_path / "silent"
     with pytest.raises(Exception, match="in clear"):
         clear.deploy(silent, "crm.people")
-    back = clear.call("POST", "/products/crm.people/rollback", {}).json()
+    refused = clear.call("POST", "/products/crm.people/rollback", {})
+    assert (refused.status_code, refused.json()["code"]) == (422, "contract.incompatible")
+    force = {"accept_breaking": "a drill"}
+    back = clear.call("POST", "/products/crm.people/rollback", force).json()
     assert [c["text"] for c in back["changes"] if c["kind"] == "breaking"] == [
         f"in {CUSTOMERS}, records will be written in clear: the contract has no subject any more, which was customer_id"
     ]

@@ -186,7 +186,8 @@ def test_a_plan_that_the_mesh_has_left_behind_is_not_carried_out(mesh: Server, t
     stale = deploy(mesh.http, producer, plan=seen)
     assert (stale["code"], stale["status"]) == ("plan.stale", 409)
     assert deploy(mesh.http, producer, plan=plan(mesh, producer)["hash"])["result"]["changed"]
-    mesh.http.post("/products/made.orders/rollback", json={}).raise_for_status()
+    force = {"accept_breaking": "the others go on with what there was"}
+    mesh.http.post("/products/made.orders/rollback", json=force).raise_for_status()
 
 
 def test_of_deploys_at_the_same_moment_one_wins_and_the_others_are_told(own: Server, tmp_path: Path) -> None:
@@ -231,6 +232,50 @@ def test_rollback_restores_code_contract_and_triggers(own: Server, tmp_path: Pat
     assert [record["note"] for record in own.records(ORDERS)] == ["new", "old"]
     contract = own.http.get(f"/ports/{ORDERS}").json()["contract"]
     assert [field["name"] for field in contract["fields"]] == ["number", "note"]
+
+
+def test_a_rollback_that_takes_away_what_a_consumer_uses_is_refused_as_a_deploy_is(own: Server, tmp_path: Path) -> None:
+    path, producer = "/products/made.orders/rollback", orders(tmp_path / "orders", "note")
+    first = own.deploy(producer, "made.orders")["revision"]
+    second = own.deploy(orders(producer, "note", "due"), "made.orders")["revision"]
+    reader = follower(tmp_path / "reader", "near.reader", "order.due", producer)
+    own.deploy(reader, "near.reader")
+    plan = own.http.get(path).json()
+    gone = f"in {ORDERS}, due is gone: readers that have the old schema break"
+    assert (plan["since"], plan["revision"], plan["changes"][0]["text"]) == (second, first, gone)
+    assert [(c["who"], c["verdict"]) for c in plan["consumers"]] == [("near.reader:follow", "breaks")]
+    refused = own.http.post(path, json={}).json()
+    assert (refused["code"], refused["status"]) == ("contract.incompatible", 422)
+    assert "near.reader:follow" in refused["detail"]
+    assert f"--candidate {first}" in refused["hint"]
+    assert own.http.get("/products/made.orders").json()["revision"] == second
+    stale = own.http.post(path, json={"plan": "another", "accept_breaking": "at once"}).json()
+    assert stale["code"] == "plan.stale"
+    forced = own.http.post(path, json={"plan": plan["hash"], "accept_breaking": "due was wrong"}).json()
+    assert (forced["revision"], forced["changed"]) == (first, True)
+    [entry] = own.http.get("/audit", params={"target": "made.orders", "limit": 1}).json()["items"]
+    assert (entry["operation"], entry["after"]["consent"]["reason"]) == ("product.rolled_back", "due was wrong")
+    assert entry["after"]["consent"]["forced"]
+
+
+def test_a_rollback_with_consent_or_that_hits_nobody_is_done_at_once(own: Server, tmp_path: Path) -> None:
+    path, producer = "/products/made.orders/rollback", orders(tmp_path / "orders", "note")
+    first = own.deploy(producer, "made.orders")["revision"]
+    own.deploy(orders(producer, "note", "due"), "made.orders")
+    own.deploy(follower(tmp_path / "reader", "near.reader", "order.note", producer), "near.reader")
+    back = own.http.post(path, json={}).json()
+    assert (back["revision"], back["changes"][0]["kind"]) == (first, "breaking")
+    [entry] = own.http.get("/audit", params={"target": "made.orders", "limit": 1}).json()["items"]
+    assert (entry["after"]["consent"]["forced"], entry["after"]["consent"]["reason"]) == (
+        False,
+        "nobody who is known is hit",
+    )
+    own.deploy(orders(producer, "note", "due"), "made.orders")
+    own.deploy(follower(tmp_path / "reader", "near.reader", "order.due", producer), "near.reader")
+    assert own.http.post(path, json={}).json()["code"] == "contract.incompatible"
+    consent = {"port": ORDERS, "candidate": first, "domain": "near", "reason": "we go back, too"}
+    own.http.post("/products/made.orders/consents", json=consent).raise_for_status()
+    assert own.http.post(path, json={}).json()["revision"] == first
 
 
 EXPECTS = INPUT.replace(

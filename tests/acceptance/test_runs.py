@@ -325,6 +325,20 @@ def test_an_event_starts_a_process(bench: Server) -> None:
     assert runs[0]["trigger"] == "event"
 
 
+def test_a_replay_of_a_filtered_subscription_gets_what_its_filter_wanted(bench: Server) -> None:
+    values = (41, 42, 43, 44)
+    put = bench.call("PUT", f"{ROOT}/numbers", [{"name": f"n{value}", "value": value} for value in values])
+    assert put.is_success
+    runs = bench.until(lambda: bench.runs(product="lab.bench", process="heard", state="succeeded"))
+    assert runs
+    read = bench.http.get(f"/runs/{runs[0]['id']}").json()["reads"]
+    again = bench.call("POST", f"/runs/{runs[0]['id']}/replay", {})
+    assert again.is_success, again.text
+    replayed = bench.run(again)
+    assert (replayed["dry"], replayed["replay_of"]) == (True, runs[0]["id"])
+    assert again.json() == bench.http.get(f"/runs/{runs[0]['id']}/result").json(), read
+
+
 def test_schedules_and_once(bench: Server) -> None:
     ticks = bench.until(
         lambda: len(bench.events("name=tick and process=tick")) >= 3 and bench.events("name=tick and process=tick")

@@ -112,3 +112,41 @@ def test_a_wire_format_that_cannot_carry_the_contract_is_refused_at_deploy(tmp_p
     with pytest.raises(Refused) as refused:
         air.deploy(folder, MOVES)
     assert "schema.unrepresentable" in json.dumps(refused.value.problem)
+
+
+def test_a_context_has_subjects_of_its_own(air: Server) -> None:
+    one, other = '{"type":"enum","name":"E","symbols":["A"]}', '"long"'
+    asked(air, "POST", "/subjects/apart/versions", {"schema": one}).raise_for_status()
+    asked(air, "POST", "/subjects/:.staging:apart/versions", {"schema": other}).raise_for_status()
+    assert asked(air, "GET", "/subjects/:.staging:apart/versions/1/schema").json() == "long"
+    named = asked(air, "GET", "/subjects/:.:apart/versions/1").json()
+    assert (named["subject"], named["schema"]) == ("apart", one)
+    assert asked(air, "GET", "/contexts").json() == [".", ".staging"]
+    found = {prefix: asked(air, "GET", f"/subjects?subjectPrefix={prefix}apart").json() for prefix in (":*:", ":.:")}
+    assert found == {":*:": ["apart"], ":.:": ["apart"]}
+    assert asked(air, "GET", "/subjects?subjectPrefix=:.staging:").json() == [":.staging:apart"]
+    assert ":.staging:apart" not in asked(air, "GET", "/subjects?subjectPrefix=:.:").json()
+
+
+def test_a_context_does_not_take_a_subject_from_its_domain(air: Server) -> None:
+    air.call("POST", "/people", {"id": "stranger"}).raise_for_status()
+    made = air.call("POST", "/tokens", {"name": "strange", "principal": "stranger", "scopes": ["read", "publish"]})
+    stranger = {"authorization": f"Bearer {made.json()['token']}"}
+    for name in (":.staging:air-free-value", ":.:air-free-value", f":.:{DRIVES}"):
+        refused = asked(air, "POST", f"/subjects/{name}/versions", {"schema": '"string"'}, **stranger)
+        assert (refused.status_code, refused.json()["error_code"]) == (403, 40301), name
+
+
+def test_ids_are_given_and_not_imported(air: Server) -> None:
+    schema = '{"type":"fixed","name":"F","size":3}'
+    for extra in ({"id": 4711}, {"version": 7}, {"id": 4711, "version": 7}):
+        refused = asked(air, "POST", "/subjects/imported/versions", {"schema": schema, **extra})
+        assert (refused.status_code, refused.json()["error_code"]) == (422, 42205)
+        assert refused.json()["hint"] == "Leave out `id` and `version`; the answer has the id."
+    refused = asked(air, "PUT", "/mode/imported", {"mode": "IMPORT"})
+    assert (refused.status_code, refused.json()["error_code"]) == (422, 42204)
+    assert "none is imported" in refused.json()["hint"]
+    kept = asked(air, "POST", "/subjects/imported/versions", {"schema": schema, "id": -1, "version": 0}).json()["id"]
+    told = asked(air, "GET", f"/schemas/ids/{kept}?fetchMaxId=true").json()
+    assert (told["schema"], told["maxId"]) == (schema, kept)
+    assert "maxId" not in asked(air, "GET", f"/schemas/ids/{kept}").json()

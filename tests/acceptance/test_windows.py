@@ -144,7 +144,7 @@ def test_a_version_tells_its_end_and_is_retired_when_nobody_reads_it(own: Server
         shown = [port.get("deprecated") for port in document.get("outputPorts", ())] or [document["status"]]
         assert shown == ([True, None] if "outputPorts" in document else ["deprecated"])
     planned = own.call("POST", f"/products/{LEDGER}/plan", content=pack(tmp_path / "ledger").data).json()
-    assert planned["notes"] == [f"{OLD} is deprecated, and ends on 2031-12-31: it is followed by {NEW}"]
+    assert planned["notes"] == [f"{OLD} is deprecated, its end of life is 2031-12-31: it is followed by {NEW}"]
     with Client(own.url, own.token) as client, pytest.warns(DeprecatedVersion, match="weights@2 takes its place"):
         assert [item["record"]["id"] for item in client.ports.read(OLD)] == ["a"]
     standing = own.call("GET", f"/ports/{OLD}/window", params={"position": "1"}).json()

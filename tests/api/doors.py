@@ -46,6 +46,7 @@ DOORS: Final = {
     "GET /ports/{product}/{port}/changes": Door(EVERY_MEMBER, "/ports/shop.orders/stock@1/changes"),
     "POST /products/{product}/plan": Door("doa", "/products/shop.orders/plan", content=b"no bundle"),
     "POST /products/{product}/deploy": Door("doa", "/products/shop.orders/deploy", content=b"no bundle"),
+    "GET /products/{product}/rollback": Door("doa", "/products/shop.gone/rollback"),
     "POST /products/{product}/rollback": Door("doa", "/products/shop.gone/rollback", {}),
     "POST /products/{product}/retire": Door("oa", "/products/shop.gone/retire"),
     "POST /products/{product}/state": Door("oa", "/products/shop.orders/state", {"state": "active", "dry": True}),

@@ -104,6 +104,17 @@ def lookups(topic):
     }
 
 
+def in_context(subject):
+    """A subject in a context of its own, beside the one of the same name without."""
+    schemas = {f":.apart:{subject}": '"string"', subject: '"long"'}
+    ids = {name: client.register_schema(name, Schema(text, "AVRO")) for name, text in schemas.items()}
+    return {
+        "read": [client.get_latest_version(name).schema.schema_str for name in schemas],
+        "same": client.get_latest_version(f":.:{subject}").schema_id == ids[subject],
+        "contexts": client.get_contexts(),
+    }
+
+
 def referring(prefix):
     """A schema that refers to another, in each format: registered, and read back by its id."""
     texts = {

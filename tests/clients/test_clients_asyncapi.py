@@ -86,7 +86,10 @@ def described(contract: ContractSpec, notice: Notice) -> dict[str, Any]:
 def test_the_stream_of_any_contract_is_told_so_that_it_is_read(parser: Path) -> None:
     documents: list[dict[str, Any]] = []
 
-    @given(contracts(), st.sampled_from([Notice(), Notice(True), Notice(True, "shop.orders/stock@3")]))
+    @given(
+        contracts(),
+        st.sampled_from([Notice(), Notice("deprecated"), Notice("retired", "shop.orders/stock@3", "2031-12-31")]),
+    )
     @settings(
         max_examples=12, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),

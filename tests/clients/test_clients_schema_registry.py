@@ -117,7 +117,8 @@ def test_where_no_jsonata_leads_a_client_fails_and_says_what_to_read(client: Cli
 
 
 def test_what_tools_ask_is_answered(client: Client) -> None:
-    assert client("lookups", topic=topic("drives", 1)) == {
+    found = client("lookups", topic=topic("drives", 1))
+    assert found == {
         "subjects": [f"{topic('drives', 1)}-key", f"{topic('drives', 1)}-value"],
         "versions": [1, 2],
         "same": True,
@@ -126,8 +127,14 @@ def test_what_tools_ask_is_answered(client: Client) -> None:
         "level": "FULL_TRANSITIVE",
         "mode": "READONLY",
         "types": ["AVRO", "JSON", "PROTOBUF"],
-        "contexts": ["."],
+        "contexts": found["contexts"],
     }
+    assert "." in found["contexts"]
+
+
+def test_a_context_parts_subjects_of_one_name(client: Client) -> None:
+    found = client("in_context", subject="shared")
+    assert found == {"read": ['"string"', '"long"'], "same": True, "contexts": [".", ".apart"]}
 
 
 def test_schemas_that_refer_to_others_are_kept_with_their_references(client: Client) -> None:

@@ -158,7 +158,8 @@ class Hansa:
         self._meter = meter = Meter(log, self._clock_us)
         trial = Trial(self._log, operations, runs, asks)
         lineage, readers_of_ports = LineageGraph(reader), PortReaders(meter, reader)
-        planner, locks = Planner(mesh, lineage, readers_of_ports, trial), Locks()
+        retiring = Retiring(mesh, readers_of_ports.readers, self._clock_us)
+        planner, locks = Planner(mesh, lineage, readers_of_ports, trial, retiring), Locks()
         authenticator = Authenticator(registry, self._pepper, clock_us=self._clock_us)
         log.watch("", self._views.wake)
         log.watch(KEEPING_TOPIC, self._followed.wake)
@@ -180,7 +181,7 @@ class Hansa:
             lineage=lineage,
             meter=meter,
             readers=readers_of_ports,
-            retiring=Retiring(mesh, readers_of_ports.readers, self._clock_us),
+            retiring=retiring,
             lookups=lookups.follow,
             scheduler=self._scheduler,
             operations=operations,

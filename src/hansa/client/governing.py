@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hansa.client.transport import Transport
+from hansa.errors import CallerError
 
 
 class Domains:
@@ -117,10 +118,23 @@ class Schedules:
         """`{process, index, trigger, explained, next, last, paused}` of each schedule."""
         return self._transport.items("/schedules")
 
-    def pause(self, process: str, index: int = 0) -> dict[str, Any]:
-        """The trigger at `index` of the process starts nothing until it is resumed."""
-        return self._transport.post(f"/triggers/{process}/{index}/pause")
+    def pause(self, process: str, index: int | None = None) -> dict[str, Any]:
+        """The trigger at `index` of the process starts nothing until it is resumed; without an index, its only
+        schedule. Raises `CallerError` (`schedule.unknown`, `schedule.ambiguous`)."""
+        return self._transport.post(f"/triggers/{process}/{self._index(process, index)}/pause")
 
-    def resume(self, process: str, index: int = 0) -> dict[str, Any]:
-        """The trigger starts runs again."""
-        return self._transport.post(f"/triggers/{process}/{index}/resume")
+    def resume(self, process: str, index: int | None = None) -> dict[str, Any]:
+        """The trigger starts runs again. Raises as `pause` does."""
+        return self._transport.post(f"/triggers/{process}/{self._index(process, index)}/resume")
+
+    def _index(self, process: str, index: int | None) -> int:
+        if index is not None:
+            return index
+        found = [one["index"] for one in self.all() if one["process"] == process]
+        if len(found) == 1:
+            return int(found[0])
+        if not found:
+            raise CallerError("schedule.unknown", f"{process} has no schedule", hint="`hansa schedules` lists them.")
+        known = ", ".join(map(str, found))
+        hint = f"Say which one: --index {known.replace(', ', ' or ')}."
+        raise CallerError("schedule.ambiguous", f"{process} has schedules at {known}", hint=hint)

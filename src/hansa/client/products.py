@@ -88,9 +88,17 @@ class Products:
         with self._transport.lines("POST", path, query, body=bundle, headers=_TAR, timeout_s=DEPLOY_SILENCE_S) as lines:
             return _deployed(product, lines, on_progress)
 
-    def rollback(self, product: str, to: str | None = None) -> dict[str, Any]:
-        """Makes the revision `to` live again, or the one before the live one."""
-        return self._transport.post(f"/products/{product}/rollback", {"to": to} if to else {})
+    def rollback_plan(self, product: str, to: str | None = None) -> dict[str, Any]:
+        """What a rollback would do, as `plan` tells it of a deploy. Nothing is done."""
+        return self._transport.get(f"/products/{product}/rollback", {"to": to}, timeout_s=DEPLOY_SILENCE_S)
+
+    def rollback(
+        self, product: str, to: str | None = None, *, accept_breaking: str = "", plan: str = ""
+    ) -> dict[str, Any]:
+        """Makes the revision `to` live again, or the one before the live one. What takes away what consumers use is
+        refused as in `deploy`; `accept_breaking` and `plan` are as there. Raises `PlanError` with every finding."""
+        body = {"to": to, "accept_breaking": accept_breaking, "plan": plan}
+        return self._transport.post(f"/products/{product}/rollback", body, timeout_s=DEPLOY_SILENCE_S)
 
     def move(self, product: str, state: str, *, successor: str | None = None, dry: bool = False) -> dict[str, Any]:
         """Moves the product to another state and answers `{before, after, effects, read_by, refusal, done}`; with `dry`

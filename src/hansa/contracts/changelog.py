@@ -13,9 +13,12 @@ import msgspec
 
 from hansa.contracts.compatibility.contract import differences
 from hansa.contracts.compatibility.verdict import Difference, Direction
-from hansa.contracts.odcs import ContractFile
+from hansa.contracts.dates import NAMES
+from hansa.contracts.odcs import ContractFile, major_of
 from hansa.contracts.part import VENDOR
-from hansa.model.product import CompatibilityMode
+from hansa.contracts.window_words import dates_changed, window_changed
+from hansa.model.product import CompatibilityMode, ContractSpec
+from hansa.model.window import NO_DATES
 
 Kind = Literal["breaking", "added", "changed", "removed", "metadata"]
 ORDER: Final[tuple[Kind, ...]] = ("breaking", "removed", "changed", "added", "metadata")
@@ -58,6 +61,7 @@ def change_log(older: ContractFile, newer: ContractFile) -> ChangeLog:
     breaking = frozenset(verdict.breaking)
     entries = [_of_schema(one, one in breaking) for one in verdict.differences]
     entries += _of_document(older.document.data, newer.document.data)
+    entries += _of_version(older.spec, newer.spec)
     entries.sort(key=lambda entry: (ORDER.index(entry.kind), entry.path))
     return ChangeLog(older.spec.version, newer.spec.version, verdict.mode, verdict.rules, entries)
 
@@ -75,6 +79,17 @@ def _kind(one: Difference, is_breaking: bool) -> Kind:
     if one.kind in _GONE and not one.new:
         return "removed"
     return "metadata" if one.kind == "description.changed" else "changed"
+
+
+def _of_version(old: ContractSpec, new: ContractSpec) -> Iterator[ContractChange]:
+    """What differs in the dates and the window. Those of another major are its own, and did not become these."""
+    is_same = major_of(old.version) == major_of(new.version)
+    dates, window = (old.dates, old.window) if is_same else (NO_DATES, None)
+    said = [
+        *dates_changed("the version", dates, new.dates),
+        *window_changed("the version", window, new.window, lambda major: f"major {major}"),
+    ]
+    yield from (ContractChange(kind, "", _sentence(text)) for kind, text in said)
 
 
 def _of_document(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ContractChange]:
@@ -110,6 +125,8 @@ def _named(data: Mapping[str, Any], section: str) -> dict[str, Any]:
     """The items of a list of `{property, value, …}`, by property and element."""
     found: dict[str, Any] = {}
     for item in data.get(section) or ():
+        if item.get("property") in NAMES:  # told as dates
+            continue
         name = " of ".join(str(item[key]) for key in ("property", "element") if item.get(key))
         found[name] = {key: value for key, value in item.items() if key not in ("property", "element", "id")}
     return found
@@ -118,7 +135,7 @@ def _named(data: Mapping[str, Any], section: str) -> dict[str, Any]:
 def _terms(data: Mapping[str, Any]) -> dict[str, Any]:
     """Hansa's own custom properties of a contract."""
     own = (item for item in data.get("customProperties") or () if item.get("vendor") == VENDOR)
-    return {str(item.get("property")): item.get("value") for item in own}
+    return {str(item.get("property")): item.get("value") for item in own if item.get("property") != "window"}
 
 
 def _others(data: Mapping[str, Any]) -> list[Any]:

@@ -18,9 +18,10 @@ from hansa.contracts.standards.grammar import shown
 from hansa.contracts.standards.odps import ODPS
 from hansa.model.ids import ProductId
 from hansa.model.product import OutputPortSpec, PortTrigger, ProcessSpec, ProductSpec, ProductState
-from hansa.model.window import Phase
 
 SERVER: Final = "hansa"
+OUT: Final = ("deprecated", "retired")
+"""The statuses of what should not be used anew."""
 _MANAGED: Final = (
     ("discoverability", "{url}/products/{product}", "The product as the catalogue has it, JSON."),
     ("observability", "{url}/runs?product={product}", "The runs of its processes, JSON."),
@@ -38,8 +39,8 @@ class Deployed:
     state: ProductState
     url: str
     reads: Mapping[str, OutputPortSpec]
-    phases: Mapping[str, Phase] = field(default_factory=dict)
-    """Of each older version of a port, how far its window is."""
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    """The status of each port, in the words of ODCS; that of its contract where there is none."""
 
 
 def product_document(data: Mapping[str, Any], deployed: Deployed) -> dict[str, Any]:
@@ -67,20 +68,16 @@ def contract_document(data: Mapping[str, Any], port: OutputPortSpec, deployed: D
         "description": "Records as JSON, as an HTTP Feed or as server-sent events, by the Accept header.",
     }
     return {
-        "status": port.contract.status,
         "domain": deployed.spec.domain,
         "dataProduct": deployed.spec.id,
         **data,
-        **_status(deployed.phases.get(port.id)),
+        "status": _status(port, deployed),
         "servers": [*named, server],
     }
 
 
-def _status(phase: Phase | None) -> dict[str, Any]:
-    """The status of a version that is on its way out, whatever its author's file says."""
-    if phase is None or not phase.is_deprecated:
-        return {}
-    return {"status": "retired" if phase is Phase.ENDED else "deprecated"}
+def _status(port: OutputPortSpec, deployed: Deployed) -> str:
+    return deployed.statuses.get(port.id, port.contract.status)
 
 
 def _lists(key: str, items: list[dict[str, Any]]) -> dict[str, Any]:
@@ -107,8 +104,8 @@ def _output(item: Mapping[str, Any], deployed: Deployed) -> dict[str, Any]:
         return dict(item)
     sources = [{"id": read.contract.id, "version": read.version} for read in _sources(identity, deployed)]
     told = {"version": version, "type": port.kind.value, "contractId": port.contract.id}
-    phase = deployed.phases.get(identity)
-    ends = {"deprecated": True} if phase is not None and phase.is_deprecated else {}
+    is_deprecated = _status(port, deployed) in OUT
+    ends = {"deprecated": is_deprecated} if is_deprecated or port.deprecated else {}
     return write_custom({**told, **_lists("inputContracts", sources), **item, **ends}, {"port": identity})
 
 

@@ -233,7 +233,7 @@ def _checked_options(part: Part, kind: str) -> dict[str, Any]:
     found = dict(part.value)
     for name, value in part.value.items():
         if (wrong := _wrong_option(name, value, kind)) is not None:
-            part.report("contract.option", f"{name} is {value!r}: {wrong}", None, name)
+            part.report("contract.option", f"{name} is {value!r}: {wrong}", f"Correct {name}, or leave it out.", name)
             del found[name]
     return found
 

@@ -221,6 +221,7 @@ def _output(part: Part, identity: PortId, kind: PortKind, contract: ContractFile
         description=part.text("description") or contract.spec.description,
         partitions=contract.terms.partitions,
         retention_s=contract.retention_s,
+        deprecated=part.value.get("deprecated") is True,
     )
 
 

@@ -55,6 +55,7 @@ _ROUND: Final[dict[str, Callable[[float], int]]] = {
     "le": math.floor,
     "multiple_of": int,
 }
+_ZONED: Final = re.compile(r"tz\b|with(_local)?[ _]time[ _]zone", re.IGNORECASE)
 _WIDTHS: Final = re.compile(r"([iu])(8|16|32)")
 _TAKEN: Final = frozenset(
     [
@@ -175,6 +176,14 @@ def is_decimal(field: FieldSpec) -> bool:
     return "decimal" in asked or "numeric" in asked
 
 
+def has_zone(field: FieldSpec) -> bool:
+    """Whether values of a time or timestamp say their zone: as `timezone` of its logicalTypeOptions says, else where
+    its physicalType is one with a zone. One that has a zone is refused where there is to be none, and the other way
+    round: what was meant cannot be known."""
+    asked = field.options.get("timezone")
+    return asked if isinstance(asked, bool) else bool(_ZONED.search(str(field.options.get("physicalType", ""))))
+
+
 def limits(field: FieldSpec) -> dict[str, Any]:
     """What msgspec can check of `logicalTypeOptions`, in its words."""
     options = field.options
@@ -185,8 +194,8 @@ def limits(field: FieldSpec) -> dict[str, Any]:
             found.setdefault(name, value)
     if field.type == "vector" and isinstance(size := options.get("dimensions"), int):
         found = {"min_length": size, "max_length": size}
-    if field.type in ("timestamp", "time") and isinstance(options.get("timezone"), bool):
-        found["tz"] = options["timezone"]
+    if field.type in ("timestamp", "time"):
+        found["tz"] = has_zone(field)
     return _narrowest(found)
 
 

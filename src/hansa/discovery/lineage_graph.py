@@ -44,11 +44,13 @@ class Edge(msgspec.Struct, frozen=True, order=True):
 
 
 class Graph(msgspec.Struct, frozen=True):
-    """Nodes and edges, each once, sorted. `complete` is False where the walk stopped at the most nodes it may find."""
+    """Nodes and edges, each once, sorted. `complete` is False where the walk stopped at the most nodes it may find;
+    `behind` says why the newest runs and events may be missing."""
 
     nodes: list[Node]
     edges: list[Edge]
     complete: bool = True
+    behind: str | None = None
 
 
 class LineageGraph:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 
-from hansa.lifecycle.ended import Retirement
-from hansa.model.product import ContractSpec, PortTrigger, ProductSpec, versions_of
-from hansa.model.window import Phase, Versions, phase_of
+from hansa.lifecycle.standing import Standing
+from hansa.model.product import ContractSpec, PortTrigger, ProductSpec
 from hansa.registry.values import Revision
 from hansa.sdk.finding import Finding
 
@@ -28,38 +26,22 @@ def reads_of(spec: ProductSpec) -> set[str]:
     return reads | {t.port for process in spec.processes for t in process.triggers if isinstance(t, PortTrigger)}
 
 
-def warnings_of(spec: ProductSpec, specs: Iterable[ProductSpec], now: datetime) -> list[str]:
-    """A sentence for each older version of a port that a product reads."""
-    read = readers([spec])
-    return [
-        _passing(versions_of(older, newer), now)
-        for other in specs
-        for older, newer in other.windows()
-        if older.id in read and other.id != spec.id
-    ]
+def warnings_of(spec: ProductSpec, standings: Iterable[Standing]) -> list[str]:
+    """A sentence for each older version of another product's port that a product reads."""
+    read = {port for port in reads_of(spec) if port.partition("/")[0] != spec.id}
+    return [standing.warning for standing in standings if standing.versions.older in read]
 
 
-def _passing(versions: Versions, now: datetime) -> str:
-    phase, dates = phase_of(versions, now, ["someone"]), versions.older_dates
-    ends = f", and ends on {dates.end_of_life:%Y-%m-%d}" if dates.end_of_life else ""
-    state = {
-        Phase.UPCOMING: "will be followed",
-        Phase.BOTH: "is followed",
-        Phase.DEPRECATED: f"is deprecated{ends}: it is followed",
-    }.get(phase, f"is supported no more{ends}: it is followed")
-    return f"{versions.older} {state} by {versions.newer}"
-
-
-def ended_reads(spec: ProductSpec, retired: Mapping[str, Retirement]) -> list[Finding]:
-    """A finding for each version of a port that a product reads and that has ended."""
+def ended_reads(spec: ProductSpec, ended: Mapping[str, str]) -> list[Finding]:
+    """A finding for each version of a port that a product reads and that has ended; `ended` names its successor."""
     return [
         Finding(
             "port.ended",
             f"It reads {port}, which has ended",
-            f"Read {retired[port].successor}: its position moves with it.",
+            f"Read {ended[port]}: its position moves with it.",
             "product.yaml",
         )
-        for port in sorted(readers([spec]).keys() & retired.keys())
+        for port in sorted(reads_of(spec) & ended.keys())
     ]
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from hansa.contracts.compatibility.contract import compatibility
 from hansa.contracts.compatibility.verdict import Difference, Direction, Verdict
+from hansa.contracts.window_words import dates_changed, window_changed
 from hansa.model.product import (
     ContractSpec,
     EventTrigger,
@@ -28,11 +29,14 @@ from hansa.model.product import (
 )
 
 Kind = Literal["added", "changed", "removed", "metadata", "breaking"]
+IN_CLEAR: Final = "subject.removed"
+"""The code of a change by which records of persons are not encrypted any more."""
 LIVE: Final = "live"
 """What the contract in force is called among the earlier ones."""
 
 
 _OF_PROCESS: Final = ("timeout_s", "durability", "concurrency")
+_OF_CONTRACT: Final = ("compatibility", "status", "wire_format", "on_violation", "whole_batches")
 _OF_RETRY: Final = tuple(part.name for part in dataclasses.fields(RetryPolicy))
 _OF_LIMITS: Final = tuple(part.name for part in dataclasses.fields(LimitSpec))
 
@@ -110,6 +114,7 @@ def _ports(old: ProductSpec, new: ProductSpec, earlier: Mapping[str, Mapping[str
         yield Change("breaking", "port", port_id, f"{port_id} is {news}: whoever reads it would break")
     for port_id in come:
         yield Change("added", "port", port_id, f"{port_id} is new, a {after[port_id].kind.value}")
+        yield from _version(port_id, ContractSpec("", "", ()), after[port_id].contract)
     for port_id in before.keys() & after.keys():
         yield from _port(before[port_id], after[port_id], earlier.get(port_id, {}))
 
@@ -132,12 +137,22 @@ def _port(old: OutputPortSpec, new: OutputPortSpec, earlier: Mapping[str, Contra
     yield from _settings("port", new.id, old, new, ("partitions", "retention_s"))
     if old.contract.subject and not new.contract.subject:
         told = f"in {new.id}, records will be written in clear: the contract has no subject any more"
-        yield Change("breaking", "port", new.id, f"{told}, which was {old.contract.subject}")
+        yield Change("breaking", "port", new.id, f"{told}, which was {old.contract.subject}", code=IN_CLEAR)
     else:
         yield from _settings("port", new.id, old.contract, new.contract, ("subject",))
-    yield from _settings("port", new.id, old.contract, new.contract, ("compatibility",))
+    yield from _settings("port", new.id, old.contract, new.contract, _OF_CONTRACT)
+    yield from _settings("port", new.id, old, new, ("deprecated",))
+    yield from _version(new.id, old.contract, new.contract)
     if (old.description, old.contract.version) != (new.description, new.contract.version):
         yield Change("metadata", "port", new.id, f"{new.id} is described differently, as {new.contract.version}")
+
+
+def _version(port: str, old: ContractSpec, new: ContractSpec) -> Iterator[Change]:
+    """What differs in the dates of a version and in its window."""
+    line = port.rpartition("@")[0]
+    yield from (Change(kind, "port", port, text) for kind, text in dates_changed(port, old.dates, new.dates))
+    windows = window_changed(port, old.window, new.window, lambda major: f"{line}@{major}")
+    yield from (Change(kind, "port", port, text) for kind, text in windows)
 
 
 def _contract(port: str, old: ContractSpec, new: ContractSpec, verdict: Verdict) -> Iterator[Change]:
@@ -183,6 +198,8 @@ def _said(value: Any) -> str:
     """A setting as people read it."""
     if value is None or value == ():
         return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

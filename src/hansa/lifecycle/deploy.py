@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from hansa.errors import CallerError
-from hansa.lifecycle.changes import Change, changes
+from hansa.lifecycle.changes import Change
 from hansa.lifecycle.mesh import Mesh
 from hansa.lifecycle.plan import Plan
 from hansa.lifecycle.planner import Candidate, Planner, Progress, first_state
@@ -99,15 +101,27 @@ class Deployer:
             candidate = await self._planner.candidate(product, folder, declared, progress)
         finally:
             blob = await stored  # a bundle that is refused may stay there: nothing refers to it
+
+        def deploy(consent: Consent | None) -> Deployed:
+            spec, state = candidate.spec, first_state(candidate.spec)
+            return mesh.registry.deploy(actor, spec, candidate.hash, blob, note, consent, state)
+
+        deployed, is_new = await self._switch(candidate, plan, forced, deploy, progress)
+        return deployed, candidate.plan, is_new
+
+    async def _switch(
+        self, candidate: Candidate, plan: str, forced: str, decide: Callable[[Consent | None], Deployed],
+        progress: Progress,
+    ) -> tuple[Deployed, bool]:  # fmt: skip
+        """Serves the candidate, once its plan may be carried out and `decide` has made it live in the registry. Its
+        workers leave where that fails."""
+        mesh, product = self._mesh, candidate.spec.id
         is_served = False
         try:
             consent = consent_to(candidate.plan, plan, forced)
             mesh.declare(candidate.spec)
             async with self._windows.switched(Coming(candidate.spec, candidate.hash, candidate.pool), progress):
-                deployed = await asyncio.to_thread(
-                    mesh.registry.deploy, actor, candidate.spec, candidate.hash, blob, note, consent,
-                    first_state(candidate.spec),
-                )  # fmt: skip
+                deployed = await asyncio.to_thread(decide, consent)
                 is_new = deployed.previous != candidate.hash or product not in mesh.products
                 is_served = True
                 await self._serve(product, candidate, is_new=is_new)
@@ -115,7 +129,7 @@ class Deployer:
             if not is_served:
                 await candidate.pool.drain()
             raise
-        return deployed, candidate.plan, is_new
+        return deployed, is_new
 
     async def _serve(self, product: str, candidate: Candidate, *, is_new: bool) -> None:
         if is_new:
@@ -166,20 +180,20 @@ class Deployer:
             round(seconds, 3),
         )  # fmt: skip
 
-    async def rollback(self, actor: str, product: str, to: str | None = None) -> Deployment:
-        """Serves an earlier revision again: code, contract and triggers."""
+    async def rollback(
+        self, actor: str, product: str, to: str | None = None, *, accept_breaking: str = "", plan: str = ""
+    ) -> Deployment:
+        """Serves an earlier revision again: code, contract and triggers. It is a change as any deployment is: planned,
+        and refused where it breaks consumers whose consents are missing. Raises as `deploy` does."""
         begun = time.monotonic()
+        seen = self._live(product)
         async with self._locks.of(product):
-            mesh = self._mesh
-            before = mesh.registry.product(product).live.spec
-            target = await asyncio.to_thread(mesh.registry.before, product, to)
-            pool = await mesh.serving.pool_of(target)
-            async with self._windows.switched(Coming(target.spec, target.hash, pool), lambda _: None):
-                deployed = await asyncio.to_thread(mesh.registry.rollback, actor, product, to)
-                await mesh.activate(await asyncio.to_thread(mesh.registry.product, product), pool)
-        is_new = deployed.previous != deployed.revision.hash
-        made = changes(before, deployed.revision.spec)
-        return self._told(deployed, made, time.monotonic() - begun, is_new=is_new)
+            self._check_seen(product, seen)
+            candidate = await self._planner.earlier(product, to)
+            roll_back = partial(self._mesh.registry.rollback, actor, product, to)
+            deployed, is_new = await self._switch(candidate, plan, accept_breaking, roll_back, lambda _: None)
+        told = self._told(deployed, list(candidate.plan.changes), time.monotonic() - begun, is_new=is_new)
+        return msgspec.structs.replace(told, notes=list(candidate.plan.notes))
 
 
 class Locks:
@@ -211,4 +225,5 @@ def consent_to(plan: Plan, seen: str, forced: str) -> Consent | None:
     given = tuple(sorted({f"{one.given_by} for {one.kind} {one.of}" for one in plan.consents if one.given_by}))
     if plan.findings:
         return Consent(forced.strip(), breaking, True, given)
-    return Consent("all consents are given", breaking, False, given)
+    reason = "all consents are given" if plan.consents else "nobody who is known is hit"
+    return Consent(reason, breaking, False, given)

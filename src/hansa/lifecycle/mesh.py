@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import TopicConfig
 from hansa.lifecycle.ended import Retirement, ended, retirements
 from hansa.lifecycle.serving import IDLE_S, Serving
-from hansa.model.ids import did_you_mean
+from hansa.model.ids import ProductId, did_you_mean
 from hansa.model.product import EventTrigger, OutputPortSpec, PortKind, PortTrigger, ProductSpec, ProductState
 from hansa.model.quarantine import quarantine_topic
 from hansa.model.run import AUDIT_TOPIC, EVENTS_TOPIC, KEEPING_TOPIC, RUNS_TOPIC
@@ -36,8 +36,9 @@ from hansa.runtime.environment import EnvironmentBuilder
 from hansa.runtime.live import LiveProcess, LiveProduct
 from hansa.runtime.pool import REST_S, Pool
 from hansa.runtime.workshop import Workshop
+from hansa.triggers.batches import Accepts
 from hansa.triggers.routes import Routes
-from hansa.triggers.subscriptions import Subscription, group_of, topic_of
+from hansa.triggers.subscriptions import Subscription, filter_of, group_of, topic_of
 from hansa.triggers.versions import Beside
 
 _report = logging.getLogger("hansa.lifecycle")
@@ -297,6 +298,18 @@ class Mesh:
                 await self._lookups.reach(port)
 
         return seen
+
+    def wanted(self, product: str, process: str, detail: Mapping[str, Any]) -> Accepts | None:
+        """What the subscription of a process wants that started a run with this detail; None is everything, as where
+        the process has it no more."""
+        live = self.products.get(product)
+        triggers = live.processes[process].spec.triggers if live is not None and process in live.processes else ()
+        for trigger in triggers:
+            if isinstance(trigger, PortTrigger) and trigger.port == detail.get("port"):
+                return filter_of(trigger)
+            if isinstance(trigger, EventTrigger) and trigger.name == detail.get("event"):
+                return filter_of(trigger, partial(self._sees, ProductId.parse(product).domain))
+        return None
 
     def _sees(self, domain: str, product: str) -> bool:
         """Whether products of a domain may know of another one: drafts are for their own domain."""

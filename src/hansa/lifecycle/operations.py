@@ -17,7 +17,7 @@ from hansa.runtime import wire
 from hansa.runtime.engine import Engine
 from hansa.runtime.live import LiveProcess
 from hansa.runtime.run import Answer, Run
-from hansa.triggers.batches import taken
+from hansa.triggers.batches import span
 from hansa.views.waiting import Awaited
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -74,7 +74,8 @@ class Operations:
             )
         live = self._mesh.process(f"{entry.product}:{entry.process}")
         run, answered = self._run(live, entry.trigger, entry.payload, actor)
-        run.detail, run.records = entry.trigger_detail, self._records(entry)
+        run.detail = entry.trigger_detail
+        run.records = await asyncio.to_thread(self._records, entry)
         run.reads = [read for read in entry.reads if read[2] >= 0]
         run.at = {port: at for port, _, first, at in entry.reads if first < 0}
         if not run.records and not run.source:
@@ -139,22 +140,16 @@ class Operations:
     async def source_of(self, run_id: str) -> tuple[RunEntry, list[wire.Records]]:
         """An earlier run, and the records that it read."""
         entry = await self.detail(run_id)
-        return entry, self._records(entry)
+        return entry, await asyncio.to_thread(self._records, entry)
 
     def _records(self, entry: RunEntry) -> list[wire.Records]:
-        """What a run of a subscription read, from the log."""
+        """What a run of a subscription read, from the log: what its trigger wants of the positions it stood for."""
         detail = entry.trigger_detail
         if "topic" not in detail:
             return []
-        found: list[wire.Records] = []
-        position, end = detail["from"], detail["to"]
-        for chunk in self._mesh.log.log.read(detail["topic"], detail["partition"], position, max_bytes=64 << 20):
-            if chunk.base >= end:
-                break
-            part, position = taken(chunk, position, end - position, None)
-            if part is not None:
-                found.append(part)
-        return found
+        accepts = self._mesh.wanted(entry.product, entry.process, detail)
+        log = self._mesh.log.log
+        return span(log, detail["topic"], detail["partition"], detail["from"], detail["to"], accepts)
 
     def _run(self, live: LiveProcess, kind: str, source: bytes, actor: str) -> tuple[Run, asyncio.Future[Answer]]:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()

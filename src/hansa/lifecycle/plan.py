@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import msgspec
 
 from hansa.access.consent import Broken, Needed, consents_needed, with_given
-from hansa.lifecycle.changes import Change
+from hansa.lifecycle.changes import IN_CLEAR, Change
 from hansa.lifecycle.consumers import Consumer
 from hansa.model.product import ProductSpec, ProductState
 from hansa.registry.values import GivenConsent
@@ -17,6 +17,9 @@ from hansa.sdk.finding import Finding
 
 _HASH_CHARS: Final = 16
 _HINT: Final = "Make it a new major of the port, or ask for the consent: hansa consent {port} --candidate {revision}"
+_HINT_BACK: Final = (
+    "Ask for the consent: hansa consent {port} --candidate {revision}; or an owner forces it with --accept-breaking"
+)
 
 
 class Expected(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -59,29 +62,39 @@ def planned(
     expected: Sequence[Expected],
     given: Iterable[GivenConsent],
     notes: Sequence[str] = (),
+    *,
+    goes_back: bool = False,
 ) -> Plan:
-    """The plan of these parts, with the consents that it takes and what keeps it from being deployed."""
-    needed = _consents(spec, made, behind, expected, (one for one in given if one.since == since))
-    findings = [*_refusals(made, behind, needed, revision), *_failing(expected, needed, revision)]
+    """The plan of these parts, with the consents that it takes and what keeps it from being deployed. One that
+    `goes_back` to an earlier revision takes those of whom it hits: what it takes away was promised for a while, and
+    that nobody who is known uses it is enough to undo a mistake at once."""
+    ports = {change.id for change in made if change.kind == "breaking" and not (goes_back and is_undone(change))}
+    needed = _consents(spec, ports, behind, expected, (one for one in given if one.since == since))
+    hint = _HINT_BACK if goes_back else _HINT
+    findings = [*_refusals(made, behind, needed, revision, hint), *_failing(expected, needed, revision, hint)]
     plan = Plan(spec.id, revision, since, state, made, behind, expected, needed, findings, notes)
     return msgspec.structs.replace(plan, hash=_hash(plan))
 
 
+def is_undone(change: Change) -> bool:
+    """True where taking a change back hits its known readers at most; one to records in clear hits persons."""
+    return change.code != IN_CLEAR
+
+
 def _consents(
     spec: ProductSpec,
-    made: Sequence[Change],
+    ports: Collection[str],
     behind: Sequence[Consumer],
     expected: Sequence[Expected],
     given: Iterable[GivenConsent],
 ) -> list[Needed]:
-    ports = sorted({change.id for change in made if change.kind == "breaking"})
     broken = [Broken(one.port, one.who, one.domain) for one in behind if one.verdict in ("breaks", "may_break")]
     broken += [Broken(one.port, one.consumer, one.consumer.partition(".")[0]) for one in expected if one.failures]
     return with_given(consents_needed(ports, broken, spec.domain), given)
 
 
 def _refusals(
-    made: Sequence[Change], behind: Sequence[Consumer], needed: Sequence[Needed], revision: str
+    made: Sequence[Change], behind: Sequence[Consumer], needed: Sequence[Needed], revision: str, hint: str
 ) -> list[Finding]:
     """One finding for each breaking change whose port lacks a consent: port, field and who would break."""
     lacking = {one.port for one in needed if one.given_by is None}
@@ -89,7 +102,7 @@ def _refusals(
         Finding(
             "contract.incompatible",
             f"{change.text}; {_told(change.id, behind)}",
-            _HINT.format(port=change.id, revision=revision),
+            hint.format(port=change.id, revision=revision),
             "product.yaml",
         )
         for change in made
@@ -107,13 +120,13 @@ def _told(port: str, behind: Sequence[Consumer]) -> str:
     return f"read by {', '.join(dict.fromkeys(read))}, whom it does not hit" if read else "nobody is known to read it"
 
 
-def _failing(expected: Sequence[Expected], needed: Sequence[Needed], revision: str) -> list[Finding]:
+def _failing(expected: Sequence[Expected], needed: Sequence[Needed], revision: str, hint: str) -> list[Finding]:
     lacking = {one.port for one in needed if one.given_by is None}
     return [
         Finding(
             "expectation.failed",
             f"{one.consumer} expects of {one.port}: {'; '.join(one.failures)} ({one.tried})",
-            _HINT.format(port=one.port, revision=revision),
+            hint.format(port=one.port, revision=revision),
             "product.yaml",
         )
         for one in expected

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal
@@ -30,7 +30,9 @@ from hansa.lifecycle.mesh import Mesh
 from hansa.lifecycle.patience import saying
 from hansa.lifecycle.plan import Expected, Plan, planned
 from hansa.lifecycle.references import wrong_references
+from hansa.lifecycle.retiring import Retiring
 from hansa.lifecycle.serving import REVISION_CHARS
+from hansa.lifecycle.standing import Standing
 from hansa.lifecycle.terms import terms_changed
 from hansa.lifecycle.trial import Trial
 from hansa.lifecycle.windows import Coming, Windows
@@ -47,6 +49,7 @@ from hansa.model.product import (
     ScheduleTrigger,
     Trigger,
 )
+from hansa.model.window import Phase
 from hansa.registry.values import GivenConsent
 from hansa.runtime.job import Worker
 from hansa.runtime.live import LiveProduct
@@ -116,6 +119,16 @@ def described(declared: ProductSpec, found: bytes) -> ProductSpec:
     return spec
 
 
+@contextlib.asynccontextmanager
+async def _kept(pool: Pool) -> AsyncIterator[None]:
+    """The pool's workers leave where what is done within fails."""
+    try:
+        yield
+    except BaseException:
+        await pool.drain()
+        raise
+
+
 def _contracts(spec: ProductSpec) -> dict[str, ContractSpec]:
     return {port.id: port.contract for port in spec.outputs}
 
@@ -123,8 +136,9 @@ def _contracts(spec: ProductSpec) -> dict[str, ContractSpec]:
 class Planner:
     """Plans of one mesh. Belongs to its event loop."""
 
-    def __init__(self, mesh: Mesh, lineage: LineageGraph, readers: Readers, trial: Trial) -> None:
+    def __init__(self, mesh: Mesh, lineage: LineageGraph, readers: Readers, trial: Trial, retiring: Retiring) -> None:
         self._mesh = mesh
+        self._retiring = retiring
         self._windows = Windows(mesh)
         self._trial = trial
         self._lineage = lineage
@@ -181,14 +195,34 @@ class Planner:
         """The revision in `folder`, loaded in a worker and planned. Raises `PlanError` with all findings; then its
         worker is gone."""
         pool, found = await self._loaded(product, folder, declared, progress)
-        try:
+        async with _kept(pool):
             spec = described(declared, found)
-            self._check(spec)
+            standings = await self._checked(spec)
             await self._windows.tried(Coming(spec, folder.name, pool), folder)
-            return Candidate(spec, folder.name, pool, await self._plan(spec, folder.name, pool))
-        except BaseException:
-            await pool.drain()
-            raise
+            return Candidate(spec, folder.name, pool, await self._plan(spec, folder.name, pool, standings))
+
+    async def rollback(self, product: str, to: str | None = None) -> Plan:
+        """The plan of a rollback; nothing is changed. Raises as `earlier` does."""
+        candidate = await self.earlier(product, to)
+        await candidate.pool.drain()
+        return candidate.plan
+
+    async def earlier(self, product: str, to: str | None = None) -> Candidate:
+        """The revision that a rollback goes to, planned as any candidate is; it was loaded and its translators were
+        tried when it was deployed. Raises `PlanError` where the mesh has no place for it any more, and what
+        `Registry.before` raises."""
+        target = await asyncio.to_thread(self._mesh.registry.before, product, to)
+        pool = await self._mesh.serving.pool_of(target)
+        async with _kept(pool):
+            standings = await self._checked(target.spec)
+            plan = await self._plan(target.spec, target.hash, pool, standings, goes_back=True)
+            return Candidate(target.spec, target.hash, pool, plan)
+
+    async def _checked(self, spec: ProductSpec) -> list[Standing]:
+        """How the windows stand that concern a product. Raises `PlanError` where it has no place in the mesh."""
+        standings = await asyncio.to_thread(self._standings, spec)
+        self._check(spec, self._ended(standings))
+        return standings
 
     async def _loaded(
         self, product: str, folder: Path, declared: ProductSpec, progress: Progress
@@ -205,33 +239,46 @@ class Planner:
         holder.append(pool.adopt(link))
         return pool, loaded.spec
 
-    async def _plan(self, spec: ProductSpec, revision: str, pool: Pool) -> Plan:
+    def _standings(self, spec: ProductSpec) -> list[Standing]:
+        """How the windows stand of whose older versions the product reads one, or has one live."""
+        live = self._mesh.products.get(spec.id)
+        own = {older.id for older, _ in live.spec.windows()} if live else set()
+        found = (self._retiring.standing(port) for port in sorted(reads_of(spec) | own))
+        return [standing for standing in found if standing is not None]
+
+    def _ended(self, standings: Iterable[Standing]) -> dict[str, str]:
+        """The versions of ports that have ended, by a retirement or by their dates, with their successors."""
+        passed = {one.versions.older: one.versions.newer for one in standings if one.phase is Phase.ENDED}
+        return passed | {port: one.successor for port, one in self._mesh.ended.items()}
+
+    async def _plan(
+        self, spec: ProductSpec, revision: str, pool: Pool, standings: Sequence[Standing], *, goes_back: bool = False
+    ) -> Plan:
         mesh, live, specs = self._mesh, self._mesh.products.get(spec.id), self._mesh.specs()
         old = live.spec if live else None
 
         def compared() -> tuple[list[Change], list[str], list[Consumer]]:
-            made = self._made(old, spec, revision)
+            made = self._made(old, spec, revision, self._ended(standings))
             ports = touched(old, spec, made)
             return made, ports, consumers(spec.id, ports, self._around(spec.id, ports, specs), made) if ports else []
 
         made, ports, behind = await asyncio.to_thread(compared)
         expected, notes = await self._expected(spec, revision, pool, ports, [s for s in specs if s.id != spec.id])
         state, since = (live.state, live.revision) if live else (first_state(spec), None)
-        told = [*drift(spec, live), *warnings_of(spec, specs, datetime.now(UTC)), *notes]
+        told = [*drift(spec, live), *warnings_of(spec, standings), *notes]
 
         def plan() -> Plan:
             given = mesh.registry.consents(spec.id, revision)
-            return planned(spec, revision, since, state, made, behind, expected, given, told)
+            return planned(spec, revision, since, state, made, behind, expected, given, told, goes_back=goes_back)
 
         return await asyncio.to_thread(plan)
 
-    def _made(self, old: ProductSpec | None, spec: ProductSpec, revision: str) -> list[Change]:
-        """What changes, in the revision itself and in the terms of its contracts."""
+    def _made(self, old: ProductSpec | None, spec: ProductSpec, revision: str, ended: Collection[str]) -> list[Change]:
+        """What changes, in the revision itself and in the terms of its contracts; what has `ended` breaks nobody."""
         if old is None:
             return changes(None, spec)
         earlier = {} if _contracts(old) == _contracts(spec) else self._earlier(spec.id)
-        ended = self._mesh.ended
-        made = [_ended(change) if change.id in ended else change for change in changes(old, spec, earlier)]
+        made = [_harmless(change) if change.id in ended else change for change in changes(old, spec, earlier)]
         return made + self._terms(spec.id, revision)
 
     async def _expected(
@@ -249,7 +296,7 @@ class Planner:
         return found, notes
 
     def _terms(self, product: str, candidate: str) -> list[Change]:
-        """What changes in the terms of the contracts; nothing where the live files are older than what reads them."""
+        """What changes in the terms of the contracts; nothing where files are older than what reads them."""
         before = self._mesh.serving.folder(self._mesh.registry.product(product).live)
         try:
             with self._reading:
@@ -279,12 +326,12 @@ class Planner:
         others = [other for other in specs if other.id != product]
         return Reading(others, readers, sorted(found), time.time_ns() // 1000)
 
-    def _check(self, spec: ProductSpec) -> None:
+    def _check(self, spec: ProductSpec, ended: Mapping[str, str]) -> None:
         """What only the mesh as a whole can tell."""
         others = {other.id: other for other in self._mesh.products.values() if other.id != spec.id}
         check_taken(spec, [other.spec for other in others.values()])
-        if ended := ended_reads(spec, self._mesh.ended):
-            raise plan_error(ended)
+        if over := ended_reads(spec, ended):
+            raise plan_error(over)
         live = self._mesh.products.get(spec.id)
         judge = partial(_unreadable, spec, others, reads_of(live.spec) if live else set())
         ports = {port.id: port for other in others.values() for port in other.spec.outputs}
@@ -295,7 +342,7 @@ class Planner:
             raise plan_error(findings)
 
 
-def _ended(change: Change) -> Change:
+def _harmless(change: Change) -> Change:
     """A change of a port that has ended: its removal breaks nobody."""
     return msgspec.structs.replace(change, kind="removed") if change.kind == "breaking" else change
 

@@ -16,29 +16,12 @@ from hansa.lifecycle.breaking import readers as products_reading
 from hansa.lifecycle.ended import Retirement, ended, retirement_put
 from hansa.lifecycle.filling import opened_us
 from hansa.lifecycle.mesh import Mesh
+from hansa.lifecycle.standing import Standing
 from hansa.model.product import ProductSpec, versions_of
-from hansa.model.window import Phase, Versions, phase_of
+from hansa.model.window import Phase, phase_of
 
 QUIET_S: Final = 7 * 86_400.0
 """An account that has not read a version for so long does not keep it open any more."""
-
-
-class Standing(msgspec.Struct, frozen=True):
-    """How a window stands. `opened_us` is None until its first record was brought."""
-
-    versions: Versions
-    phase: Phase
-    opened_us: int | None
-    retirement: Retirement | None
-
-    @property
-    def deprecated_at(self) -> datetime | None:
-        """From when on the older version is not to be used any more; it may be in the future."""
-        if not self.versions.has_end:
-            return None
-        if self.versions.newer_dates.general_availability is not None:
-            return self.versions.newer_dates.general_availability
-        return datetime.fromtimestamp(self.opened_us / 1e6, UTC) if self.opened_us is not None else None
 
 
 class Retiring:

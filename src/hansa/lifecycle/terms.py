@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from hansa.contracts.dates import NAMES
 from hansa.contracts.part import VENDOR
 from hansa.lifecycle.changes import Change
 
@@ -16,10 +17,9 @@ _SECTIONS: Final = (
     "servers",
     "authoritativeDefinitions",
     "tags",
-    "status",
     "tenant",
 )
-_OURS: Final = ("replay", "delivery", "shield", "window")
+_OURS: Final = ("replay", "delivery", "shield")
 """Those of our custom properties that the compared specs do not hold."""
 
 
@@ -41,6 +41,8 @@ def _terms(contract: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     if isinstance(description, dict):
         yield from ((name, description[name]) for name in ("usage", "limitations") if name in description)
     for item in _mappings(contract.get("slaProperties")):
+        if item.get("property") in NAMES:
+            continue
         place = f" of {item['element']}" if item.get("element") else ""
         unit = f" {item['unit']}" if item.get("unit") else ""
         yield f"{item.get('property')}{place}", f"{item.get('value')}{unit}"

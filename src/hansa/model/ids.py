@@ -83,16 +83,17 @@ def check_name(text: str, noun: str) -> str:
 
 def suggest_name(text: str) -> str | None:
     """The nearest valid name to `text`, or None where nothing of it can be kept."""
-    text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    text = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
     fixed = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text).lower()).strip("_")
     fixed = re.sub(r"^[0-9_]+", "", fixed)[:63]
     return fixed or None
 
 
 def did_you_mean(text: str, known: Iterable[str]) -> str | None:
-    """The known id nearest to `text`, as the hint `Did you mean '…'?`, or None where none is near."""
-    near = difflib.get_close_matches(text, list(known), n=1, cutoff=0.6)
-    return f"Did you mean {near[0]!r}?" if near else None
+    """The known id nearest to `text`, in whatever case, as the hint `Did you mean '…'?`, or None where none is near."""
+    folded = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(text.casefold(), list(folded), n=1, cutoff=0.6)
+    return f"Did you mean {folded[near[0]]!r}?" if near else None
 
 
 def _malformed(text: str, noun: str, example: str) -> CallerError:

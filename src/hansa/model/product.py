@@ -145,7 +145,7 @@ class ContractSpec:
 
 @dataclass(frozen=True, slots=True)
 class OutputPortSpec:
-    """`id` is `domain.product/name@major`, which is also its topic in the log."""
+    """`id` is `domain.product/name@major`, which is also its topic in the log; `deprecated` what product.yaml says."""
 
     id: str
     name: str
@@ -155,6 +155,12 @@ class OutputPortSpec:
     description: str = ""
     partitions: int = 1
     retention_s: float | None = None
+    deprecated: bool = False
+
+    @property
+    def is_announced(self) -> bool:
+        """True where the author says that it should not be used anew, in product.yaml or in the contract."""
+        return self.deprecated or self.contract.status == "deprecated"
 
     @property
     def previous(self) -> str | None:
@@ -441,5 +447,4 @@ def windows_among(outputs: Iterable[OutputPortSpec]) -> Iterator[tuple[OutputPor
 
 def versions_of(older: OutputPortSpec, newer: OutputPortSpec) -> Versions:
     """What the two versions of a window say of it."""
-    announced = older.contract.status == "deprecated"
-    return Versions(older.id, newer.id, older.contract.dates, newer.contract.dates, announced)
+    return Versions(older.id, newer.id, older.contract.dates, newer.contract.dates, older.is_announced)

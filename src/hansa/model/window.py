@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time
 from enum import StrEnum
 from typing import Final
 
@@ -54,11 +54,18 @@ class Phase(StrEnum):
         """Whether documents show the older version as deprecated."""
         return self in (Phase.DEPRECATED, Phase.ENDED_SUPPORT, Phase.ENDED)
 
+    @property
+    def status(self) -> str:
+        """The older version's status in the words of ODCS."""
+        if self is Phase.ENDED:
+            return "retired"
+        return "deprecated" if self.is_deprecated else "active"
+
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """The two versions of a window: ids of their ports, and what their contracts say. `announced`: the older contract's
-    own status is deprecated."""
+    """The two versions of a window: ids of their ports, and what their contracts say. `announced`: the older one's
+    author says that it is deprecated."""
 
     older: str
     newer: str
@@ -96,12 +103,12 @@ def contradictions(versions: Versions) -> list[str]:
         ("is supported no more", older.end_of_support, "is available", newer.general_availability),
     )
     found = [
-        f"{versions.older} {does} ({_day(at)}) before {versions.newer} {begins} ({_day(since)})"
+        f"{versions.older} {does} ({date_text(at)}) before {versions.newer} {begins} ({date_text(since)})"
         for does, at, begins, since in pairs
         if at is not None and since is not None and at < since
     ]
     if older.end_of_life and newer.end_of_life and newer.end_of_life < older.end_of_life:
-        ends, still = _day(newer.end_of_life), _day(older.end_of_life)
+        ends, still = date_text(newer.end_of_life), date_text(older.end_of_life)
         found.append(f"{versions.newer} ends ({ends}) before {versions.older} does ({still})")
     return found
 
@@ -110,5 +117,7 @@ def _passed(moment: datetime | None, now: datetime) -> bool:
     return moment is not None and now >= moment
 
 
-def _day(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d}"
+def date_text(moment: datetime) -> str:
+    """A day where it begins with the moment, else the moment to the second (RFC 3339, full-date or date-time)."""
+    utc = moment.astimezone(UTC)
+    return f"{utc:%Y-%m-%d}" if utc.time() == time() else f"{utc:%Y-%m-%dT%H:%M:%SZ}"

@@ -5,15 +5,13 @@ Pure but for the reading: `hansa.server` adds the route and the media type `appl
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Any, Final
 
 from hansa.errors import CallerError
-from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import Log
 from hansa.model.ids import PortId
-from hansa.outputs.stream import Page, StreamRecord, follow, read, start
+from hansa.outputs.stream import StreamRecord, read, start
 from hansa.views.condition import Condition
 from hansa.views.times import time_text
 
@@ -35,8 +33,9 @@ def event_type(port: PortId) -> str:
     return f"{port.product}.{port.name}.v{port.major}"
 
 
-def as_cloudevent(record: StreamRecord, port: PortId) -> dict[str, Any]:
-    """A record as a CloudEvents 1.0 envelope in plain values. A deletion has `method: DELETE` and no data."""
+def as_cloudevent(record: StreamRecord, port: PortId, url: str) -> dict[str, Any]:
+    """A record as a CloudEvents 1.0 envelope in plain values, its `dataschema` the contract in the Hansa at `url`. A
+    deletion has `method: DELETE` and no data."""
     found: dict[str, Any] = {
         "specversion": "1.0",
         "id": event_id(record),
@@ -50,7 +49,8 @@ def as_cloudevent(record: StreamRecord, port: PortId) -> dict[str, Any]:
         found["run"] = record.run
     if record.value is None:
         return found | {"method": "DELETE"}
-    return found | {"datacontenttype": "application/json", "data": record.value}
+    schema = f"{url}/ports/{port}/contract"
+    return found | {"datacontenttype": "application/json", "dataschema": schema, "data": record.value}
 
 
 def after_event(log: Log, port: str, last_event_id: str | None) -> dict[int, int]:
@@ -77,29 +77,12 @@ def after_event(log: Log, port: str, last_event_id: str | None) -> dict[int, int
 
 
 def feed(
-    log: Log, port: PortId, last_event_id: str | None = None, limit: int = 1000, where: Condition | None = None
-) -> list[dict[str, Any]]:
-    """The next batch; an empty one means that there is nothing more now. Raises as `after_event` and `read` do."""
+    log: Log, port: PortId, url: str, last_event_id: str | None = None, limit: int = 1000,
+    where: Condition | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The next batch of the Hansa at `url`; an empty one means that there is nothing more now. Raises as `after_event`
+    and `read` do."""
     page = read(log, str(port), after_event(log, str(port), last_event_id), limit, where)
     while page.more and not page.records:
         page = read(log, str(port), page.cursor, limit, where)
-    return _batch(page, port)
-
-
-async def poll(
-    log: AwaitableLog, port: PortId, last_event_id: str | None, limit: int, timeout_s: float
-) -> list[dict[str, Any]]:
-    """The next batch, waiting up to `timeout_s` for one that is not empty (a long poll). Raises as `feed` does."""
-    cursor = await asyncio.to_thread(after_event, log.log, str(port), last_event_id)
-    pages = follow(log, str(port), cursor, limit=limit)
-    try:
-        async with asyncio.timeout(timeout_s):
-            return _batch(await anext(pages), port)
-    except TimeoutError:
-        return []
-    finally:
-        await pages.aclose()
-
-
-def _batch(page: Page, port: PortId) -> list[dict[str, Any]]:
-    return [as_cloudevent(record, port) for record in page.records]
+    return [as_cloudevent(record, port, url) for record in page.records]

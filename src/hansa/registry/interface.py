@@ -108,8 +108,9 @@ class Products(ABC):
         audit entry, under `consent`. Raises `CallerError("revision.conflict")` where the hash has another bundle."""
 
     @abstractmethod
-    def rollback(self, actor: str, product: str, to: str | None = None) -> Deployed:
+    def rollback(self, actor: str, product: str, to: str | None = None, consent: Consent | None = None) -> Deployed:
         """Makes the revision `to` live again; None is the one before the live one, and once more goes further back.
+        The `consent` to what breaks stands in the audit entry.
         Raises `CallerError` (`revision.unknown`, `revision.first`, `product.retired`)."""
 
     @abstractmethod
@@ -217,6 +218,10 @@ class Schemas(ABC):
     @abstractmethod
     def schema(self, schema: int) -> SchemaContent | None:
         """The content of an id; None where nothing has it, or has it any longer."""
+
+    @abstractmethod
+    def schema_id_max(self) -> int:
+        """The highest id of a schema that is kept; 0 where none is."""
 
     @abstractmethod
     def schema_versions(self, subject: str | None = None) -> list[SchemaVersion]:

@@ -40,6 +40,7 @@ _ENVELOPE: Final[dict[str, Any]] = {
         "run": {"type": "string", "description": "The run that published it."},
         "method": {"const": "DELETE"},
         "datacontenttype": {"const": "application/json"},
+        "dataschema": {"type": "string", "format": "uri", "description": "The contract of the port."},
         "data": {},
     },
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, Final
 
-from hansa.lifecycle.retiring import Standing
+from hansa.lifecycle.standing import Standing
 from hansa.model.product import ProductSpec, ProductState
 from hansa.server import asyncapi, openapi
 from hansa.server.about import about
@@ -32,7 +32,7 @@ class Shown:
     def notices(self) -> dict[str, Notice]:
         """The notice on the product and on each of its ports, by id."""
         ports = self.spec.outputs
-        own = Notice(self.state is ProductState.DEPRECATED, self.successor)
+        own = Notice("deprecated" if self.state is ProductState.DEPRECATED else "active", self.successor)
         return {self.spec.id: own} | {
             port.id: notice_of(port, self.state, ports, self.standings.get(port.id)) for port in ports
         }

@@ -95,7 +95,8 @@ class RecordPage(msgspec.Struct, frozen=True):
 
 
 class RecordEvent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A record as a CloudEvent 1.0 of an HTTP Feed. A deletion has `method: DELETE` and no data."""
+    """A record as a CloudEvent 1.0 of an HTTP Feed; `dataschema` leads to its contract. A deletion has `method: DELETE`
+    and no data."""
 
     specversion: Literal["1.0"]
     id: str
@@ -106,6 +107,7 @@ class RecordEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     run: str | None = None
     method: Literal["DELETE"] | None = None
     datacontenttype: Literal["application/json"] | None = None
+    dataschema: str | None = None
     data: Any = None
 
 

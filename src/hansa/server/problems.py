@@ -24,6 +24,8 @@ _BY_CODE: Final = {
     "product.retired": 410,
 }
 _BY_REASON: Final = {"unknown": 404, "exists": 409, "taken": 409, "conflict": 409, "locked": 409, "too_large": 413}
+_SUCCEEDED: Final = {"product.retired": "products", "port.ended": "ports"}
+"""What is answered with a link to what comes in its place, and under which path that is."""
 _LATER: Final = (503, 507, 429)
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -122,8 +124,8 @@ def problem_headers(document: dict[str, Any], error: HansaError) -> dict[str, st
         headers["www-authenticate"] = "Bearer"
     if document["status"] in _LATER:
         headers["retry-after"] = "1"
-    if error.code == "product.retired":
-        headers |= successor_link(error.details.get("successor"))
+    if error.code in _SUCCEEDED:
+        headers |= successor_link(_SUCCEEDED[error.code], error.details.get("successor"))
     if document["status"] == 405:
         headers["allow"] = ", ".join(error.details.get("methods", ()))
     return headers

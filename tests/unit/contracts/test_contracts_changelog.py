@@ -130,3 +130,21 @@ def test_a_contract_of_an_example_has_not_changed_from_itself() -> None:
     for path in (Path(__file__).parents[3] / "examples").rglob("*.odcs.yaml"):
         contract = read_contract_file(path)
         assert change_log(contract, contract).entries == []
+
+
+def test_dates_are_told_as_dates_and_a_window_as_what_it_does(told: Callable[..., ChangeLog]) -> None:
+    sla = "    unit: d\n  - property: endOfLife\n    value: '2031-12-31'\n"
+    log = told(("    unit: d\n", sla))
+    assert [(one.kind, one.path, one.text) for one in log.entries] == [
+        ("added", "", "The version is served until 2031-12-31; no such date was set before.")
+    ]
+    window = "  - {property: window, value: {previous: 1, upgrade: up, downgrade: down}, vendor: hansa}\n"
+    newer = told(
+        ("version: 1.0.0", "version: 2.0.0"),
+        ("    unit: d\n", sla),
+        ("customProperties:\n", "customProperties:\n" + window),
+    )
+    assert [(one.kind, one.path, one.text) for one in newer.entries] == [
+        ("added", "", "The version is served until 2031-12-31; no such date was set before."),
+        ("added", "", "The version is served beside major 1: up translates up and down down."),
+    ]

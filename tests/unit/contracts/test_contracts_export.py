@@ -138,7 +138,7 @@ def test_writing_a_document_never_changes_what_was_read(files: ProductFiles, dep
 def test_both_documents_say_the_same_of_a_version_on_its_way_out(
     files: ProductFiles, deployed: Deployed, phase: Phase, deprecated: bool | None, status: str
 ) -> None:
-    closing = replace(deployed, phases={PORT: phase})
+    closing = replace(deployed, statuses={PORT: phase.status})
     (port,) = product_of(files, closing)["outputPorts"]
     spec = files.spec.output(PORT)
     assert spec is not None

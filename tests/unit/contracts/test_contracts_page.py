@@ -167,8 +167,8 @@ def test_a_page_says_what_is_known_and_leaves_out_what_is_not() -> None:
 
 
 def test_a_page_of_a_port_on_its_way_out_names_the_successor() -> None:
-    told = markdown(page_of(contract(), served(is_deprecated=True, successor="shop.orders/stock@2")))
-    assert "**Deprecated** Do not begin to read it. Move to `shop.orders/stock@2`." in told
+    told = markdown(page_of(contract(), served(status="deprecated", successor="shop.orders/stock@2")))
+    assert "**Deprecated** Do not begin to read it. Its successor is `shop.orders/stock@2`." in told
     assert "Deprecated" not in markdown(page_of(contract(), served(successor="shop.orders/stock@2")))
 
 
@@ -187,3 +187,26 @@ def test_rules_and_terms_are_said_in_words() -> None:
     assert "| missingValues | `count` | must be less than 3 |  |" in told
     assert "| retention | 90 d |  |  |" in told
     assert "- **partitions**: `4`" in told
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2.2) of `#rgb` or `#rrggbb`."""
+    digits = colour.removeprefix("#")
+    wide = digits if len(digits) == 6 else "".join(digit * 2 for digit in digits)
+    parts = [int(wide[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_what_is_read_stands_out_in_light_and_in_dark(scheme: int) -> None:
+    style = re.search("<style>(.*?)</style>", page_html(page_of(contract())), re.DOTALL)
+    assert style is not None
+    colours = dict(
+        re.findall(r"--([a-z-]+): (#[0-9a-f]+)", re.findall(r":root \{(.*?)\}", style[1], re.DOTALL)[scheme])
+    )
+    on_both = [(ink, back) for ink in ("ink", "soft", "link") for back in ("paper", "card")]
+    tones = [(tone, f"{tone}-back") for tone in ("good", "warn", "bad", "calm")]
+    for ink, back in [*on_both, *tones]:
+        lighter, darker = sorted((_luminance(colours[ink]), _luminance(colours[back])), reverse=True)
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (ink, back)  # WCAG 2.2, 1.4.3

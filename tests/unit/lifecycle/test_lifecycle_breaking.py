@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from hansa.lifecycle.breaking import earlier_contracts, ended_reads, readers, warnings_of
-from hansa.lifecycle.ended import Retirement
+from hansa.lifecycle.standing import Standing
 from hansa.model.product import (
     ContractSpec,
     FieldSpec,
@@ -17,8 +17,9 @@ from hansa.model.product import (
     PortTrigger,
     ProcessSpec,
     ProductSpec,
+    versions_of,
 )
-from hansa.model.window import NO_DATES, Dates, Window
+from hansa.model.window import NO_DATES, Dates, Window, phase_of
 from hansa.registry.values import Revision
 
 PORT = "shop.orders/orders@1"
@@ -62,24 +63,24 @@ def version(major: int, dates: Dates = NO_DATES) -> OutputPortSpec:
     ("month", "words"),
     [
         (1, f"{PORT} will be followed by shop.orders/orders@2"),
-        (3, f"{PORT} is deprecated, and ends on 2026-12-01: it is followed by shop.orders/orders@2"),
-        (11, f"{PORT} is supported no more, and ends on 2026-12-01: it is followed by shop.orders/orders@2"),
+        (3, f"{PORT} is deprecated, its end of life is 2026-12-01: it is followed by shop.orders/orders@2"),
+        (11, f"{PORT} is supported no more, its end of life is 2026-12-01: it is followed by shop.orders/orders@2"),
     ],
 )
 def test_readers_of_an_older_version_are_warned_by_its_dates(month: int, words: str) -> None:
     def day(month: int) -> datetime:
         return datetime(2026, month, 1, tzinfo=UTC)
 
-    owner = ProductSpec(
-        "shop.orders", "O", outputs=(version(1, Dates(None, day(10), day(12))), version(2, Dates(day(2))))
-    )
+    versions = versions_of(version(1, Dates(None, day(10), day(12))), version(2, Dates(day(2))))
+    standing = Standing(versions, phase_of(versions, day(month), ["someone"]), None, None)
+    owner = ProductSpec("shop.orders", "O", inputs=(InputPortSpec("orders", PORT),))
     reader = ProductSpec("shop.bills", "B", inputs=(InputPortSpec("orders", PORT),))
-    assert warnings_of(reader, [owner, reader], day(month)) == [words]
-    assert warnings_of(owner, [owner, reader], day(month)) == []
+    assert warnings_of(reader, [standing]) == [words]
+    assert warnings_of(owner, [standing]) == []
 
 
 def test_what_has_ended_is_not_read_any_more() -> None:
     reader = ProductSpec("shop.bills", "B", inputs=(InputPortSpec("orders", PORT),))
-    (finding,) = ended_reads(reader, {PORT: Retirement("ada", 0, "shop.orders/orders@2")})
+    (finding,) = ended_reads(reader, {PORT: "shop.orders/orders@2"})
     assert (finding.code, finding.hint) == ("port.ended", "Read shop.orders/orders@2: its position moves with it.")
     assert ended_reads(reader, {}) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -29,7 +30,9 @@ from hansa.model.product import (
     StepSpec,
     Trigger,
 )
+from hansa.model.window import NO_DATES, Dates, Window
 
+JUNE = datetime(2031, 6, 1, tzinfo=UTC)
 PORT = "shop.orders/orders@1"
 NUMBER = FieldSpec("number", "integer", required=True)
 NOTE = FieldSpec("note", "string")
@@ -282,3 +285,25 @@ def test_a_trigger_that_reads_the_same_is_told_by_what_changes_in_it() -> None:
 
     (change,) = changes(spec({"type": "string"}), spec({"type": "integer"}))
     assert change.text == "take starts with POST /shop/web/orders as before, but changes its body schema"
+
+
+def test_dates_windows_and_what_an_author_announces_are_told() -> None:
+    old = replace(port(NUMBER), contract=replace(port(NUMBER).contract, dates=Dates(None, None, JUNE)))
+    before = replace(OLD, outputs=(old,))
+    gone = replace(old, deprecated=True, contract=replace(old.contract, dates=NO_DATES, on_violation="quarantine"))
+    newer = replace(
+        port(NUMBER), id=PORT.replace("@1", "@2"),
+        contract=replace(port(NUMBER).contract, dates=Dates(JUNE), window=Window(1, "up", "down")),
+    )  # fmt: skip
+    assert [(c.kind, c.what, c.text) for c in changes(before, replace(OLD, outputs=(gone, newer)))] == [
+        ("added", "port", "shop.orders/orders@2 is new, a stream"),
+        ("added", "port", "shop.orders/orders@2 can be counted on from 2031-06-01; no such date was set before"),
+        (
+            "added",
+            "port",
+            "shop.orders/orders@2 is served beside shop.orders/orders@1: up translates up and down down",
+        ),
+        ("changed", "port", f"on_violation of {PORT} changes from refuse to quarantine"),
+        ("changed", "port", f"deprecated of {PORT} changes from no to yes"),
+        ("removed", "port", f"the end of life of {PORT} is taken back; it was 2031-06-01"),
+    ]

@@ -1,8 +1,7 @@
-"""HTTP Feeds: the envelope, polling by the last id, and the long poll."""
+"""HTTP Feeds: the envelope, and polling by the last id."""
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -10,14 +9,14 @@ from typing import Any
 import pytest
 
 from hansa.errors import CallerError
-from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import Append, CommitSet, TopicConfig, encode_entry
 from hansa.eventlog.memory import MemoryLog
 from hansa.model.ids import PortId
-from hansa.outputs.feed import after_event, feed, poll
+from hansa.outputs.feed import after_event, feed
 from hansa.testing.log_bench import Bench
 
 PORT = PortId.parse("ops.flights/departures@2")
+URL = "http://hansa"
 WIDE = PortId.parse("ops.flights/wide@1")
 
 
@@ -43,10 +42,13 @@ def test_a_record_is_a_cloudevent(bench: Bench) -> None:
         "specversion": "1.0", "source": "urn:hansa:ops.flights/departures@2", "type": "ops.flights.departures.v2",
         "time": "2026-03-01T09:30:00.000001Z", "subject": "UA1", "run": "r",
     }  # fmt: skip
-    assert feed(bench.log, PORT) == [
-        {**common, "id": "0-00000000000000000000", "datacontenttype": "application/json", "data": {"delay": 3}},
+    assert feed(bench.log, PORT, URL) == [
+        {
+            **common, "id": "0-00000000000000000000", "datacontenttype": "application/json",
+            "dataschema": "http://hansa/ports/ops.flights/departures@2/contract", "data": {"delay": 3},
+        },
         {**common, "time": "2026-03-01T09:30:00.000002Z", "id": "0-00000000000000000001", "method": "DELETE"},
-    ]
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("port", [PORT, WIDE])
@@ -59,7 +61,7 @@ def test_polling_by_the_last_id_gives_each_record_once_in_order(bench: Bench, po
         bench.write(commit(*[(p, None, [n, p]) for p in partitions], port=port))
         written += [[n, p] for p in partitions]
     last, seen = None, []
-    while batch := feed(bench.log, port, last, limit=3):
+    while batch := feed(bench.log, port, URL, last, limit=3):
         last = batch[-1]["id"]
         seen += [event["data"] for event in batch]
     assert seen == written
@@ -69,7 +71,7 @@ def test_polling_by_the_last_id_gives_each_record_once_in_order(bench: Bench, po
 def test_an_id_of_no_event_is_refused(bench: Bench, last: str) -> None:
     bench.write(commit((0, None, 1)))
     with pytest.raises(CallerError) as refused:
-        feed(bench.log, PORT, last)
+        feed(bench.log, PORT, URL, last)
     assert refused.value.code == "feed.malformed_id"
 
 
@@ -78,24 +80,4 @@ def test_the_last_event_may_be_gone_where_there_is_one_partition(bench: Bench) -
     bench.log.trim(str(PORT), 0, 2)
     assert after_event(bench.log, str(PORT), "0-00000000000000000001") == {0: 2}
     with pytest.raises(CallerError, match="taken by retention"):
-        feed(bench.log, PORT, "0-00000000000000000000")
-
-
-def test_a_long_poll_waits_for_the_next_record_or_the_end_of_its_time() -> None:
-    async def main() -> list[list[Any]]:
-        log = MemoryLog()
-        log.declare(str(PORT), TopicConfig())
-        awaitable = AwaitableLog(log, asyncio.get_running_loop())
-        await awaitable.commit(commit((0, None, 0)))
-        answers = [await poll(awaitable, PORT, None, 10, 20)]
-        last = answers[0][-1]["id"]
-        answers.append(await poll(awaitable, PORT, last, 10, 0.01))
-        waiting = asyncio.create_task(poll(awaitable, PORT, last, 10, 20))
-        await asyncio.sleep(0)
-        assert not waiting.done()
-        await awaitable.commit(commit((0, None, 1)))
-        answers.append(await waiting)
-        log.stop()
-        return [[event["data"] for event in batch] for batch in answers]
-
-    assert asyncio.run(main()) == [[0], [], [1]]
+        feed(bench.log, PORT, URL, "0-00000000000000000000")

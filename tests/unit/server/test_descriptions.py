@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hansa.lifecycle.retiring import Standing
+from hansa.lifecycle.standing import Standing
 from hansa.model.product import (
     ContractSpec,
     FieldSpec,
@@ -112,20 +112,27 @@ def test_what_is_deprecated_is_told_alike_everywhere(
 
 def test_a_notice_names_the_newest_major_of_the_same_port_only() -> None:
     ports = [port(), port("stock@3"), port("stock@2"), port("sales@9")]
-    assert notice_of(ports[0], ProductState.ACTIVE, ports) == Notice(False, "shop.orders/stock@3")
-    assert notice_of(ports[1], ProductState.DEPRECATED, ports) == Notice(True, None)
+    assert notice_of(ports[0], ProductState.ACTIVE, ports) == Notice("active")
+    assert notice_of(ports[0], ProductState.DEPRECATED, ports) == Notice("deprecated", "shop.orders/stock@3")
+    assert notice_of(ports[1], ProductState.DEPRECATED, ports) == Notice("deprecated", None)
 
 
 @pytest.mark.parametrize(
-    ("phase", "is_deprecated"),
-    [(Phase.UPCOMING, False), (Phase.BOTH, False), (Phase.DEPRECATED, True), (Phase.ENDED_SUPPORT, True)],
+    ("phase", "status"),
+    [
+        (Phase.UPCOMING, "active"),
+        (Phase.BOTH, "active"),
+        (Phase.DEPRECATED, "deprecated"),
+        (Phase.ENDED_SUPPORT, "deprecated"),
+        (Phase.ENDED, "retired"),
+    ],
 )
-def test_a_notice_follows_the_phase_of_the_window_and_says_when_it_ends(phase: Phase, is_deprecated: bool) -> None:
+def test_a_notice_follows_the_phase_of_the_window_and_says_when_it_ends(phase: Phase, status: str) -> None:
     ports = [port(), port("stock@2")]
     versions = Versions(ports[0].id, ports[1].id, Dates(None, None, datetime(2031, 12, 31, tzinfo=UTC)))
     notice = notice_of(ports[0], ProductState.ACTIVE, ports, Standing(versions, phase, None, None))
-    assert notice == Notice(is_deprecated, "shop.orders/stock@2", "2031-12-31")
-    assert notice.words().get("x-sunset") == ("2031-12-31" if is_deprecated else None)
+    assert notice == Notice(status, "shop.orders/stock@2", "2031-12-31")
+    assert (notice.words().get("deprecated"), notice.words()["x-sunset"]) == (status != "active" or None, "2031-12-31")
 
 
 def test_the_part_of_a_product_is_made_once_for_its_revision_and_its_notices(

@@ -178,6 +178,8 @@ def lineage(
         found = session.client.lineage(
             node or session.product(None), direction=direction, depth=depth, at=at, event=event
         )
+        if found["behind"]:
+            session.screen.note(f"The newest may be missing: {found['behind']}")
         _show_graph(session, found, as_json=as_json)
 
 

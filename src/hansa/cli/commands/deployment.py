@@ -12,6 +12,9 @@ from hansa.cli.options import MARKS, AcceptBreaking, AsJson, Folder, ProductArgu
 from hansa.cli.screen import moment
 from hansa.cli.session import Session, open_session, product_folder
 
+PlanSeen = Annotated[
+    str, typer.Option(metavar="HASH", help="Of the plan that was seen; refuse what is another one by now.")
+]
 _VERDICTS: Final = {"breaks": "!", "may_break": "?", "unaffected": "·", "downstream": ">"}
 
 
@@ -43,9 +46,7 @@ def deploy(
     folder: Folder = None,
     note: Annotated[str, typer.Option(help="Why; kept with the revision.")] = "",
     accept_breaking: AcceptBreaking = "",
-    plan: Annotated[
-        str, typer.Option(metavar="HASH", help="Of the plan that was seen; refuse what is another one by now.")
-    ] = "",
+    plan: PlanSeen = "",
     to: To = None,
     as_json: AsJson = False,
 ) -> None:
@@ -75,12 +76,25 @@ def deploy(
 def rollback(
     product: ProductArgument = None,
     revision: Annotated[str | None, typer.Option(help="The revision to serve; the one before unless given.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would change, and do nothing.")] = False,
+    accept_breaking: AcceptBreaking = "",
+    plan: PlanSeen = "",
     to: To = None,
     as_json: AsJson = False,
 ) -> None:
-    """Serve an earlier revision again: its code, contracts and triggers."""
+    """Serve an earlier revision again: its code, contracts and triggers.
+
+    What takes away what consumers use is refused, unless all their consents are given, or an owner forces it with
+    --accept-breaking.
+    """
     with open_session(to, as_json) as session:
-        done = session.client.products.rollback(session.product(product), revision)
+        name = session.product(product)
+        if dry_run:
+            found = session.client.products.rollback_plan(name, revision)
+            chosen = f" --revision {revision}" if revision else ""
+            session.screen.answer(found, plan_lines(name, found, f"rollback {name}{chosen}"))
+            return
+        done = session.client.products.rollback(name, revision, accept_breaking=accept_breaking, plan=plan)
         breaks = [f"{MARKS['breaking']} {c['what']}: {c['text']}" for c in done["changes"] if c["kind"] == "breaking"]
         session.screen.answer(done, [f"{done['product']} is live as revision {done['revision']} again", *breaks])
 
@@ -161,8 +175,9 @@ def state_lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"refused: {found['refusal']}. {found['hint']}"
 
 
-def plan_lines(product: str, found: Mapping[str, Any]) -> Iterator[str]:
-    """What people read of a plan: what changes, whom that hits, who must consent, and what is in the way."""
+def plan_lines(product: str, found: Mapping[str, Any], verb: str = "deploy") -> Iterator[str]:
+    """What people read of a plan: what changes, whom that hits, who must consent, and what is in the way. `verb` is
+    the command that carries it out."""
     yield from (f"note: {note}" for note in found["notes"])
     if not found["changes"]:
         yield f"{product} is live as it is here: revision {found['revision']}"
@@ -173,10 +188,11 @@ def plan_lines(product: str, found: Mapping[str, Any]) -> Iterator[str]:
     yield from _section("expectations of consumers:", map(_expected_line, found["expectations"]))
     yield from _section("consents that it takes:", map(_consent_line, found["consents"]))
     if found["findings"]:
-        yield "hansa deploy refuses it; it takes the consents, a new major, or an owner's --accept-breaking REASON:"
+        major = " a new major," if verb == "deploy" else ""
+        yield f"hansa {verb} refuses it; it takes the consents,{major} or an owner's --accept-breaking REASON:"
         yield from (f"  {finding['message']}" for finding in found["findings"])
     else:
-        yield f"hansa deploy --plan {found['hash']} makes it live as revision {found['revision']}"
+        yield f"hansa {verb} --plan {found['hash']} makes it live as revision {found['revision']}"
 
 
 def _section(title: str, lines: Iterable[str]) -> Iterator[str]:

@@ -53,7 +53,9 @@ SCHEDULES: Final = (
     Column("last", "last", moment),
     Column("when", "explained"),
 )
-Index = Annotated[int, typer.Option(help="Which trigger of the process, as 'hansa schedules' tells.")]
+Index = Annotated[
+    int | None, typer.Option(help="Which trigger of the process, as 'hansa schedules' tells; its only schedule else.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -259,15 +261,17 @@ def schedules_list(to: To = None, as_json: AsJson = False) -> None:
         session.screen.table(session.client.schedules.all(), SCHEDULES, empty=empty)
 
 
-def schedules_pause(process: Process, index: Index = 0, to: To = None, as_json: AsJson = False) -> None:
+def schedules_pause(process: Process, index: Index = None, to: To = None, as_json: AsJson = False) -> None:
     """Let a trigger start nothing until it is resumed."""
     with open_session(to, as_json) as session:
         whole = session.process(process)
-        session.screen.answer(session.client.schedules.pause(whole, index), [f"{whole} trigger {index} is paused"])
+        done = session.client.schedules.pause(whole, index)
+        session.screen.answer(done, [f"{whole} trigger {done['index']} is paused"])
 
 
-def schedules_resume(process: Process, index: Index = 0, to: To = None, as_json: AsJson = False) -> None:
+def schedules_resume(process: Process, index: Index = None, to: To = None, as_json: AsJson = False) -> None:
     """Let a trigger start runs again."""
     with open_session(to, as_json) as session:
         whole = session.process(process)
-        session.screen.answer(session.client.schedules.resume(whole, index), [f"{whole} trigger {index} is resumed"])
+        done = session.client.schedules.resume(whole, index)
+        session.screen.answer(done, [f"{whole} trigger {done['index']} is resumed"])

@@ -17,7 +17,7 @@ from typing import Any, Final
 from hansa.contracts.compatibility.json_scalars import limit_breaks
 from hansa.contracts.compatibility.json_shape import NUMBERS, Bound, Shape
 from hansa.contracts.compatibility.verdict import Break, Difference, Direction, Format, Verdict, both_ways, judge
-from hansa.contracts.types import is_decimal, limits
+from hansa.contracts.types import has_zone, is_decimal, limits
 from hansa.model.product import CompatibilityMode, ContractSpec, FieldSpec
 
 _BACKWARD: Final = frozenset({Direction.READERS_OF_OLD_DATA})
@@ -123,7 +123,7 @@ def _meaning_differs(writer: FieldSpec, reader: FieldSpec) -> str | None:
     """Why a value means something else to the reader, though its type is the same."""
     if writer.type == "number":
         return _numbers_differ(writer, reader)
-    if writer.type in ("timestamp", "time") and writer.options.get("timezone") != reader.options.get("timezone"):
+    if writer.type in ("timestamp", "time") and has_zone(writer) is not has_zone(reader):
         return "with a zone it is a moment, without one a reading of some clock"
     before, after = (str(field.options.get("format", "")) for field in (writer, reader))
     if writer.type == "string" and after and before != after:
@@ -194,7 +194,7 @@ def said(field: FieldSpec) -> str:
     options = field.options
     if (digits := _digits(field)) is not None:
         return f"decimal({digits[0]}, {digits[1]})"
-    if field.type in ("timestamp", "time") and isinstance(options.get("timezone"), bool):
-        return f"{field.type} {'with' if options['timezone'] else 'without'} time zone"
+    if field.type in ("timestamp", "time"):
+        return f"{field.type} {'with' if has_zone(field) else 'without'} time zone"
     shown = options.get("format") or ("decimal" if field.type == "number" and is_decimal(field) else "")
     return f"{field.type} ({shown})" if shown else field.type

@@ -28,6 +28,7 @@ from hansa.contracts.page.schema import field_rows
 from hansa.contracts.part import VENDOR
 
 _TONES: Final = {"active": "good", "draft": "calm", "proposed": "calm", "deprecated": "warn", "retired": "bad"}
+_OUT: Final = {"deprecated": "Do not begin to read it.", "retired": "It is read no more."}
 _CHANGE_TONES: Final = {"breaking": "bad", "removed": "warn", "changed": "calm", "added": "good", "metadata": "calm"}
 
 
@@ -43,14 +44,16 @@ class Release:
 @dataclass(frozen=True, slots=True)
 class Served:
     """What a deployment adds to a contract. `url` is that of the Hansa, without a slash at its end; `readers` are the
-    processes that whoever looks may know of; `successor` is the port to move to where this one is on its way out."""
+    processes that whoever looks may know of. `status` goes before the contract's own; `successor` is the port that
+    takes the place of this one, `ends` when this one ends."""
 
     port: str
     product: str
     url: str
     owner: str = ""
-    is_deprecated: bool = False
+    status: str | None = None
     successor: str | None = None
+    ends: str | None = None
     support: Sequence[Mapping[str, str]] = ()
     readers: Sequence[str] = ()
     releases: Sequence[Release] = ()
@@ -60,16 +63,15 @@ class Served:
 def page_of(contract: ContractFile, served: Served | None = None) -> Page:
     """The page of a contract; with what is known of it where it is `served`."""
     data, spec = contract.document.data, contract.spec
-    marks = [Mark(f"version {spec.version}"), Mark(spec.status, _TONES.get(spec.status, "calm"))]
-    if served is not None and served.is_deprecated and spec.status != "deprecated":
-        marks.append(Mark("deprecated", "warn"))
+    status = (served and served.status) or spec.status
+    marks = [Mark(f"version {spec.version}"), Mark(status, _TONES.get(status, "calm"))]
     sections = [*_sections(contract, data, served)]
     title = str(data.get("name") or (served.port if served else spec.id))
     return Page(title, marks, spec.description, [section for section in sections if section.blocks])
 
 
 def _sections(contract: ContractFile, data: Mapping[str, Any], served: Served | None) -> Iterator[Section]:
-    yield Section("What it is", [*_successor(served), Facts(list(_facts(contract, data, served)))])
+    yield Section("What it is", [*_standing(served), Facts(list(_facts(contract, data, served)))])
     yield Section("Fields", [*_fields(contract)])
     yield Section("Quality", [*_quality(data)])
     yield Section("Service levels", [*_levels(data)])
@@ -81,10 +83,19 @@ def _sections(contract: ContractFile, data: Mapping[str, Any], served: Served | 
         yield Section("What changed", [*_changes(served)])
 
 
-def _successor(served: Served | None) -> Iterator[Block]:
-    if served is not None and served.is_deprecated:
-        next_port: list[Inline] = [" Move to ", Mono(served.successor), "."] if served.successor else []
-        yield Paragraph([Mark("Deprecated", "warn"), " Do not begin to read it.", *next_port])
+def _standing(served: Served | None) -> Iterator[Block]:
+    """Whether to begin to read it, when it ends, and what takes its place."""
+    if served is None:
+        return
+    told: list[Inline] = []
+    if news := _OUT.get(served.status or ""):
+        told += [Mark((served.status or "").capitalize(), _TONES[served.status or ""]), f" {news}"]
+    if served.ends:
+        told.append(f" {'It ended' if served.status == 'retired' else 'It ends'} on {served.ends}.")
+    if served.successor:
+        told += [" Its successor is ", Mono(served.successor), "."]
+    if told:
+        yield Paragraph(told)
 
 
 def _facts(contract: ContractFile, data: Mapping[str, Any], served: Served | None) -> Iterator[tuple[str, Cell]]:

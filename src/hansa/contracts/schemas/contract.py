@@ -40,7 +40,7 @@ from hansa.contracts.schemas.logical import (
     unrepresentable,
 )
 from hansa.contracts.schemas.values import Unfit, check_value
-from hansa.contracts.types import class_name, default_of, is_decimal, is_uuid, singular
+from hansa.contracts.types import class_name, default_of, has_zone, is_decimal, is_uuid, singular
 from hansa.errors import AuthorError
 from hansa.model.product import ContractSpec, FieldSpec
 
@@ -50,7 +50,6 @@ _DIGITS: Final = re.compile(r"\(\s*(\d)\s*\)|[-_]?(s|ms|us|ns|millis|micros|nano
 _UNITS: Final[dict[str, Unit]] = {
     "0": "s", "3": "ms", "6": "us", "s": "s", "ms": "ms", "us": "us", "millis": "ms", "micros": "us",
 }  # fmt: skip
-_ZONED: Final = re.compile(r"tz\b|with(_local)?[ _]time[ _]zone", re.IGNORECASE)
 _WIDTH: Final = re.compile(r"([iu])(8|16|32|64)")
 _LIMITS: Final = {
     "string": ("minLength", "maxLength", "pattern"),
@@ -114,9 +113,9 @@ def _type(name: str, field: FieldSpec, path: str, depth: int) -> Logical:
         case "number":
             return _number(field, path)
         case "time":
-            return Time(_unit(field, path), _has_zone(field))
+            return Time(_unit(field, path), has_zone(field))
         case "timestamp":
-            return Timestamp(_unit(field, path), _has_zone(field))
+            return Timestamp(_unit(field, path), has_zone(field))
         case "array" | "vector" | "map" | "object":
             return _composite(name, field, path, depth)
         case _:
@@ -174,11 +173,6 @@ def _unit(field: FieldSpec, path: str) -> Unit:
     if word not in _UNITS:
         raise unrepresentable("Python", path, f"has no {asked}: its times end at microseconds", "Use milli- or micros.")
     return _UNITS[word]
-
-
-def _has_zone(field: FieldSpec) -> bool:
-    asked = field.options.get("timezone")
-    return asked if isinstance(asked, bool) else bool(_ZONED.search(str(field.options.get("physicalType", ""))))
 
 
 def _vector(field: FieldSpec, path: str) -> Sequence:

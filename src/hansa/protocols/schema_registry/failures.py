@@ -28,6 +28,7 @@ _CODES: Final = {
     "compatibility.malformed": 42203,
     "mode.malformed": 42204,
     "subject.read_only": 42205,
+    "subject.no_import": 42205,
     "schema.referenced": 42206,
 }
 

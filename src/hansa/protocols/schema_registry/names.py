@@ -16,6 +16,8 @@ from hansa.model.ids import PortId
 from hansa.model.topic import port_of_topic, topic_name
 from hansa.registry.values import SchemaPart
 
+DEFAULT_CONTEXT: Final = "."
+_CONTEXT: Final = re.compile(r":(\.[A-Za-z0-9._-]*):(.+)")
 _SUBJECT: Final = re.compile(r"[A-Za-z0-9._:$+@~-]{1,249}")
 
 
@@ -49,6 +51,19 @@ class PortSubject:
 def is_line(subject: str) -> bool:
     """Whether versions are kept under the name for a port, and not for a subject of that name."""
     return "#" in subject
+
+
+def within_context(subject: str) -> tuple[str, str]:
+    """The context of a subject and its name in there: `:.staging:orders-value` is `orders-value` in `.staging`. One
+    that names no context is in `.`, where ports have theirs."""
+    found = _CONTEXT.fullmatch(subject)
+    return (found[1], found[2]) if found else (DEFAULT_CONTEXT, subject)
+
+
+def canonical(subject: str) -> str:
+    """The one spelling of a subject: the context `.` is not named."""
+    context, name = within_context(subject)
+    return name if context == DEFAULT_CONTEXT else f":{context}:{name}"
 
 
 def check_subject(text: str) -> str:

@@ -17,7 +17,14 @@ from hansa.model.product import CompatibilityMode
 from hansa.protocols.schema_registry import forms
 from hansa.protocols.schema_registry.cache import Cache
 from hansa.protocols.schema_registry.failures import decided_by_contract, read_only, was_deleted, was_not_deleted
-from hansa.protocols.schema_registry.names import PortSubject, check_subject, is_line
+from hansa.protocols.schema_registry.names import (
+    DEFAULT_CONTEXT,
+    PortSubject,
+    canonical,
+    check_subject,
+    is_line,
+    within_context,
+)
 from hansa.protocols.schema_registry.ports import PortSubjects, WindowsOf
 from hansa.protocols.schema_registry.subject import MAJOR, Entry, Subject, property_of, unknown_subject
 from hansa.registry.interface import Registry
@@ -26,6 +33,7 @@ from hansa.registry.values import SchemaContent, SchemaReference, SchemaVersion,
 DEFAULT_COMPATIBILITY: Final = CompatibilityMode.BACKWARD
 """Of free subjects, as Confluent has it. Ports have their contract's."""
 MODES: Final = ("READWRITE", "READONLY")
+_MODES_HINT: Final = f"Modes are {', '.join(MODES)}: ids are given here, and none is imported."
 _REFERENCES_MAX: Final = 200
 _TRIES: Final = 5
 
@@ -82,7 +90,8 @@ class SchemaRegistry:
         """Whose the subject of that name is, or would be. Raises `CallerError("id.malformed")`."""
         if product := self.find(name).product:
             return Owner(product, product.partition(".")[0])
-        first = min((name.partition(mark)[0] for mark in "-."), key=len)
+        own = within_context(name)[1]
+        first = min((own.partition(mark)[0] for mark in "-."), key=len)
         domains = {domain.name for domain in self._registry.domains()}
         return Owner(None, first if first in domains else None)
 
@@ -98,6 +107,7 @@ class SchemaRegistry:
 
     def find(self, name: str) -> Subject:
         """The subject of that name; without entries where there is none."""
+        name = canonical(name)
         return self._cache.get(("subject", name), lambda: self._found(name))
 
     def _found(self, name: str) -> Subject:
@@ -119,12 +129,20 @@ class SchemaRegistry:
         latest = next((entry for entry in reversed(entries) if not entry.is_deleted), None)
         return Subject(name, entries, latest, self._registry.subject_settings(name))
 
+    def contexts(self, names: Iterable[str]) -> list[str]:
+        """The contexts of these subjects, and the default one."""
+        return sorted({DEFAULT_CONTEXT, *(within_context(name)[0] for name in names)})
+
     def _unknown(self, name: str) -> CallerError:
         error = unknown_subject(name)
         error.hint = did_you_mean(name, [known.name for known in self.names()]) or error.hint
         return error
 
     # Ids
+
+    def id_max(self) -> int:
+        """The highest id that was given to a schema that is kept; 0 before the first."""
+        return self._registry.schema_id_max()
 
     def content(self, schema: int) -> SchemaContent:
         """The schema of an id. Raises `CallerError("schema.unknown")`."""
@@ -370,5 +388,5 @@ def with_compatibility(level: str | None, group: str | None) -> Callable[[Subjec
 def with_mode(mode: str | None) -> Callable[[SubjectSettings], SubjectSettings]:
     """A change of the mode, checked; None takes it back. Raises `CallerError("mode.malformed")`."""
     if mode is not None and mode not in MODES:
-        raise CallerError("mode.malformed", f"{mode!r} is no mode of Hansa", hint=f"Modes are {', '.join(MODES)}.")
+        raise CallerError("mode.malformed", f"{mode!r} is no mode of Hansa", hint=_MODES_HINT)
     return lambda settings: msgspec.structs.replace(settings, mode=mode)

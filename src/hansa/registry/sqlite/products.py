@@ -56,11 +56,9 @@ class ProductTables(Tables, Products):
             change.audit(operation, spec.id, _state(before), after, note)
         return Deployed(revision, kept is None, before.live.hash if before else None)
 
-    def rollback(self, actor: str, product: str, to: str | None = None) -> Deployed:
+    def rollback(self, actor: str, product: str, to: str | None = None, consent: Consent | None = None) -> Deployed:
         with self._changing(actor) as change:
-            before = _get(change.connection, product)
-            if before.state is ProductState.RETIRED:
-                raise CallerError("product.retired", f"{product} is retired", hint="Deploy it to make it active again.")
+            before = _served(change.connection, product)
             if to == before.live.hash:
                 return Deployed(before.live, False, before.live.hash)
             if to is None:
@@ -68,12 +66,13 @@ class ProductTables(Tables, Products):
             else:
                 _deploy(change, before, _revision(change.connection, product, to))
             after = _get(change.connection, product)
-            change.audit("product.rolled_back", product, _state(before), _state(after))
+            told = {**(_state(after) or {})} | ({"consent": consent._asdict()} if consent else {})
+            change.audit("product.rolled_back", product, _state(before), told)
         return Deployed(after.live, False, before.live.hash)
 
     def before(self, product: str, to: str | None = None) -> Revision:
         with self._database.use() as connection:
-            live = _get(connection, product)
+            live = _served(connection, product)
             return _revision(connection, product, to or _previous(connection, live)[1])
 
     def set_state(self, actor: str, product: str, state: ProductState, successor: str | None = None) -> Product:
@@ -199,6 +198,14 @@ def _keep(change: Change, spec: ProductSpec, revision_hash: str, bundle_hash: st
         revision.note,
     )
     return revision
+
+
+def _served(connection: sqlite3.Connection, product: str) -> Product:
+    """A product that can go back. Raises `CallerError` (`product.unknown`, `product.retired`)."""
+    found = _get(connection, product)
+    if found.state is ProductState.RETIRED:
+        raise CallerError("product.retired", f"{product} is retired", hint="Deploy it to make it active again.")
+    return found
 
 
 def _deploy(change: Change, before: Product | None, revision: Revision) -> None:

@@ -28,6 +28,9 @@ class SchemaTables(Tables, Schemas):
         rows = self._rows("SELECT content FROM schema WHERE id = ?", schema)
         return _content(rows[0][0]) if rows else None
 
+    def schema_id_max(self) -> int:
+        return int(self._rows("SELECT coalesce(max(id), 0) FROM schema")[0][0])
+
     def schema_versions(self, subject: str | None = None) -> list[SchemaVersion]:
         where = "" if subject is None else " WHERE subject = ?"
         values = () if subject is None else (subject,)

@@ -28,6 +28,7 @@ from hansa.model.ids import PortId
 from hansa.model.product import PortTrigger, ProductSpec
 from hansa.server.api.base import ApiRoute, Asked, Endpoint, base_url
 from hansa.server.api.visible import shown, visible
+from hansa.server.descriptions import Shown
 from hansa.server.merge import rfc3339
 from hansa.server.operation import JSON
 
@@ -100,8 +101,9 @@ def _live(asked: Asked, product: str) -> tuple[ProductFiles, Deployed]:
     found = asked.services.registry.product(product)
     ports = {port.id: port for spec in mesh.specs() for port in spec.outputs}
     standings = asked.services.retiring.standings(found.live.spec)
-    phases = {port: standing.phase for port, standing in standings.items()}
-    deployed = Deployed(found.live.spec, found.live.hash, found.state, base_url(asked.request), ports, phases)
+    notices = Shown(found.live.spec, found.live.hash, found.state, found.successor, standings).notices()
+    statuses = {port: notice.status for port, notice in notices.items()}
+    deployed = Deployed(found.live.spec, found.live.hash, found.state, base_url(asked.request), ports, statuses)
     return asked.services.history.files(found.live), deployed
 
 
@@ -128,8 +130,8 @@ def _page(asked: Asked, port: PortId) -> Page:
     notice = product.notices()[str(port)]
     specs = [other.spec for other in visible(services, asked.principal)]
     served = Served(
-        str(port), product.spec.id, base_url(asked.request), product.spec.owner, notice.is_deprecated,
-        notice.successor, product.spec.support, _readers(specs, str(port)),
+        str(port), product.spec.id, base_url(asked.request), product.spec.owner, notice.status,
+        notice.successor, notice.ends, product.spec.support, _readers(specs, str(port)),
         [Release(f.version, f"{rfc3339(f.since_us)[:10]}", f.revision.hash) for f in history.releases(port)],
         history.logs(port, CHANGES_MAX),
     )  # fmt: skip

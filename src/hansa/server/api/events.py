@@ -264,10 +264,11 @@ def _getter(body: dict[str, Any]) -> Any:
 
 
 async def lineage(asked: Asked, query: LineageQuery) -> Graph:
-    """What a node comes from and leads to."""
+    """What a node comes from and leads to. `behind` says why the newest may be missing, where the view could not follow
+    the log."""
     asked.allow()
     at_us = parse_time(query.at) if query.at else None
-    await asked.services.views.reach(asked.services.log.log.now(), SEEN_S, "lineage")
+    behind = await asked.behind(asked.services.views, None, "lineage", SEEN_S)
     edges = [] if query.at else declared(asked.services.mesh.specs())
     graph = await asyncio.to_thread(
         lambda: asked.services.lineage.graph(
@@ -275,4 +276,5 @@ async def lineage(asked: Asked, query: LineageQuery) -> Graph:
         )
     )
     hidden = frozenset(product for product in asked.services.mesh.products if not asked.sees(product))
-    return without(graph, query.node, hidden) if hidden else graph
+    told = without(graph, query.node, hidden) if hidden else graph
+    return msgspec.structs.replace(told, behind=behind)

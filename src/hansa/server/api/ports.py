@@ -17,7 +17,7 @@ from hansa.model.ids import PortId, did_you_mean
 from hansa.model.product import FieldSpec, OutputPortSpec
 from hansa.outputs import feed, stream
 from hansa.sdk.encode import key_text
-from hansa.server.api.base import ApiRoute, Asked, Endpoint
+from hansa.server.api.base import ApiRoute, Asked, Endpoint, base_url
 from hansa.server.api.streaming import sse, sse_event
 from hansa.server.api.windows import tell
 from hansa.server.forms import ServerSentEvent
@@ -168,12 +168,12 @@ def record_item(record: stream.StreamRecord, wanted: tuple[str, ...] | None = No
 
 async def _feed(asked: Asked, found: OutputPortSpec, query: RecordsQuery) -> Response:
     port_id = PortId.parse(found.id)
-    last, limit = query.lastEventId, query.limit or 1000
+    url, last, limit = base_url(asked.request), query.lastEventId, query.limit or 1000
     log = asked.services.log
-    batch = await asyncio.to_thread(feed.feed, log.log, port_id, last, limit)
+    batch = await asyncio.to_thread(feed.feed, log.log, port_id, url, last, limit)
     if not batch and query.timeout and await _committed(log, found.id, query.timeout / 1000):
         asked.again()
-        batch = await asyncio.to_thread(feed.feed, log.log, port_id, last, limit)
+        batch = await asyncio.to_thread(feed.feed, log.log, port_id, url, last, limit)
     return Response(msgspec.json.encode(batch), media_type=FEED)
 
 

@@ -45,6 +45,15 @@ class DeployQuery(msgspec.Struct):
 
 
 class Rollback(msgspec.Struct, forbid_unknown_fields=True):
+    """`to` is a revision's hash; without it, the one before the live one. `accept_breaking` and `plan` are as with a
+    deployment."""
+
+    to: str | None = None
+    accept_breaking: str = ""
+    plan: str = ""
+
+
+class RollbackQuery(msgspec.Struct):
     """`to` is a revision's hash; without it, the one before the live one."""
 
     to: str | None = None
@@ -143,6 +152,7 @@ def routes(endpoint: Endpoint) -> list[ApiRoute]:
         endpoint.route(
             "POST", "/products/{product}/deploy", deploy, Action.PRODUCT_DEPLOY, content=BUNDLE, answers={PROGRESS: str}
         ),
+        endpoint.route("GET", "/products/{product}/rollback", rollback_plan, Action.PRODUCT_DEPLOY),
         endpoint.route("POST", "/products/{product}/rollback", rollback, Action.PRODUCT_DEPLOY),
         endpoint.route("POST", "/products/{product}/retire", retire, Action.PRODUCT_RETIRE),
         endpoint.route("POST", "/products/{product}/state", move, Action.PRODUCT_STATE),
@@ -287,11 +297,25 @@ def _line(line: Line) -> bytes:
     return msgspec.json.encode({"error": problem(line)} if isinstance(line, HansaError) else line) + b"\n"
 
 
-async def rollback(asked: Asked, body: Rollback) -> Deployment:
-    """Serves an earlier revision again."""
+async def rollback_plan(asked: Asked, query: RollbackQuery) -> Plan:
+    """What a rollback would change, whom that hits, whose consent it takes, and in `findings` why it is refused.
+    Nothing is changed."""
     product = asked.path("product")
     asked.allow(asked.of(product))
-    return await asked.services.deployer.rollback(asked.principal.id, product, body.to)
+    return await asked.services.planner.rollback(product, query.to)
+
+
+async def rollback(asked: Asked, body: Rollback) -> Deployment:
+    """Serves an earlier revision again. Where that takes away what consumers use, it is refused as a deployment is
+    (`contract.incompatible`), unless all their consents are given or an owner forces it (`accept_breaking`)."""
+    product = asked.path("product")
+    target = asked.of(product)
+    asked.allow(target)
+    if body.accept_breaking:
+        require(asked.principal, Action.PRODUCT_FORCE, target)
+    return await asked.services.deployer.rollback(
+        asked.principal.id, product, body.to, accept_breaking=body.accept_breaking, plan=body.plan
+    )
 
 
 async def retire(asked: Asked) -> StatePlan:

@@ -15,7 +15,7 @@ from hansa.discovery.runs import RunQuery
 from hansa.errors import CallerError
 from hansa.eventlog.interface import Chunk, as_array
 from hansa.lifecycle.operations import SEEN_S
-from hansa.model.product import OnceTrigger, ScheduleTrigger, Trigger, flow_text
+from hansa.model.product import EventTrigger, OnceTrigger, PortTrigger, ScheduleTrigger, Trigger, flow_text
 from hansa.model.run import CARRIED, FINAL, RUNS_TOPIC, RunEntry, RunState
 from hansa.model.trigger_key import trigger_names
 from hansa.registry.values import TriggerKey
@@ -361,11 +361,22 @@ async def resume(asked: Asked) -> TriggerSet:
     return await _toggle(asked, paused=False)
 
 
+_PAUSED: Final = (ScheduleTrigger, OnceTrigger, PortTrigger, EventTrigger)
+"""What starts runs by itself."""
+
+
 async def _toggle(asked: Asked, *, paused: bool) -> TriggerSet:
     process, index = asked.path("process"), int(asked.path("index"))
     asked.allow(asked.member(process))
     live = asked.services.mesh.process(process)
     names = dict(enumerate(trigger_names(live.spec.triggers)))
+    if index < len(names) and not isinstance(live.spec.triggers[index], _PAUSED):
+        raise CallerError(
+            "trigger.not_pausable",
+            f"{names[index]} of {process} starts what somebody asks for, and is not paused",
+            hint="Pause a schedule or a subscription; `hansa schedules` tells the index of each schedule.",
+            details={"status": 409},
+        )
     key = TriggerKey(live.product.id, live.spec.name, names.get(index, f"#{index}"))
     registry = asked.services.registry
     change = registry.pause_trigger if paused else registry.resume_trigger

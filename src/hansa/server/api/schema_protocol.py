@@ -22,6 +22,7 @@ from hansa.access.principal import Principal
 from hansa.errors import CallerError, HansaError
 from hansa.protocols.schema_registry import forms
 from hansa.protocols.schema_registry.failures import error_code, status_by_code
+from hansa.protocols.schema_registry.names import canonical
 from hansa.protocols.schema_registry.registry import Owner, Used
 from hansa.protocols.schema_registry.subject import Entry, Subject
 from hansa.registry.values import SchemaContent, SchemaReference
@@ -37,13 +38,26 @@ ANSWERS: Final = {MEDIA: Any, JSON: Any}
 
 
 class SchemaBody(msgspec.Struct):
-    """A schema that is looked for, judged or registered. `schemaType` is AVRO without one."""
+    """A schema that is looked for, judged or registered. `schemaType` is AVRO without one. `id` and `version` are for
+    registries that import, and refused where they ask for something."""
 
     schema: str
     schemaType: Literal["AVRO", "JSON", "PROTOBUF"] | None = None  # noqa: N815
     references: list[SchemaReference] | None = None
     metadata: dict[str, Any] | None = None
     ruleSet: dict[str, Any] | None = None  # noqa: N815
+    id: int | None = None
+    version: int | None = None
+
+    def check_not_imported(self, subject: str) -> None:
+        """Raises `CallerError("subject.no_import")` where an id or a version is to be had that the registry did not
+        give: -1 and 0 are none."""
+        if (self.id or 0) > 0 or (self.version or 0) > 0:
+            raise CallerError(
+                "subject.no_import",
+                f"{subject} is not in import mode: ids and versions are given by Hansa",
+                hint="Leave out `id` and `version`; the answer has the id.",
+            )
 
     def content(self) -> SchemaContent:
         """The schema. Lists of rules that are empty are none."""
@@ -118,7 +132,7 @@ async def subject_of(asked: Asked, *, deleted: bool = True) -> Subject:
 
 async def owned(asked: Asked) -> str:
     """The name of the subject in the path, once the request is allowed to whoever asks."""
-    name = asked.path("subject")
+    name = canonical(asked.path("subject"))
     asked.allow(target_of(asked, await asyncio.to_thread(asked.services.schemas.owner, name)))
     return name
 
@@ -131,7 +145,8 @@ def target_of(asked: Asked, owner: Owner) -> Target:
 async def schema_of(asked: Asked) -> Used:
     """The schema of the id in the path, once one of its subjects may be read, and those that may; with the rules of the
     subject that the request names. Raises `CallerError("schema.unknown")`."""
-    number, subject = _number(asked.path("schema")), asked.request.query_params.get("subject")
+    given = asked.request.query_params.get("subject")
+    number, subject = _number(asked.path("schema")), given and canonical(given)
     try:
         found = await asyncio.to_thread(asked.services.schemas.used, number, subject)
     except CallerError:

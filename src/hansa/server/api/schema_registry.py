@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from hansa.access.decide import Action, decide
 from hansa.protocols.schema_registry import forms
+from hansa.protocols.schema_registry.names import DEFAULT_CONTEXT, within_context
 from hansa.protocols.schema_registry.registry import Owner
 from hansa.server.api.base import ApiRoute, Asked, Endpoint
 from hansa.server.api.schema_protocol import (
@@ -60,18 +61,20 @@ def routes(endpoint: Endpoint) -> list[ApiRoute]:
 
 
 async def subjects(asked: Asked) -> Response:
-    """The names of all subjects that may be read. `subjectPrefix`, `deleted`, `deletedOnly`, `offset` and `limit`
-    choose among them."""
+    """The names of all subjects that may be read. `subjectPrefix` (`:*:` are those of every context, `:.:` those of
+    none), `deleted`, `deletedOnly`, `offset` and `limit` choose among them."""
     return answer(page(asked, await _names(asked)))
 
 
 async def _names(asked: Asked) -> list[str]:
     asked.within()
     prefix, only = asked.request.query_params.get("subjectPrefix", ""), flag(asked, "deletedOnly")
+    default_only, prefix = prefix.startswith(":.:"), prefix.removeprefix(":*:").removeprefix(":.:")
     found = []
     for one in await asyncio.to_thread(lambda: list(asked.services.schemas.names())):
         is_asked_for = one.is_deleted if only else flag(asked, "deleted") or not one.is_deleted
-        if is_asked_for and one.name.startswith(prefix):
+        is_inside = not default_only or within_context(one.name)[0] == DEFAULT_CONTEXT
+        if is_asked_for and is_inside and one.name.startswith(prefix):
             target = target_of(asked, Owner(one.product, None))
             if decide(asked.principal, asked.action, target).allowed:
                 found.append(one.name)
@@ -128,6 +131,7 @@ async def lookup(asked: Asked, body: SchemaBody) -> Response:
 async def register(asked: Asked, body: SchemaBody) -> Response:
     """The id of a schema in a subject, which gets it where it has it not. Subjects of ports have what contracts say."""
     name = await owned(asked)
+    body.check_not_imported(name)
     registered = await asyncio.to_thread(
         asked.services.schemas.register,
         asked.principal.id,
@@ -193,8 +197,12 @@ async def types(asked: Asked) -> Response:
 
 
 async def by_id(asked: Asked) -> Response:
-    """The schema of an id, with metadata and rules as `subject` has them, where that is named."""
-    return answer(await told_schema(asked, (await schema_of(asked)).content))
+    """The schema of an id, with metadata and rules as `subject` has them, where that is named; with `fetchMaxId`, the
+    highest id beside it."""
+    told = await told_schema(asked, (await schema_of(asked)).content)
+    if flag(asked, "fetchMaxId"):
+        told["maxId"] = await asyncio.to_thread(asked.services.schemas.id_max)
+    return answer(told)
 
 
 async def text_by_id(asked: Asked) -> Response:
@@ -217,6 +225,5 @@ async def versions_by_id(asked: Asked) -> Response:
 
 
 async def contexts(asked: Asked) -> Response:
-    """The contexts that there are: the one."""
-    asked.within()
-    return answer(["."])
+    """The contexts of the subjects that may be read. Subjects of ports are in `.`."""
+    return answer(page(asked, asked.services.schemas.contexts(await _names(asked))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 
 from hansa.access.decide import Action
 from hansa.errors import CallerError
-from hansa.lifecycle.retiring import Standing
+from hansa.lifecycle.standing import Standing
 from hansa.model.ids import PortId
 from hansa.model.window import Phase
 from hansa.outputs import feed, stream
@@ -74,8 +74,8 @@ def headers_of(standing: Standing, prefix: str = "/ports") -> dict[str, str]:
     if since is not None:
         headers["deprecation"] = f"@{int(since.timestamp())}"
         headers["link"] += f', <{prefix}/{versions.older}/window>; rel="deprecation"'
-        if versions.older_dates.end_of_life is not None:
-            headers["sunset"] = format_datetime(versions.older_dates.end_of_life, usegmt=True)
+        if standing.ends_at is not None:
+            headers["sunset"] = format_datetime(standing.ends_at.astimezone(UTC), usegmt=True)
     return headers
 
 
