@@ -193,6 +193,9 @@ def test_a_plan_that_the_mesh_has_left_behind_is_not_carried_out(mesh: Server, t
 def test_of_deploys_at_the_same_moment_one_wins_and_the_others_are_told(own: Server, tmp_path: Path) -> None:
     own.deploy(orders(tmp_path / "orders", "note"), "made.orders")
     folders = [orders(tmp_path / f"orders{number}", "note", f"extra{number}") for number in range(4)]
+    for folder in folders:
+        source = folder / "product.py"  # so long does it take to load that all have come before one is live
+        source.write_text(f"import time\n{source.read_text()}\ntime.sleep(1)\n")
     with ThreadPoolExecutor(4) as threads:
         ended = list(threads.map(lambda folder: deploy(own.http, folder), folders))
     won = [index for index, one in enumerate(ended) if "result" in one]

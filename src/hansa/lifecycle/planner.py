@@ -8,8 +8,7 @@ import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
@@ -17,19 +16,18 @@ import msgspec
 
 from hansa.blobs.bundle import hash_of, unpack
 from hansa.contracts.odps import ProductReader
-from hansa.contracts.schemas.wire import wire_schema
 from hansa.contracts.seal import check_seal
 from hansa.discovery.lineage_graph import Edge, LineageGraph, declared
 from hansa.discovery.readers import Readers
-from hansa.errors import AuthorError, CallerError, HansaError, PlanError
-from hansa.lifecycle.breaking import earlier_contracts, ended_reads, reads_of, warnings_of
+from hansa.errors import AuthorError, CallerError, PlanError
+from hansa.lifecycle.breaking import earlier_contracts, reads_of, warnings_of
 from hansa.lifecycle.changes import Change, changes
 from hansa.lifecycle.consumers import Consumer, Reading, consumers
-from hansa.lifecycle.expectations import Tried, expected_of, judged, wrong_expectations
+from hansa.lifecycle.expectations import Tried, expected_of, judged
 from hansa.lifecycle.mesh import Mesh
+from hansa.lifecycle.misfits import described, misfits
 from hansa.lifecycle.patience import saying
 from hansa.lifecycle.plan import Expected, Plan, planned
-from hansa.lifecycle.references import wrong_references
 from hansa.lifecycle.retiring import Retiring
 from hansa.lifecycle.serving import REVISION_CHARS
 from hansa.lifecycle.standing import Standing
@@ -39,24 +37,15 @@ from hansa.lifecycle.windows import Coming, Windows
 from hansa.model.ids import did_you_mean
 from hansa.model.product import (
     ContractSpec,
-    HttpTrigger,
-    OnceTrigger,
-    OutputPortSpec,
-    PortTrigger,
-    ProcessSpec,
     ProductSpec,
     ProductState,
-    ScheduleTrigger,
-    Trigger,
 )
 from hansa.model.window import Phase
 from hansa.registry.values import GivenConsent
 from hansa.runtime.job import Worker
 from hansa.runtime.live import LiveProduct
 from hansa.runtime.pool import Pool
-from hansa.sdk.describe import absolute_path
-from hansa.sdk.finding import Finding, plan_error
-from hansa.triggers import schedule
+from hansa.sdk.finding import plan_error
 from hansa.triggers.routes import check_taken
 
 Progress = Callable[[str], None]
@@ -74,49 +63,6 @@ class Candidate:
     hash: str
     pool: Pool
     plan: Plan
-
-
-def _timed(process: ProcessSpec, trigger: Trigger) -> Finding | None:
-    """What is wrong with a schedule, said at plan and not each time that it should fire."""
-    if not isinstance(trigger, ScheduleTrigger | OnceTrigger):
-        return None
-    try:
-        schedule.check(trigger)
-    except HansaError as wrong:
-        return Finding(wrong.code, wrong.message, wrong.hint, process.file, process.line)
-    return None
-
-
-def _on_topic(port: OutputPortSpec) -> Finding | None:
-    """What is wrong with the form that a contract asks for its records outside of Hansa."""
-    if port.contract.wire_format is None:
-        return None
-    try:
-        wire_schema(port.contract, "value")
-    except AuthorError as wrong:
-        return Finding(wrong.code, f"{port.id}: {wrong.message}", wrong.hint, "product.yaml")
-    return None
-
-
-def described(declared: ProductSpec, found: bytes) -> ProductSpec:
-    """The revision's spec: its processes as the worker described them, everything else as its files declare it, for
-    what comes out of a worker may be forged. Raises `PlanError` for a description that no compilation makes."""
-    try:
-        told = msgspec.msgpack.decode(found, type=ProductSpec)
-    except (msgspec.MsgspecError, RecursionError) as fault:
-        raise plan_error([Finding("product.description", f"Its description cannot be read: {fault}")]) from fault
-    spec = replace(declared, logic=told.logic, processes=told.processes)
-    strange = [
-        Finding(
-            "route.foreign", f"{p.name} answers at {t.path}, which is not under {spec.id}", file=p.file, line=p.line
-        )
-        for p in spec.processes
-        for t in p.triggers
-        if isinstance(t, HttpTrigger) and t.path != absolute_path(t.path, spec.id)
-    ]
-    if strange:
-        raise plan_error(strange)
-    return spec
 
 
 @contextlib.asynccontextmanager
@@ -330,15 +276,8 @@ class Planner:
         """What only the mesh as a whole can tell."""
         others = {other.id: other for other in self._mesh.products.values() if other.id != spec.id}
         check_taken(spec, [other.spec for other in others.values()])
-        if over := ended_reads(spec, ended):
-            raise plan_error(over)
         live = self._mesh.products.get(spec.id)
-        judge = partial(_unreadable, spec, others, reads_of(live.spec) if live else set())
-        ports = {port.id: port for other in others.values() for port in other.spec.outputs}
-        findings = [*_inputs(spec, judge), *wrong_expectations(spec, ports), *wrong_references(spec, ports)]
-        findings += _timers(spec)
-        findings += [finding for port in spec.outputs if (finding := _on_topic(port)) is not None]
-        if findings:
+        if findings := misfits(spec, reads_of(live.spec) if live else set(), others, ended):
             raise plan_error(findings)
 
 
@@ -372,39 +311,3 @@ def drift(spec: ProductSpec, live: LiveProduct | None) -> Iterator[str]:
             f"product.yaml says that {spec.id} is {spec.status}, and it is {live.state.value}: "
             f"`hansa status {spec.id} {spec.status}` changes that, a deploy does not"
         )
-
-
-def _unreadable(
-    spec: ProductSpec, others: Mapping[str, LiveProduct], read_before: Iterable[str], port: str
-) -> tuple[str, str, str | None] | None:
-    """(code, why, hint) where a product may not read a port; None where it may."""
-    owner = others.get(port.partition("/")[0])
-    is_own = owner is None and spec.output(port) is not None
-    is_hidden = owner is not None and owner.state is ProductState.DRAFT and owner.spec.domain != spec.domain
-    if not is_own and (owner is None or is_hidden or owner.spec.output(port) is None):
-        return "port.unknown", f"{port}, which nobody publishes", None
-    if owner is not None and owner.state is ProductState.DEPRECATED and port not in read_before:
-        hint = f"Read {owner.successor} instead." if owner.successor else "Ask its owner what comes in its place."
-        return "port.deprecated", f"{port}, which is deprecated and takes no new readers", hint
-    return None
-
-
-_Judge = Callable[[str], tuple[str, str, str | None] | None]
-
-
-def _inputs(spec: ProductSpec, judge: _Judge) -> Iterator[Finding]:
-    """What is wrong with the ports that a product reads."""
-    for item in spec.inputs:
-        if wrong := judge(item.port):
-            yield Finding(wrong[0], f"The input {item.name} reads {wrong[1]}", wrong[2], file="product.yaml")
-    for process in spec.processes:
-        for trigger in process.triggers:
-            if isinstance(trigger, PortTrigger) and (wrong := judge(trigger.port)):
-                yield Finding(wrong[0], f"{process.name} follows {wrong[1]}", wrong[2], process.file, process.line)
-
-
-def _timers(spec: ProductSpec) -> Iterator[Finding]:
-    for process in spec.processes:
-        for trigger in process.triggers:
-            if (wrong := _timed(process, trigger)) is not None:
-                yield wrong

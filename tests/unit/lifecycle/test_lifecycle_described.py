@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from hansa.errors import PlanError
-from hansa.lifecycle.planner import described
+from hansa.lifecycle.misfits import described
 from hansa.model.product import ContractSpec, HttpTrigger, LimitSpec, OutputPortSpec, PortKind, ProcessSpec, ProductSpec
 
 DECLARED = ProductSpec("shop.orders", "Orders")
