@@ -19,7 +19,7 @@ def post(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running(tmp_path_factory.mktemp("post") / "data") as server:
         with pytest.raises(Refused, match=r"port\.unknown"):
             server.deploy(PRODUCTS / "letters", "post.letters")
-        server.deploy(PRODUCTS / "people", "post.people")
+        server.deploy(PRODUCTS / "residents", "post.people")
         server.deploy(PRODUCTS / "letters", "post.letters")
         yield server
 

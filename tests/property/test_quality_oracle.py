@@ -281,7 +281,9 @@ def test_what_is_decided_for_each_record_is_what_a_table_comes_to(
 
 def test_limits_of_dates_are_told_as_a_range_and_never_waived() -> None:
     spec = port(action="warn")
-    store = Store(replace(spec, contract=replace(spec.contract, fields=DATED)))
+    day, at, *others = DATED
+    zoned = replace(at, options={**at.options, "timezone": True})
+    store = Store(replace(spec, contract=replace(spec.contract, fields=(day, zoned, *others))))
     verdict = store.decide([{"day": "2024-01-02", "at": "2024-01-02T14:00:00+01:00"}, {"day": "2024-01-05"}])
     assert [(one.index, one.path, one.code, one.rule) for one in verdict.refused] == [
         (1, "day", "field.range", "day.limits"),
