@@ -191,7 +191,8 @@ def load(own: Server) -> Iterator[threading.Event]:
             for count in range(1_000_000):
                 if ended.is_set():
                     return
-                http.put("/lab/bench/numbers", json=[{"name": f"n{count}", "value": count}]).raise_for_status()
+                answer = http.put("/lab/bench/numbers", json=[{"name": f"n{count}", "value": count}])
+                assert answer.is_success, answer.text
 
     workers = [threading.Thread(target=work) for _ in range(4)]
     for worker in workers:
