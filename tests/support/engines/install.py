@@ -133,4 +133,5 @@ def _run(*command: str, **environment: str) -> None:
     except subprocess.TimeoutExpired:
         raise Missing(f"{command[0]} took more than {INSTALL_S} s") from None
     if done.returncode:
-        raise Missing(f"{' '.join(command[:4])} failed: {(done.stderr or done.stdout).strip()[-300:]}")
+        told = (done.stderr or done.stdout).strip() or "it said nothing"
+        raise Missing(f"{' '.join(command[:4])} failed: {told.splitlines()[-1]}")

@@ -65,3 +65,15 @@ def as_person(address: str, name: str) -> str:
     """The same address for another person that this server knows."""
     parts = urlsplit(address)
     return parts._replace(netloc=f"{name}:{name}-secret@{parts.hostname}:{parts.port}").geturl()
+
+
+def options(address: str, prefix: str) -> dict[str, str]:
+    """What `S3Blobs` and `S3Store.from_url` take to reach a prefix of the bucket of an address."""
+    parts = urlsplit(address)
+    return {
+        "place": f"s3:/{parts.path}/{prefix}",
+        "endpoint": f"{parts.scheme}://{parts.hostname}:{parts.port}",
+        "region": "us-east-1",
+        "access_key_id": parts.username or "",
+        "secret_access_key": parts.password or "",
+    }
