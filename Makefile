@@ -6,7 +6,7 @@ HANSA_DATA ?= .hansa
 HANSA_PORT ?= 8080
 ABREAST := --numprocesses auto --maxprocesses 4 --dist worksteal
 
-.PHONY: run dev test test-fast check fix bench lock docs clean
+.PHONY: run dev engines test test-fast check fix bench lock docs clean
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || (echo "Hansa needs Python 3.11 or newer; set PYTHON=…"; exit 1)
@@ -21,6 +21,9 @@ run: $(VENV)/ready  ## Hansa with the example mesh on real data
 
 dev: $(VENV)/ready  ## the same, started again when the source changes
 	@$(BIN)/python tools/reload.py src -- $(BIN)/hansa up --data $(HANSA_DATA) --port $(HANSA_PORT)
+
+engines: $(VENV)/ready  ## Kafka, PostgreSQL and an S3-compatible store on loopback, until Ctrl-C
+	@PYTHONPATH=tests/support $(BIN)/python -m engines
 
 test: $(VENV)/ready  ## every test
 	@$(BIN)/python -m pytest $(ABREAST)

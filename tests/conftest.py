@@ -3,6 +3,7 @@ under CI."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,9 +12,57 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 from corpora import MISSING, corpora
+from engines.install import Missing
+from engines.session import ENGINES, Engines
+
+_engines = pytest.StashKey[Engines]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begins the engines that any test needs, so that they are ready when the first of them runs."""
+    if not session.config.option.collectonly:
+        session.config.stash[_engines] = Engines()
+        session.config.stash[_engines].begin({name for item in session.items for name in _fixtures(item)})
+
+
+def _fixtures(item: pytest.Item) -> set[str]:
+    return ENGINES.keys() & {name.removesuffix("_address") for name in getattr(item, "fixturenames", ())}
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _engines in config.stash:
+        config.stash[_engines].close()
+
+
+def _address(name: str, config: pytest.Config) -> str:
+    try:
+        return config.stash[_engines].address(name)
+    except Missing as missing:
+        return (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{name} cannot run here: {missing}")
+
+
+@pytest.fixture(scope="session")
+def kafka_address(pytestconfig: pytest.Config) -> str:
+    """The bootstrap servers of a Kafka broker that all tests share; each takes topics of its own."""
+    return _address("kafka", pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def postgresql_address(pytestconfig: pytest.Config) -> str:
+    """The URI of a superuser of a PostgreSQL that all tests share; each makes a database of its own."""
+    return _address("postgresql", pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def s3_address(pytestconfig: pytest.Config) -> str:
+    """`http://KEY:SECRET@HOST:PORT/BUCKET` of an object store that all tests share; each takes a prefix of its own."""
+    return _address("s3", pytestconfig)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says aloud what was left out."""
     if corpora() is None:
         terminalreporter.write_line(f"LEFT OUT: {MISSING}", yellow=True)
+    engines = terminalreporter.config.stash.get(_engines, None)
+    for name, missing in engines.left_out().items() if engines else ():
+        terminalreporter.write_line(f"LEFT OUT: every test on {name}: {missing}", yellow=True)

@@ -263,6 +263,12 @@ SETTINGS: Final = {
     "HANSA_KEEP_EVENTS_DAYS": ("server", "`365`", "How long events are kept; empty is for good."),
     "HANSA_KEEP_RECORDS_DAYS": ("server", "", "How long records of ports are kept whose contract does not say so."),
     "HANSA_KEEP_EVERY_S": ("server", "`60`", "Seconds between two looks at what is old enough to go."),
+    "HANSA_BLOBS": (
+        "server",
+        "",
+        "`s3://BUCKET/PREFIX`: bundles are kept in this object store, to which `AWS_ENDPOINT_URL`, `AWS_REGION`, "
+        "`AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` lead; else in the folder `blobs`.",
+    ),
     "HANSA_REST_S": (
         "server",
         "`30`",

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import pytest
 from tests.support.contracts import EVERY_TYPE
@@ -29,37 +26,18 @@ GOOD = {"id": "'UA1'", "state": "'flown'", "seats": "149", "hall": "'B'"}
 Ask = Callable[[str], "subprocess.CompletedProcess[str]"]
 
 
-def programs() -> Path | None:
-    """The folder of PostgreSQL's programs, which Debian does not put into the path."""
-    found = shutil.which("initdb")
-    folders = [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    return next((folder for folder in folders if (folder / "pg_ctl").exists()), None)
-
-
 @pytest.fixture(scope="module")
-def ask() -> Iterator[Ask]:
-    """Runs statements in a database of its own, reached over a socket in its folder alone."""
-    folder = programs()
-    if folder is None:
-        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
-    person = "postgres" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+def ask(postgresql_address: str) -> Ask:
+    """Runs statements in a database of its own."""
 
-    def call(*command: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, input=text, capture_output=True, text=True, user=person, cwd="/", check=False)
+    def call(text: str, database: str = "schemas") -> subprocess.CompletedProcess[str]:
+        place = urlsplit(postgresql_address)._replace(path=f"/{database}").geturl()
+        psql = ["psql", "-X", "-v", "ON_ERROR_STOP=1", "-qtA", place]
+        return subprocess.run(psql, input=text, capture_output=True, text=True, check=False)
 
-    with TemporaryDirectory(prefix="hansa-pg-") as data:
-        if person:
-            shutil.chown(data, person)
-        made = call(str(folder / "initdb"), "-D", f"{data}/db", "-A", "trust", "-N", "-E", "UTF8")
-        assert made.returncode == 0, made.stderr
-        control = [str(folder / "pg_ctl"), "-D", f"{data}/db", "-w", "-l", f"{data}/log"]
-        begun = call(*control, "-o", f"-k {data} -c listen_addresses= -c fsync=off", "start")
-        assert begun.returncode == 0, begun.stderr
-        psql = [str(folder / "psql"), "-h", data, "-v", "ON_ERROR_STOP=1", "-qtAX", "postgres"]
-        try:
-            yield lambda text: call(*psql, text=text)
-        finally:
-            call(*control, "-m", "fast", "stop")
+    made = call("DROP DATABASE IF EXISTS schemas; CREATE DATABASE schemas", "postgres")
+    assert made.returncode == 0, made.stderr
+    return call
 
 
 @pytest.fixture(scope="module")

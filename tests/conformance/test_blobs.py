@@ -1,38 +1,44 @@
-"""What every blob storage must do; run against each implementation."""
+"""Every storage of blobs passes the suite that `hansa.testing` ships."""
 
 from __future__ import annotations
 
-import hashlib
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 
+import obstore
 import pytest
+from engines.s3 import options
+from obstore.store import S3Store
 
 from hansa.blobs.folder import FolderBlobs
 from hansa.blobs.interface import Blobs
-from hansa.errors import CallerError
+from hansa.blobs.s3 import S3Blobs
+from hansa.testing.conformance_blobs import BlobsConformance
 
 
-@pytest.fixture
-def blobs(tmp_path: Path) -> Blobs:
-    return FolderBlobs(tmp_path / "blobs")
+class TestFolderBlobs(BlobsConformance):
+    @pytest.fixture
+    def open_blobs(self, tmp_path: Path) -> Callable[[], Blobs]:
+        return lambda: FolderBlobs(tmp_path)
+
+    @pytest.fixture
+    def damage(self, tmp_path: Path) -> Callable[[str], None]:
+        return lambda blob: (tmp_path / blob[:2] / blob).write_bytes(b"onf") and None
 
 
-@pytest.mark.parametrize("data", [b"", b"one", bytes(range(256)) * 4096])
-def test_what_is_put_is_read(blobs: Blobs, data: bytes) -> None:
-    blob = blobs.put(data)
-    assert blob == hashlib.sha256(data).hexdigest()
-    assert blobs.get(blob) == blobs.path(blob).read_bytes() == data
-    assert blobs.has(blob)
+class TestS3Blobs(BlobsConformance):
+    @pytest.fixture
+    def place(self) -> str:
+        """A prefix that no other test has."""
+        return uuid.uuid4().hex
 
+    @pytest.fixture
+    def open_blobs(self, s3_address: str, place: str, tmp_path: Path) -> Callable[[], Blobs]:
+        return lambda: S3Blobs(copies=tmp_path, **options(s3_address, place))
 
-def test_the_same_bytes_are_kept_once(blobs: Blobs) -> None:
-    assert blobs.put(b"one") == blobs.put(b"one") != blobs.put(b"two")
-
-
-@pytest.mark.parametrize("blob", ["0" * 64, "", "../../etc/passwd", "A" * 64, "0" * 64 + "\n"])
-def test_what_was_never_put_is_unknown(blobs: Blobs, blob: str) -> None:
-    assert not blobs.has(blob)
-    for read in (blobs.get, blobs.path):
-        with pytest.raises(CallerError) as caught:
-            read(blob)
-        assert caught.value.code == "blob.unknown"
+    @pytest.fixture
+    def damage(self, s3_address: str, place: str) -> Callable[[str], None]:
+        given = options(s3_address, place)
+        store = S3Store.from_url(given.pop("place"), client_options={"allow_http": True}, **given)
+        return lambda blob: obstore.put(store, f"{blob[:2]}/{blob}", b"onf") and None

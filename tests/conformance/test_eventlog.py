@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from hansa.eventlog.interface import Chunk, Log, TopicConfig
+from hansa.eventlog.kafka import KafkaLog
 from hansa.eventlog.memory import MemoryLog
 from hansa.eventlog.sqlite import SqliteLog
 from hansa.eventlog.sqlite_reading import SqliteLogReader
@@ -56,3 +60,13 @@ class ReadFromOutside(SqliteLog):
 class TestSqliteLogReader(DurableLogConformance):
     def open(self, folder: Path, clock_us: Callable[[], int]) -> Log:
         return ReadFromOutside(folder, clock_us=clock_us)
+
+
+class TestKafkaLog(DurableLogConformance):
+    @pytest.fixture(autouse=True)
+    def _broker(self, kafka_address: str) -> None:
+        self._settings = {"bootstrap.servers": kafka_address, "log_level": 2}
+
+    def open(self, folder: Path, clock_us: Callable[[], int]) -> Log:
+        name = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+        return KafkaLog(self._settings, name, clock_us=clock_us)

@@ -14,7 +14,7 @@ from hansa.blobs.disk import sync, translated
 from hansa.blobs.interface import Blobs
 from hansa.errors import CallerError, OperatorError
 
-_HASH: Final = re.compile(r"[0-9a-f]{64}")
+HASH: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class FolderBlobs(Blobs):
@@ -41,24 +41,22 @@ class FolderBlobs(Blobs):
         with translated(self._root):
             data = self._known(blob).read_bytes()
         if hashlib.sha256(data).hexdigest() != blob:
-            raise _damaged(blob)
+            raise damaged(blob)
         return data
 
     def has(self, blob: str) -> bool:
-        return bool(_HASH.fullmatch(blob)) and self._file(blob).is_file()
+        return bool(HASH.fullmatch(blob)) and self._file(blob).is_file()
 
     def path(self, blob: str) -> Path:
         file = self._known(blob)
         with translated(self._root):
             if not _holds(file, blob):
-                raise _damaged(blob)
+                raise damaged(blob)
         return file
 
     def _known(self, blob: str) -> Path:
         if not self.has(blob):
-            raise CallerError(
-                "blob.unknown", f"There is no blob {blob!r}", hint="Upload it first: `hansa deploy` does so by itself."
-            )
+            raise unknown(blob)
         return self._file(blob)
 
     def _file(self, blob: str) -> Path:
@@ -89,7 +87,14 @@ def _write(target: Path, data: bytes) -> None:
         raise
 
 
-def _damaged(blob: str) -> OperatorError:
+def unknown(blob: str) -> CallerError:
+    """The error for a hash that was never put."""
+    hint = "Upload it first: `hansa deploy` does so by itself."
+    return CallerError("blob.unknown", f"There is no blob {blob!r}", hint=hint)
+
+
+def damaged(blob: str) -> OperatorError:
+    """The error for bytes that are not what was put."""
     return OperatorError(
         "blob.damaged",
         f"The bytes of blob {blob} do not match its hash",

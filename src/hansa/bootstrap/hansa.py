@@ -16,6 +16,7 @@ from typing import Final
 from hansa.access.pepper import load_pepper
 from hansa.access.tokens import Authenticator, TokenIssuer
 from hansa.blobs.folder import FolderBlobs
+from hansa.blobs.s3 import S3Blobs
 from hansa.bootstrap import views
 from hansa.bootstrap.asks import Asks
 from hansa.bootstrap.backup import backup_into
@@ -85,11 +86,13 @@ class Settings:
     keep: Keep = field(default_factory=Keep)
     keep_every_s: float = RETAIN_S
     """How often retention looks at what is old enough."""
+    blobs: str = ""
+    """`s3://BUCKET/PREFIX`, or nothing for the folder `blobs`."""
 
     @staticmethod
     def from_environment(data: Path) -> Settings:
-        """`HANSA_ISOLATION`, `HANSA_SPARES`, `HANSA_IDLE_S`, `HANSA_INSTALL_S`, `HANSA_REST_S` and those of
-        retention, where they are set."""
+        """`HANSA_ISOLATION`, `HANSA_SPARES`, `HANSA_IDLE_S`, `HANSA_INSTALL_S`, `HANSA_REST_S`, `HANSA_BLOBS` and
+        those of retention, where they are set."""
         return Settings(
             data,
             os.environ.get("HANSA_ISOLATION", "strict"),
@@ -103,6 +106,7 @@ class Settings:
                 _days(os.environ.get("HANSA_KEEP_RECORDS_DAYS", "")),
             ),
             float(os.environ.get("HANSA_KEEP_EVERY_S", str(RETAIN_S))),
+            os.environ.get("HANSA_BLOBS", ""),
         )
 
 
@@ -134,7 +138,7 @@ class Hansa:
         asks = self._asks = Asks(self._log, FileSettings(data, os.environ))
         engine = Engine(log, asks)
         workshop = Workshop(data / "scratch", isolation=settings.isolation, spares=settings.spares)
-        blobs = FolderBlobs(data / "blobs")
+        blobs = S3Blobs(settings.blobs, data / "copies") if settings.blobs else FolderBlobs(data / "blobs")
         lookups = Lookups(views.lookups_folder(data), self._followed, partial(self._follow, log), self._log.now)
         environments = EnvironmentBuilder(data / "environments", timeout_s=settings.install_s)
         mesh = Mesh(

@@ -15,17 +15,6 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_damaged_blob_is_said_by_every_reader_and_mended_by_putting_it_again(tmp_path: Path) -> None:
-    blobs = FolderBlobs(tmp_path)
-    blob = blobs.put(b"one")
-    (tmp_path / blob[:2] / blob).write_bytes(b"onf")
-    for read in (blobs.get, blobs.path):
-        with pytest.raises(OperatorError, match=r"blob\.damaged"):
-            read(blob)
-    assert blobs.put(b"one") == blob
-    assert blobs.get(blob) == b"one"
-
-
 def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(b"secret")
@@ -33,11 +22,6 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
     for name in ("../secret", str(secret)):
         assert (tmp_path / "a" / "blobs" / name[:2] / name).is_file()
         assert not blobs.has(name)
-
-
-def test_a_blob_survives_reopening(tmp_path: Path) -> None:
-    blob = FolderBlobs(tmp_path).put(b"one")
-    assert FolderBlobs(tmp_path).get(blob) == b"one"
 
 
 @pytest.mark.parametrize(

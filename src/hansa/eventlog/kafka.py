@@ -1,0 +1,313 @@
+"""The log in Apache Kafka, for one owner at a time: a record per batch, and a compacted topic of facts.
+
+Flow of a commit: the owner decides sets against its copy of what is stored (`kafka_state`) → one transaction writes the
+batches to the topics of their ports, then the facts that follow from them, their offsets among them → when it is
+committed, the facts change the copy. A transaction of an owner that was replaced is refused by Kafka (`log.fenced`).
+"""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from confluent_kafka import KafkaException
+
+from hansa.errors import CallerError, HansaError, InternalError, OperatorError, Unavailable
+from hansa.eventlog import batch, kafka_state
+from hansa.eventlog.batch import Batch
+from hansa.eventlog.committer import Committer, GroupCommit, Notice, stopped
+from hansa.eventlog.interface import Chunk, CommitSet, Log, Partition, TopicConfig
+from hansa.eventlog.kafka_client import Fenced, Place, Record, Records, Topics, Transactions
+from hansa.eventlog.kafka_state import Fact, Row, State, moved, written
+from hansa.eventlog.plan import Pending, Plan
+from hansa.eventlog.reading import expired, grown
+from hansa.model.ids import PortId
+from hansa.model.topic import topic_name
+
+_ILLEGAL: Final = re.compile(r"[^a-zA-Z0-9._-]")
+_TAKEN: Final = "another Hansa owns it since, or this one stood still for too long"
+_report = logging.getLogger("hansa.eventlog")
+
+
+class KafkaLog(Log):
+    """The log `name` of a Kafka cluster, which `settings` (those of librdkafka) lead to. Opening it fences off the
+    owner before: from then on that one gets `Unavailable("log.fenced")`.
+
+    Raises `OperatorError` (`kafka.denied`, `kafka.unfit`) or `Unavailable("log.unreachable")`.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        name: str,
+        *,
+        replication: int = 1,
+        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        self._name, self._clock_us = name, clock_us
+        self._facts = f"{name}._facts"
+        self._lock = threading.RLock()
+        self._failure: object = None
+        self._topics = Topics(settings, replication)
+        self._topics.ensure(self._facts, 1)
+        self._transactions = Transactions(settings, name)
+        self._records = Records(settings)
+        self._state = State()
+        for key, value in self._records.all(self._facts):
+            self._state.set(kafka_state.read(key, value))
+        self._time_us = self._state.time_us
+        self._committer = Committer(self._planned, self.now)
+        self._group = GroupCommit(self._committer.commit)
+
+    # Committing
+
+    def start(self, on_outcomes: Callable[[Notice], None]) -> None:
+        self._committer.on_outcomes = on_outcomes
+        self._group.start()
+
+    def submit_all(self, work: list[tuple[CommitSet, Any]]) -> None:
+        self._group.submit(work)
+
+    def stop(self) -> None:
+        self._group.stop()
+        self._failure = self._failure or "it was closed"
+        self._records.close()
+
+    def failure(self) -> str | None:
+        return None if self._failure is None else str(self._failure)
+
+    @contextlib.contextmanager
+    def _planned(self) -> Iterator[Plan]:
+        with self._lock:
+            time_us = max(self._time_us + 1, self._clock_us())
+            plan = Plan(self._state, time_us)
+            yield plan
+            batches, facts = self._drawn(plan)
+            self._write(list(enumerate(batches, self._state.seq + 1)), facts)
+            self._time_us = time_us
+
+    def _drawn(self, plan: Plan) -> tuple[list[Batch], list[Fact]]:
+        """The batches of a plan, and what else it changes."""
+        persons: dict[str, tuple[int, bytes]] = {}
+        batches = [
+            made
+            for partition, (base, chunks) in plan.chunks.items()
+            for made in batch.batches(partition, base, plan.now_us, [self._sealed(c, persons) for c in chunks])
+        ]
+        facts: list[Fact] = [(("person", number), (name, key)) for name, (number, key) in persons.items()]
+        facts += moved(plan)
+        facts += self._state.ended_claims(plan.now_us, 2 * len(plan.claims))
+        for subject in plan.forgotten:
+            number = persons[subject][0] if subject in persons else self._state.person(subject)
+            if number is not None:
+                facts.append((("person", number), (None, None)))
+        return batches, facts
+
+    def _sealed(self, chunk: Pending, persons: dict[str, tuple[int, bytes]]) -> Pending:
+        """The chunk under its person's key; a first key goes to `persons`."""
+        subject = chunk.header.get("subject")
+        if subject is None:
+            return chunk
+        number = self._state.person(subject)
+        key = self._state.key_of(number)[1] if number is not None else None
+        if number is None or key is None:
+            number, key = persons.setdefault(subject, (len(self._state.persons) + len(persons) + 1, os.urandom(32)))
+        return batch.sealed(chunk, number, key)
+
+    def _write(self, batches: list[tuple[int, Batch]], facts: list[Fact]) -> None:
+        """Numbered batches, and facts, in one transaction; then they are so here, too."""
+        if not batches and not facts:
+            return
+        with self._transaction() as write:
+            offsets = write([self._record(made) for _, made in batches]) if batches else []
+            rows = [_row(seq, made, offset) for (seq, made), offset in zip(batches, offsets, strict=True)]
+            write([Record(self._facts, 0, *written(fact)) for fact in (*rows, *facts)])
+        for (_, made), offset in zip(batches, offsets, strict=True):
+            self._records.keep(Place(self._kafka_topic(made.topic), made.partition, offset), made.body)
+        for fact in (*rows, *facts):
+            self._state.set(fact)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[Callable[[list[Record]], list[int]]]:
+        if self._failure is not None:
+            raise self._end()
+        try:
+            with self._transactions.transaction() as write:
+                yield write
+        except Fenced as fenced:
+            self._failure = _TAKEN
+            raise self._end() from fenced
+        except KafkaException as failure:
+            _report.error("the log has stopped", exc_info=failure)
+            self._failure = failure
+            raise self._end() from failure
+
+    def _end(self) -> HansaError:
+        """Why this log takes no more commits."""
+        if self._failure is not _TAKEN:
+            return stopped(self._failure)
+        hint = "Stop this one. It may start again, and is the owner then."
+        return Unavailable("log.fenced", f"This owner of the log {self._name} is not the last: {_TAKEN}", hint=hint)
+
+    def _record(self, made: Batch) -> Record:
+        return Record(self._kafka_topic(made.topic), made.partition, made.base.to_bytes(8, "big"), made.body)
+
+    def _kafka_topic(self, topic: str) -> str:
+        return self._state.kafka_topics[topic]
+
+    # Control
+
+    def declare(self, topic: str, config: TopicConfig) -> None:
+        with self._lock:
+            config = grown(self._state.topic(topic), config)
+            if self._state.topic(topic) == config:
+                return
+            name = f"{self._name}.{kafka_name(topic)}"
+            if any(taken == name and other != topic for other, taken in self._state.kafka_topics.items()):
+                raise OperatorError("kafka.unfit", f"Two topics would be {name} in Kafka", hint=f"Rename {topic}.")
+            self._topics.ensure(name, config.partitions)
+            self._write([], [(("topic", topic), (config, name))])
+
+    def topics(self) -> dict[str, TopicConfig]:
+        return dict(self._state.configs)
+
+    def acquire(self, resource: str) -> int:
+        with self._lock:
+            epoch = self._state.epoch(resource) + 1
+            self._write([], [(("epoch", resource), epoch)])
+            return epoch
+
+    def behind(self, cursor: str) -> int:
+        return self._state.seq - int(cursor or 0)
+
+    def trim(self, topic: str, partition: int, before: int, *, seen: str | None = None) -> int:
+        with self._lock:
+            rows = self._state.batches(topic, partition)
+            reached = self._state.seq if seen is None else int(seen or 0)
+            ended = bisect.bisect_right(rows[:-1], before, key=lambda row: row.end)
+            taken = [row for row in rows[:ended] if row.seq <= reached]
+            if taken:
+                facts: list[Fact] = [(("batch", topic, partition, row.base), None) for row in taken]
+                self._write([], [*facts, (("first", topic, partition), taken[-1].end)])
+                left = min(row.offset for row in self._state.batches(topic, partition))
+                self._topics.take(self._kafka_topic(topic), partition, left)
+            return self._state.first((topic, partition))
+
+    def person(self, subject: str) -> int | None:
+        return self._state.person(subject)
+
+    def erase(self, topic: str, partition: int, bodies: Mapping[int, bytes | None]) -> None:
+        """As the interface says; Kafka drops the bytes when it compacts the topic."""
+        with self._lock:
+            rows = self._state.batches(topic, partition)
+            touched = [row for row in rows if any(row.base <= at < row.end for at in bodies)]
+            found = [
+                (row, made, batch.rewritten(made, bodies)) for row, made in self._read((topic, partition), touched)
+            ]
+            self._write([(row.seq, new) for row, old, new in found if new != old], [])
+
+    # Reading
+
+    def _read(self, partition: Partition, rows: list[Row]) -> Iterator[tuple[Row, Batch]]:
+        """The batches of rows of one partition, checked."""
+        name = self._kafka_topic(partition[0])
+        for row, body in zip(
+            rows, self._records.values([Place(name, partition[1], r.offset) for r in rows]), strict=True
+        ):
+            if body is None:
+                raise batch.damaged(*partition, row.base)
+            yield row, batch.checked(row.with_body(partition, body))
+
+    def read(self, topic: str, partition: int, position: int, *, max_bytes: int = 1 << 20) -> list[Chunk]:
+        at = (topic, partition)
+        with self._lock:
+            rows, first = self._state.batches(topic, partition), self._state.first(at)
+            if position < first:
+                raise expired(topic, partition, position, first)
+            begin = bisect.bisect_right(rows, position, key=lambda row: row.end)
+            wanted = _up_to(rows, begin, max_bytes)
+        try:
+            chunks = [chunk for _, made in self._read(at, wanted) for chunk in batch.opened(made, self._state.key_of)]
+        except (InternalError, Unavailable):
+            first, _ = self.bounds(topic, partition)
+            if position < first:  # retention took it meanwhile
+                raise expired(topic, partition, position, first) from None
+            raise
+        return [chunk for chunk in chunks if chunk.end > position]
+
+    def changes(self, cursor: str, *, max_bytes: int = 4 << 20) -> tuple[list[Chunk], str]:
+        with self._lock:
+            begin = bisect.bisect_right(self._state.seqs, int(cursor or 0))
+            wanted: list[tuple[Partition, Row]] = []
+            size = 0
+            while begin + len(wanted) < len(self._state.seqs) and (not wanted or size < max_bytes):
+                wanted.append(self._state.rows[self._state.seqs[begin + len(wanted)]])
+                size += wanted[-1][1].size
+        made = {row.seq: found for at in {at for at, _ in wanted} for row, found in self._read(at, _of(at, wanted))}
+        chunks = [chunk for _, row in wanted for chunk in batch.opened(made[row.seq], self._state.key_of)]
+        return chunks, str(wanted[-1][1].seq if wanted else int(cursor or 0))
+
+    def covers(self, cursor: str, token: str) -> bool:
+        return int(cursor or 0) >= int(token or 0)
+
+    def now(self) -> str:
+        return str(self._state.seq)
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        with self._lock:
+            self._state.batches(topic, partition)
+            return self._state.first((topic, partition)), self._state.end((topic, partition))
+
+    def find(self, topic: str, partition: int, time_us: int) -> int:
+        with self._lock:
+            rows = self._state.batches(topic, partition)
+            found = bisect.bisect_left(rows, time_us, key=lambda row: row.time_us)
+            return rows[found].base if found < len(rows) else self._state.end((topic, partition))
+
+    def position(self, group: str, topic: str, partition: int) -> int | None:
+        return self._state.position(group, topic, partition)
+
+    def positions(self, group: str) -> dict[Partition, int]:
+        with self._lock:
+            return {(topic, at): n for (who, topic, at), n in self._state.positions.items() if who == group}
+
+    def get(self, scope: str, key: str) -> bytes | None:
+        return self._state.get(scope, key)
+
+    def scan(self, scope: str) -> Iterator[tuple[str, bytes]]:
+        with self._lock:
+            found = sorted(self._state.scopes.get(scope, {}).items())
+        yield from found
+
+
+def kafka_name(topic: str) -> str:
+    """The name of a topic in Kafka, behind that of the log: ports are called as everywhere outside of Hansa
+    (`model.topic`), and what Kafka does not take in other names is a hyphen."""
+    with contextlib.suppress(CallerError):
+        return topic_name(PortId.parse(topic))
+    return _ILLEGAL.sub("-", topic)
+
+
+def _row(seq: int, made: Batch, offset: int) -> Fact:
+    row = Row(seq, made.base, made.count, made.time_us, made.checksum, len(made.body), offset)
+    return ("batch", made.topic, made.partition, made.base), row
+
+
+def _up_to(rows: list[Row], begin: int, max_bytes: int) -> list[Row]:
+    """Rows from `begin` on, at least one where there is any, until they reach `max_bytes`."""
+    end, size = begin, 0
+    while end < len(rows) and (end == begin or size < max_bytes):
+        size += rows[end].size
+        end += 1
+    return rows[begin:end]
+
+
+def _of(partition: Partition, rows: list[tuple[Partition, Row]]) -> list[Row]:
+    return [row for at, row in rows if at == partition]

@@ -1,0 +1,299 @@
+"""What a log needs of Kafka: transactions of one producer, reading at offsets, topics; and our errors for its own.
+
+A transactional id belongs to one producer at a time. Whoever calls `init_transactions` with it gets a later epoch, ends
+what the one before had open, and has it refused from then on: that is the fence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions, NewTopic
+
+from hansa.errors import OperatorError, Unavailable
+
+START_S: Final = 15.0
+SEND_S: Final = 10.0
+"""How long records of a transaction may take to reach the brokers before it is given up."""
+COMMIT_S: Final = 30.0
+"""How long it is asked again whether a commit was done."""
+RECORD_BYTES_MAX: Final = 64 << 20
+QUEUE_MAX: Final = 10_000_000
+"""Records of one transaction."""
+CACHE_BYTES: Final = 16 << 20
+_FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
+_DENIED: Final = frozenset(
+    {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError._AUTHENTICATION,
+     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, KafkaError.SASL_AUTHENTICATION_FAILED}
+)  # fmt: skip
+
+
+class Place(NamedTuple):
+    """Where a record stands."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Record(NamedTuple):
+    """A record to be written."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes | None
+
+
+class Fenced(Exception):
+    """A later owner has this transactional id."""
+
+
+class Transactions:
+    """Transactions under one transactional id; opening it fences off whoever had it before."""
+
+    def __init__(self, settings: Mapping[str, Any], name: str) -> None:
+        self._producer = Producer(
+            {
+                **settings,
+                "transactional.id": name,
+                "linger.ms": 0,
+                "message.max.bytes": RECORD_BYTES_MAX,
+                "queue.buffering.max.messages": QUEUE_MAX,
+                "transaction.timeout.ms": int(SEND_S * 1000),
+                "message.timeout.ms": int(SEND_S * 1000),
+            }
+        )
+        with translated():
+            # Without a connection it looks for its coordinator each 500 ms alone.
+            self._producer.list_topics(timeout=START_S)
+            self._producer.init_transactions(START_S)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Callable[[list[Record]], list[int]]]:
+        """A transaction that is committed when the block ends, or aborted. The block writes records with what it is
+        given, and gets their offsets back. Raises `Fenced`; `Unavailable` where nothing was written; any other
+        `KafkaException` where it is unknown, or nothing more can be written."""
+        self._told(self._producer.begin_transaction)
+        try:
+            yield self._write
+            self._told(self._producer.commit_transaction, COMMIT_S)
+        except KafkaException as failure:
+            self._abort(failure)
+        except Fenced:
+            raise
+        except BaseException:
+            self._told(self._producer.abort_transaction, COMMIT_S)
+            raise
+
+    def _write(self, records: list[Record]) -> list[int]:
+        offsets = [-1] * len(records)
+        failures: list[KafkaError] = []
+
+        def delivery(at: int) -> Callable[[KafkaError | None, Message], None]:
+            def delivered(error: KafkaError | None, message: Message) -> None:
+                if error is not None:
+                    failures.append(error)
+                offsets[at] = message.offset() or 0
+
+            return delivered
+
+        for at, (topic, partition, key, value) in enumerate(records):
+            self._producer.produce(topic, value, key, partition, on_delivery=delivery(at))
+        left = self._producer.flush(SEND_S + 1)
+        if failures or left:
+            raise KafkaException(failures[0] if failures else KafkaError(KafkaError._TIMED_OUT))
+        return offsets
+
+    def _abort(self, failure: KafkaException) -> None:
+        """Raises what came of a transaction that failed."""
+        error: KafkaError = failure.args[0]
+        if error.code() in _FENCED:
+            raise Fenced from failure
+        if error.fatal():
+            raise failure
+        self._told(self._producer.abort_transaction, COMMIT_S)
+        raise unavailable(error) from failure
+
+    def _told(self, act: Callable[..., Any], *arguments: Any) -> None:
+        """Does one step; again, where its outcome is not known yet."""
+        for last in (False, False, True):
+            try:
+                act(*arguments)
+                return
+            except KafkaException as failure:
+                error: KafkaError = failure.args[0]
+                if error.code() in _FENCED:
+                    raise Fenced from failure
+                if last or not error.retriable():
+                    raise
+
+
+class Records:
+    """Reads records at offsets that are known to be committed, and keeps what was read or written last, up to
+    `CACHE_BYTES`; or a whole topic, as far as it is committed."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._settings = {
+            **settings,
+            "group.id": "hansa-readers",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "isolation.level": "read_uncommitted",
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+            "fetch.wait.max.ms": 5,
+        }
+        self._lock = threading.Lock()
+        self._idle: list[Consumer] = []
+        self._closed = False
+        self._cache: OrderedDict[Place, bytes] = OrderedDict()
+        self._size = 0
+
+    def keep(self, place: Place, value: bytes) -> None:
+        """Remembers a record that was written."""
+        with self._lock:
+            if place not in self._cache:
+                self._cache[place] = value
+                self._size += len(value)
+            while self._size > CACHE_BYTES:
+                self._size -= len(self._cache.popitem(last=False)[1])
+
+    def values(self, places: list[Place]) -> list[bytes | None]:
+        """The values of records of one partition, None where there is none."""
+        with self._lock:
+            found = {place: self._cache[place] for place in places if place in self._cache}
+        missing = sorted(set(places) - found.keys())
+        if missing:
+            for message in self._from(missing[0], missing[-1].offset):
+                place = Place(missing[0].topic, missing[0].partition, message.offset() or 0)
+                found[place] = message.value() or b""
+                self.keep(place, found[place])
+        return [found.get(place) for place in places]
+
+    def all(self, topic: str) -> Iterator[tuple[bytes, bytes | None]]:
+        """Key and value of every committed record of partition 0 of a topic."""
+        consumer = Consumer({**self._settings, "isolation.level": "read_committed"})
+        with contextlib.closing(consumer), translated():
+            for message in _read(consumer, Place(topic, 0, 0), None):
+                yield message.key() or b"", message.value()
+
+    def _from(self, start: Place, last: int) -> Iterator[Message]:
+        """The records from a place on, up to the offset `last`."""
+        with self._consumer() as consumer, translated():
+            yield from _read(consumer, start, last)
+
+    @contextlib.contextmanager
+    def _consumer(self) -> Iterator[Consumer]:
+        with self._lock:
+            consumer = self._idle.pop() if self._idle else None
+        consumer = consumer or Consumer(self._settings)
+        try:
+            yield consumer
+        finally:
+            consumer.unassign()
+            with self._lock:
+                if not self._closed:
+                    self._idle.append(consumer)
+            if self._closed:
+                consumer.close()
+
+    def close(self) -> None:
+        """Closes those that nobody uses, and the others when they are given back."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for consumer in idle:
+            consumer.close()
+
+
+def _read(consumer: Consumer, start: Place, last: int | None) -> Iterator[Message]:
+    """The records from a place on, up to the offset `last`, or to the end of the partition."""
+    consumer.list_topics(start.topic, START_S)  # else it asks for the leader within a second alone
+    consumer.assign([TopicPartition(*start)])
+    while True:
+        message = consumer.poll(START_S)
+        error = KafkaError(KafkaError._TIMED_OUT) if message is None else message.error()
+        if error is not None and error.code() == KafkaError._PARTITION_EOF:
+            return
+        if message is None or error is not None:
+            raise KafkaException(error)
+        yield message
+        if last is not None and (message.offset() or 0) >= last:
+            return
+
+
+class Topics:
+    """Makes topics, and takes what stands at their beginning."""
+
+    def __init__(self, settings: Mapping[str, Any], replication: int) -> None:
+        self._admin = AdminClient(dict(settings))
+        self._replication = replication
+
+    def ensure(self, topic: str, partitions: int) -> None:
+        """Has a topic with at least so many partitions, of which only what has a later record with the same key, or was
+        taken, ever goes."""
+        config = {
+            "cleanup.policy": "compact,delete",
+            "retention.ms": "-1",
+            "retention.bytes": "-1",
+            "max.message.bytes": str(RECORD_BYTES_MAX),
+        }
+        new = NewTopic(topic, partitions, self._replication, config=config)
+        with translated(), contextlib.suppress(_Exists):
+            self._done(self._admin.create_topics([new], request_timeout=START_S), topic)
+            return
+        with translated(), contextlib.suppress(_Exists):
+            self._done(
+                self._admin.create_partitions([NewPartitions(topic, partitions)], request_timeout=START_S), topic
+            )
+
+    def _done(self, futures: Mapping[str, Any], topic: str) -> None:
+        try:
+            futures[topic].result()
+        except KafkaException as failure:
+            if failure.args[0].code() in (KafkaError.TOPIC_ALREADY_EXISTS, KafkaError.INVALID_PARTITIONS):
+                raise _Exists from failure
+            raise
+
+    def take(self, topic: str, partition: int, before: int) -> None:
+        """Deletes the records before an offset."""
+        with translated():
+            where = TopicPartition(topic, partition, before)
+            for future in self._admin.delete_records([where], request_timeout=START_S).values():
+                future.result()
+
+
+class _Exists(Exception):
+    """There is a topic of that name, with as many partitions."""
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turns a `KafkaException` into our errors."""
+    try:
+        yield
+    except KafkaException as failure:
+        error: KafkaError = failure.args[0]
+        if error.code() in _DENIED:
+            raise OperatorError(
+                "kafka.denied", f"Kafka: {error.str()}", hint="See the rights of this user."
+            ) from failure
+        if error.code() in (KafkaError.INVALID_REPLICATION_FACTOR, KafkaError.UNSUPPORTED_VERSION):
+            raise OperatorError(
+                "kafka.unfit", f"Kafka: {error.str()}", hint="Hansa needs Kafka 4 with as many brokers as replicas."
+            ) from failure
+        raise unavailable(error) from failure
+
+
+def unavailable(error: KafkaError) -> Unavailable:
+    """The error for what Kafka did not do; nothing was written."""
+    return Unavailable(
+        "log.unreachable", f"Kafka: {error.str()}", hint="See that its brokers run; it is tried again by itself."
+    )

@@ -1,0 +1,57 @@
+"""Apache Kafka: one broker that is its own controller (KRaft), small and quick to start."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from engines import install
+from engines.process import Process, answers, free_ports
+
+HEAP_MB: Final = 512
+_CLUSTER: Final = "hansa-tests-000000000w"
+_PROPERTIES: Final = """
+process.roles=broker,controller
+node.id=1
+controller.quorum.bootstrap.servers=127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+controller.listener.names=CONTROLLER
+log.dirs={folder}/data
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=500
+"""
+
+
+class Kafka(Process):
+    """`address` is what clients call bootstrap.servers."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._java, self._jars = install.java(), install.kafka()
+        self._port, controller = free_ports(2)
+        self.address = f"127.0.0.1:{self._port}"
+        self._properties = folder / "server.properties"
+        self._properties.write_text(_PROPERTIES.format(broker=self._port, controller=controller, folder=folder))
+        new = self._program("kafka.tools.StorageTool", "format", "--standalone", "-t", _CLUSTER)
+        subprocess.run([*new, "-c", str(self._properties)], capture_output=True, check=True)
+
+    def _program(self, main: str, *arguments: str) -> list[str]:
+        small = [f"-Xmx{HEAP_MB}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+        quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
+        return [str(self._java), *small, quiet, "-cp", f"{self._jars}/*", main, *arguments]
+
+    def command(self) -> list[str]:
+        return self._program("kafka.Kafka", str(self._properties))
+
+    def is_ready(self) -> bool:
+        return answers(self._port)

@@ -1,0 +1,38 @@
+"""PostgreSQL on loopback and on a socket in its folder; as root it runs as the user that Debian made for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from engines import install
+from engines.process import Process, free_ports
+
+
+class PostgreSQL(Process):
+    """`address` is a connection URI of a superuser."""
+
+    ending = signal.SIGINT  # waits for no client
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, person="postgres" if os.geteuid() == 0 else None)
+        self._programs = install.postgresql()
+        (self._port,) = free_ports(1)
+        self.address = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+        self._data = folder / "data"
+        self._data.mkdir()
+        if self.person:
+            shutil.chown(self._data, self.person)
+        initdb = [str(self._programs / "initdb"), "-D", str(self._data), "-U", "postgres", "-A", "trust", "-N"]
+        subprocess.run([*self.launcher(), *initdb, "-E", "UTF8"], capture_output=True, check=True, cwd=folder)
+
+    def command(self) -> list[str]:
+        listen = ["-h", "127.0.0.1", "-p", str(self._port), "-k", str(self._data)]
+        return [str(self._programs / "postgres"), "-D", str(self._data), *listen]
+
+    def is_ready(self) -> bool:
+        asked = [str(self._programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self._port)]
+        return subprocess.run(asked, check=False).returncode == 0
