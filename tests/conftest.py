@@ -16,6 +16,7 @@ from engines.install import Missing
 from engines.session import ENGINES, Engines
 
 _engines = pytest.StashKey[Engines]()
+_LEFT_OUT = "left out: "
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -38,7 +39,8 @@ def _address(name: str, config: pytest.Config) -> str:
     try:
         return config.stash[_engines].address(name)
     except Missing as missing:
-        return (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{name} cannot run here: {missing}")
+        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+        return refuse(f"{_LEFT_OUT}every test on {name}: {missing}")
 
 
 @pytest.fixture(scope="session")
@@ -60,9 +62,8 @@ def s3_address(pytestconfig: pytest.Config) -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says aloud what was left out."""
-    if corpora() is None:
-        terminalreporter.write_line(f"LEFT OUT: {MISSING}", yellow=True)
-    engines = terminalreporter.config.stash.get(_engines, None)
-    for name, missing in engines.left_out().items() if engines else ():
-        terminalreporter.write_line(f"LEFT OUT: every test on {name}: {missing}", yellow=True)
+    """Says aloud what was left out, by whichever process ran the tests."""
+    reasons = {str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", ())}
+    found = {reason.partition(_LEFT_OUT)[2] for reason in reasons if _LEFT_OUT in reason}
+    for what in sorted(found | ({MISSING} if corpora() is None else set())):
+        terminalreporter.write_line(f"LEFT OUT: {what}", yellow=True)
