@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import Any
 
 import msgspec
+import uvloop
 
 from benchmarks.environment import Say
 from benchmarks.subject import data_folder
@@ -39,7 +40,7 @@ def measure(say: Say, rounds: int = ROUNDS, seconds: float = SECONDS, writers: i
     sys.setswitchinterval(SWITCH_S)
     try:
         with data_folder() as data:
-            alone, many, bare = asyncio.run(_rounds(data, rounds, seconds, writers))
+            alone, many, bare = uvloop.run(_rounds(data, rounds, seconds, writers))
     finally:
         sys.setswitchinterval(before_s)
     return {

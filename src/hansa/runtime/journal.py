@@ -75,12 +75,13 @@ class Journal:
         return CommitSet(appends, puts=(*puts, behind_the_last, *state_puts(run, done)), claims=claims, fence=run.fence)
 
     def wait(self, run: Run, entry: RunEntry, due_us: int) -> CommitSet:
-        """Keeps the run until its next attempt is due; `entry` is that of the attempt before."""
+        """Keeps the run until its next attempt is due; `entry` is that of the attempt before. Refused where what it had
+        kept before does not stand: then another run has its idempotency key."""
         waiting = msgspec.structs.replace(entry, attempt=run.attempt, payload=run.source)
-        claims = claims_of(run)
+        claims, before = claims_of(run), run.pending
         run.pending = _encode(Pending(waiting, due_us, _plain(run.advances), claimed=True))
         run.noted = run.claimed = True
-        put = Put(PENDING, run.id, run.pending)
+        put = Put(PENDING, run.id, run.pending, expected=before)
         return CommitSet(appends=(append_of(entry),), puts=(put,), claims=claims, fence=run.fence)
 
     def cleared(self, run: Run) -> tuple[Put, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -37,11 +37,19 @@ async def _nothing(run: Run, ask: wire.Ask) -> None:
 class Floor:
     """A log, an engine and the live revisions of one product, with a process `p`."""
 
-    def __init__(self, *, retry: RetryPolicy = RetryPolicy(), concurrency: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        retry: RetryPolicy = RetryPolicy(),
+        concurrency: int | None = None,
+        durability: Literal["run", "step"] = "run",
+    ) -> None:
         self.log = MemoryLog()
         self.log.declare(RUNS_TOPIC, TopicConfig())
         self.engine = Engine(AwaitableLog(self.log, asyncio.get_running_loop()), _nothing)
-        self._process = ProcessSpec("p", (StepSpec("s", "s"),), retry=retry, concurrency=concurrency)
+        self._process = ProcessSpec(
+            "p", (StepSpec("s", "s"),), retry=retry, concurrency=concurrency, durability=durability
+        )
         self.answers: list[Answer] = []
         self.live = self.revision("1")
         self.engine.recover(lambda product, process: self.live.processes.get(process))
@@ -67,6 +75,11 @@ class Floor:
         async with asyncio.timeout(5):
             while not done():
                 await asyncio.sleep(0)
+
+    def say(self, run: Run, message: Any) -> None:
+        """The worker that has the run says something in the middle of it."""
+        (worker,) = [w for w in run.live.product.pool.workers if run.seq in w.jobs]
+        run.live.product.pool.heard(worker, message)
 
     def end(self, run: Run, *, failed: bool = False) -> None:
         """The worker that has the run says how it ended."""
@@ -155,5 +168,24 @@ def test_a_run_that_nobody_is_at_can_be_given_up() -> None:
         await other.give_up(run.id)
         await other.give_up("unknown")
         assert (floor.pending(), floor.states()[-1]) == ([], ("cancelled", "1", 1))
+
+    work(body)
+
+
+def test_a_run_whose_key_was_taken_does_not_stand_unfinished_though_its_worker_ends_at_once() -> None:
+    """It would go on after a restart, and what the run before it does would be done twice."""
+
+    async def body() -> None:
+        floor = Floor(retry=AGAIN, durability="step")
+        first, second = (Run(floor.live.processes["p"], "http", b"", "me", floor.answers.append) for _ in range(2))
+        first.idempotency_key = second.idempotency_key = "order 7"
+        await floor.engine.accept(first)
+        floor.engine.start(second)
+        await floor.turn()
+        floor.say(second, wire.StepDone(second.seq, 0, msgspec.msgpack.encode(wire.Step(b""))))
+        floor.end(second, failed=True)
+        await floor.until(lambda: floor.answers)
+        assert floor.pending() == [first.id]
+        assert [answer.run for answer in floor.answers] == [first.id]
 
     work(body)

@@ -136,7 +136,7 @@ def test_what_does_not_exist_is_told(hansa: InlineHansa, target: str, code: str)
 
 def test_records_refer_to_what_was_fed_or_published() -> None:
     post = InlineHansa()
-    for name in ("people", "letters"):
+    for name in ("residents", "letters"):
         post.load(PRODUCTS / name)
     post.call("POST /post/people/people", [{"town": "Ribe", "number": 7}])
     rows = [{"letter": f"l{house}", "house": house, "town": "Ribe"} for house in (7, 8)]

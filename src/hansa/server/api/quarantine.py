@@ -92,10 +92,12 @@ def routes(endpoint: Endpoint) -> list[ApiRoute]:
 
 async def find(asked: Asked, query: FindQuery) -> QuarantineFound:
     """Records that were set aside, newest first, with the reasons; those that wait, unless `state` says otherwise."""
-    product = query.product or (query.port.partition("/")[0] if query.port else None)
-    domains = None
+    product, domains = query.product, None
+    if product is None and query.port:
+        product = query.port.partition("/")[0]
     if product is not None:
         asked.allow(asked.of(product))
+        await asyncio.to_thread(asked.services.registry.product, product)
     elif (within := asked.within()) is not None:
         domains = sorted(within)
     services = asked.services
