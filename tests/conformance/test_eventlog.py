@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hansa.eventlog.interface import Chunk, Log, TopicConfig
+from hansa.eventlog.interface import Chunk, Log, Partition, TopicConfig
 from hansa.eventlog.kafka import KafkaLog
+from hansa.eventlog.kafka_reading import KafkaLogReader
 from hansa.eventlog.memory import MemoryLog
 from hansa.eventlog.sqlite import SqliteLog
 from hansa.eventlog.sqlite_reading import SqliteLogReader
@@ -70,3 +72,52 @@ class TestKafkaLog(DurableLogConformance):
     def open(self, folder: Path, clock_us: Callable[[], int]) -> Log:
         name = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
         return KafkaLog(self._settings, name, clock_us=clock_us)
+
+
+class FollowedFromOutside(KafkaLog):
+    """Written as ever, but read as another node reads it, when that one knows the last transaction."""
+
+    def __init__(self, settings: dict[str, Any], name: str, *, clock_us: Callable[[], int]) -> None:
+        super().__init__(settings, name, clock_us=clock_us)
+        self._outside = KafkaLogReader(settings, name)
+
+    def _seen(self) -> KafkaLogReader:
+        assert self._outside.reach(self.mark, 10)
+        return self._outside
+
+    def topics(self) -> dict[str, TopicConfig]:
+        return self._seen().topics()
+
+    def read(self, topic: str, partition: int, position: int, *, max_bytes: int = 1 << 20) -> list[Chunk]:
+        return self._seen().read(topic, partition, position, max_bytes=max_bytes)
+
+    def changes(self, cursor: str, *, max_bytes: int = 4 << 20) -> tuple[list[Chunk], str]:
+        return self._seen().changes(cursor, max_bytes=max_bytes)
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        return self._seen().bounds(topic, partition)
+
+    def find(self, topic: str, partition: int, time_us: int) -> int:
+        return self._seen().find(topic, partition, time_us)
+
+    def get(self, scope: str, key: str) -> bytes | None:
+        return self._seen().get(scope, key)
+
+    def scan(self, scope: str) -> Iterator[tuple[str, bytes]]:
+        return self._seen().scan(scope)
+
+    def position(self, group: str, topic: str, partition: int) -> int | None:
+        return self._seen().position(group, topic, partition)
+
+    def positions(self, group: str) -> dict[Partition, int]:
+        return self._seen().positions(group)
+
+    def stop(self) -> None:
+        super().stop()
+        self._outside.close()
+
+
+class TestKafkaLogReader(TestKafkaLog):
+    def open(self, folder: Path, clock_us: Callable[[], int]) -> Log:
+        name = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+        return FollowedFromOutside(self._settings, name, clock_us=clock_us)

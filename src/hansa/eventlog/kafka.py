@@ -12,22 +12,22 @@ import contextlib
 import logging
 import os
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from confluent_kafka import KafkaException
 
-from hansa.errors import CallerError, HansaError, InternalError, OperatorError, Unavailable
+from hansa.errors import CallerError, HansaError, OperatorError, Unavailable
 from hansa.eventlog import batch, kafka_state
 from hansa.eventlog.batch import Batch
 from hansa.eventlog.committer import Committer, GroupCommit, Notice, stopped
-from hansa.eventlog.interface import Chunk, CommitSet, Log, Partition, TopicConfig
-from hansa.eventlog.kafka_client import Fenced, Place, Record, Records, Topics, Transactions
+from hansa.eventlog.interface import CommitSet, Log, TopicConfig
+from hansa.eventlog.kafka_client import Fenced, Place, Record, Tail, Topics, Transactions, translated
+from hansa.eventlog.kafka_reading import KafkaLogReader, KafkaReading, facts_topic
 from hansa.eventlog.kafka_state import Fact, Row, State, moved, written
 from hansa.eventlog.plan import Pending, Plan
-from hansa.eventlog.reading import expired, grown
+from hansa.eventlog.reading import grown
 from hansa.model.ids import PortId
 from hansa.model.topic import topic_name
 
@@ -36,7 +36,7 @@ _TAKEN: Final = "another Hansa owns it since, or this one stood still for too lo
 _report = logging.getLogger("hansa.eventlog")
 
 
-class KafkaLog(Log):
+class KafkaLog(KafkaReading, Log):
     """The log `name` of a Kafka cluster, which `settings` (those of librdkafka) lead to. Opening it fences off the
     owner before: from then on that one gets `Unavailable("log.fenced")`.
 
@@ -50,18 +50,19 @@ class KafkaLog(Log):
         *,
         replication: int = 1,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        follower: KafkaLogReader | None = None,
     ) -> None:
+        """`follower` has followed the log until now: what it knows is not read again, and it ends."""
         self._name, self._clock_us = name, clock_us
-        self._facts = f"{name}._facts"
-        self._lock = threading.RLock()
+        self._facts = facts_topic(name)
         self._failure: object = None
         self._topics = Topics(settings, replication)
         self._topics.ensure(self._facts, 1)
         self._transactions = Transactions(settings, name)
-        self._records = Records(settings)
-        self._state = State()
-        for key, value in self._records.all(self._facts):
-            self._state.set(kafka_state.read(key, value))
+        state, start = follower.hand_over() if follower else (State(), 0)
+        super().__init__(settings, state)
+        with translated(), contextlib.closing(Tail(settings, self._facts, start)) as tail:
+            self._apply(kafka_state.read(*record) for record in tail.to_end())
         self._time_us = self._state.time_us
         self._committer = Committer(self._planned, self.now)
         self._group = GroupCommit(self._committer.commit)
@@ -128,11 +129,11 @@ class KafkaLog(Log):
         with self._transaction() as write:
             offsets = write([self._record(made) for _, made in batches]) if batches else []
             rows = [_row(seq, made, offset) for (seq, made), offset in zip(batches, offsets, strict=True)]
-            write([Record(self._facts, 0, *written(fact)) for fact in (*rows, *facts)])
+            made_so = [*rows, *facts, (kafka_state.MARK, self._state.mark + 1)]
+            write([Record(self._facts, 0, *written(fact)) for fact in made_so])
         for (_, made), offset in zip(batches, offsets, strict=True):
             self._records.keep(Place(self._kafka_topic(made.topic), made.partition, offset), made.body)
-        for fact in (*rows, *facts):
-            self._state.set(fact)
+        self._apply(made_so)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Callable[[list[Record]], list[int]]]:
@@ -159,9 +160,6 @@ class KafkaLog(Log):
     def _record(self, made: Batch) -> Record:
         return Record(self._kafka_topic(made.topic), made.partition, made.base.to_bytes(8, "big"), made.body)
 
-    def _kafka_topic(self, topic: str) -> str:
-        return self._state.kafka_topics[topic]
-
     # Control
 
     def declare(self, topic: str, config: TopicConfig) -> None:
@@ -175,17 +173,11 @@ class KafkaLog(Log):
             self._topics.ensure(name, config.partitions)
             self._write([], [(("topic", topic), (config, name))])
 
-    def topics(self) -> dict[str, TopicConfig]:
-        return dict(self._state.configs)
-
     def acquire(self, resource: str) -> int:
         with self._lock:
             epoch = self._state.epoch(resource) + 1
             self._write([], [(("epoch", resource), epoch)])
             return epoch
-
-    def behind(self, cursor: str) -> int:
-        return self._state.seq - int(cursor or 0)
 
     def trim(self, topic: str, partition: int, before: int, *, seen: str | None = None) -> int:
         with self._lock:
@@ -200,9 +192,6 @@ class KafkaLog(Log):
                 self._topics.take(self._kafka_topic(topic), partition, left)
             return self._state.first((topic, partition))
 
-    def person(self, subject: str) -> int | None:
-        return self._state.person(subject)
-
     def erase(self, topic: str, partition: int, bodies: Mapping[int, bytes | None]) -> None:
         """As the interface says; Kafka drops the bytes when it compacts the topic."""
         with self._lock:
@@ -212,79 +201,6 @@ class KafkaLog(Log):
                 (row, made, batch.rewritten(made, bodies)) for row, made in self._read((topic, partition), touched)
             ]
             self._write([(row.seq, new) for row, old, new in found if new != old], [])
-
-    # Reading
-
-    def _read(self, partition: Partition, rows: list[Row]) -> Iterator[tuple[Row, Batch]]:
-        """The batches of rows of one partition, checked."""
-        name = self._kafka_topic(partition[0])
-        for row, body in zip(
-            rows, self._records.values([Place(name, partition[1], r.offset) for r in rows]), strict=True
-        ):
-            if body is None:
-                raise batch.damaged(*partition, row.base)
-            yield row, batch.checked(row.with_body(partition, body))
-
-    def read(self, topic: str, partition: int, position: int, *, max_bytes: int = 1 << 20) -> list[Chunk]:
-        at = (topic, partition)
-        with self._lock:
-            rows, first = self._state.batches(topic, partition), self._state.first(at)
-            if position < first:
-                raise expired(topic, partition, position, first)
-            begin = bisect.bisect_right(rows, position, key=lambda row: row.end)
-            wanted = _up_to(rows, begin, max_bytes)
-        try:
-            chunks = [chunk for _, made in self._read(at, wanted) for chunk in batch.opened(made, self._state.key_of)]
-        except (InternalError, Unavailable):
-            first, _ = self.bounds(topic, partition)
-            if position < first:  # retention took it meanwhile
-                raise expired(topic, partition, position, first) from None
-            raise
-        return [chunk for chunk in chunks if chunk.end > position]
-
-    def changes(self, cursor: str, *, max_bytes: int = 4 << 20) -> tuple[list[Chunk], str]:
-        with self._lock:
-            begin = bisect.bisect_right(self._state.seqs, int(cursor or 0))
-            wanted: list[tuple[Partition, Row]] = []
-            size = 0
-            while begin + len(wanted) < len(self._state.seqs) and (not wanted or size < max_bytes):
-                wanted.append(self._state.rows[self._state.seqs[begin + len(wanted)]])
-                size += wanted[-1][1].size
-        made = {row.seq: found for at in {at for at, _ in wanted} for row, found in self._read(at, _of(at, wanted))}
-        chunks = [chunk for _, row in wanted for chunk in batch.opened(made[row.seq], self._state.key_of)]
-        return chunks, str(wanted[-1][1].seq if wanted else int(cursor or 0))
-
-    def covers(self, cursor: str, token: str) -> bool:
-        return int(cursor or 0) >= int(token or 0)
-
-    def now(self) -> str:
-        return str(self._state.seq)
-
-    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        with self._lock:
-            self._state.batches(topic, partition)
-            return self._state.first((topic, partition)), self._state.end((topic, partition))
-
-    def find(self, topic: str, partition: int, time_us: int) -> int:
-        with self._lock:
-            rows = self._state.batches(topic, partition)
-            found = bisect.bisect_left(rows, time_us, key=lambda row: row.time_us)
-            return rows[found].base if found < len(rows) else self._state.end((topic, partition))
-
-    def position(self, group: str, topic: str, partition: int) -> int | None:
-        return self._state.position(group, topic, partition)
-
-    def positions(self, group: str) -> dict[Partition, int]:
-        with self._lock:
-            return {(topic, at): n for (who, topic, at), n in self._state.positions.items() if who == group}
-
-    def get(self, scope: str, key: str) -> bytes | None:
-        return self._state.get(scope, key)
-
-    def scan(self, scope: str) -> Iterator[tuple[str, bytes]]:
-        with self._lock:
-            found = sorted(self._state.scopes.get(scope, {}).items())
-        yield from found
 
 
 def kafka_name(topic: str) -> str:
@@ -298,16 +214,3 @@ def kafka_name(topic: str) -> str:
 def _row(seq: int, made: Batch, offset: int) -> Fact:
     row = Row(seq, made.base, made.count, made.time_us, made.checksum, len(made.body), offset)
     return ("batch", made.topic, made.partition, made.base), row
-
-
-def _up_to(rows: list[Row], begin: int, max_bytes: int) -> list[Row]:
-    """Rows from `begin` on, at least one where there is any, until they reach `max_bytes`."""
-    end, size = begin, 0
-    while end < len(rows) and (end == begin or size < max_bytes):
-        size += rows[end].size
-        end += 1
-    return rows[begin:end]
-
-
-def _of(partition: Partition, rows: list[tuple[Partition, Row]]) -> list[Row]:
-    return [row for at, row in rows if at == partition]

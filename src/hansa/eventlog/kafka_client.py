@@ -27,6 +27,14 @@ RECORD_BYTES_MAX: Final = 64 << 20
 QUEUE_MAX: Final = 10_000_000
 """Records of one transaction."""
 CACHE_BYTES: Final = 16 << 20
+NEWS_S: Final = 0.2
+_READING: Final = {
+    "group.id": "hansa-readers",
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "enable.partition.eof": True,
+    "auto.offset.reset": "error",
+}
 _FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
 _DENIED: Final = frozenset(
     {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError._AUTHENTICATION,
@@ -137,19 +145,10 @@ class Transactions:
 
 class Records:
     """Reads records at offsets that are known to be committed, and keeps what was read or written last, up to
-    `CACHE_BYTES`; or a whole topic, as far as it is committed."""
+    `CACHE_BYTES`."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._settings = {
-            **settings,
-            "group.id": "hansa-readers",
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "isolation.level": "read_uncommitted",
-            "enable.partition.eof": True,
-            "auto.offset.reset": "error",
-            "fetch.wait.max.ms": 5,
-        }
+        self._settings = {**settings, **_READING, "isolation.level": "read_uncommitted", "fetch.wait.max.ms": 5}
         self._lock = threading.Lock()
         self._idle: list[Consumer] = []
         self._closed = False
@@ -176,13 +175,6 @@ class Records:
                 found[place] = message.value() or b""
                 self.keep(place, found[place])
         return [found.get(place) for place in places]
-
-    def all(self, topic: str) -> Iterator[tuple[bytes, bytes | None]]:
-        """Key and value of every committed record of partition 0 of a topic."""
-        consumer = Consumer({**self._settings, "isolation.level": "read_committed"})
-        with contextlib.closing(consumer), translated():
-            for message in _read(consumer, Place(topic, 0, 0), None):
-                yield message.key() or b"", message.value()
 
     def _from(self, start: Place, last: int) -> Iterator[Message]:
         """The records from a place on, up to the offset `last`."""
@@ -211,6 +203,40 @@ class Records:
             idle, self._idle = self._idle, []
         for consumer in idle:
             consumer.close()
+
+
+class Tail:
+    """Partition 0 of a topic from an offset on, as far as it is committed. Its methods belong to one thread."""
+
+    def __init__(self, settings: Mapping[str, Any], topic: str, start: int = 0) -> None:
+        self.next = start
+        """The offset behind the last record that was given."""
+        self._topic = topic
+        self._consumer = Consumer({**settings, **_READING, "isolation.level": "read_committed"})
+
+    def to_end(self) -> Iterator[tuple[bytes, bytes | None]]:
+        """Key and value of every record up to the end."""
+        for message in _read(self._consumer, Place(self._topic, 0, self.next), None):
+            yield self._given(message)
+
+    def news(self) -> Iterator[tuple[bytes, bytes | None] | None]:
+        """What has come behind `to_end`, None wherever that is all; ends when nothing comes for `NEWS_S`."""
+        while (message := self._consumer.poll(NEWS_S)) is not None:
+            error = message.error()
+            if error is None:
+                yield self._given(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                yield None
+            elif error.fatal():
+                raise KafkaException(error)
+
+    def _given(self, message: Message) -> tuple[bytes, bytes | None]:
+        self.next = (message.offset() or 0) + 1
+        return message.key() or b"", message.value()
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._consumer.close()
 
 
 def _read(consumer: Consumer, start: Place, last: int | None) -> Iterator[Message]:

@@ -12,6 +12,7 @@ key and a value (None where it ended), which stand in a compacted topic. A fact 
     claim, scope, key                  (value, until_us)
     epoch, resource                    epoch
     person, number                     (name, key); (None, None) once they are forgotten
+    mark                               the number of the transaction, whose last fact it is
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from hansa.eventlog.reading import unknown_topic
 
 Key = tuple[Any, ...]
 Fact = tuple[Key, Any]
+
+MARK: Final[Key] = ("mark",)
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder().decode
@@ -85,6 +88,8 @@ class State(Stored):
         self._claims: dict[tuple[str, str], tuple[bytes, int]] = {}
         self._ending: list[tuple[int, str, str]] = []
         self._epochs: dict[str, int] = {}
+        self.mark = 0
+        """The number of the last transaction."""
 
     def set(self, fact: Fact) -> None:
         """Takes a fact in the place of the one before it with the same key."""
@@ -135,6 +140,9 @@ class State(Stored):
 
     def _set_epoch(self, resource: str, value: int) -> None:
         self._epochs[resource] = value
+
+    def _set_mark(self, value: int) -> None:
+        self.mark = value
 
     def _set_person(self, number: int, value: Any) -> None:
         before = self.persons.get(number, (None, None))[0]

@@ -1,0 +1,215 @@
+"""Reading the log in Kafka: what its owner and those who follow it do alike, and the one who follows.
+
+Who follows brings the facts of each transaction into a copy of what the owner knows (`kafka_state`), whole or not yet:
+the last fact of a transaction is its **mark**. Bodies are read at the offsets that the facts name.
+"""
+
+from __future__ import annotations
+
+import bisect
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from confluent_kafka import KafkaException
+
+from hansa.errors import InternalError, Unavailable
+from hansa.eventlog import batch, kafka_state
+from hansa.eventlog.batch import Batch
+from hansa.eventlog.interface import Chunk, LogReader, Partition, TopicConfig
+from hansa.eventlog.kafka_client import Place, Records, Tail, translated
+from hansa.eventlog.kafka_state import Fact, Row, State
+from hansa.eventlog.reading import expired
+
+Appended = Callable[[set[str]], None]
+"""Told the topics that something was appended to, on the thread that found out."""
+_report = logging.getLogger("hansa.eventlog")
+
+
+def facts_topic(name: str) -> str:
+    """The Kafka topic that has the facts of the log `name`."""
+    return f"{name}._facts"
+
+
+class KafkaReading(LogReader):
+    """What both do alike. `_lock` guards `_state`."""
+
+    def __init__(self, settings: Mapping[str, Any], state: State) -> None:
+        self._lock = threading.RLock()
+        self._records = Records(settings)
+        self._state = state
+        self.appended: Appended = lambda _: None
+
+    def _apply(self, facts: Iterable[Fact]) -> None:
+        """Takes what a transaction has made so."""
+        topics = set()
+        with self._lock:
+            for fact in facts:
+                self._state.set(fact)
+                if fact[0][0] == "batch" and fact[1] is not None:
+                    topics.add(fact[0][1])
+        if topics:
+            self.appended(topics)
+
+    @property
+    def mark(self) -> int:
+        """The number of the last transaction that is known here."""
+        return self._state.mark
+
+    def _kafka_topic(self, topic: str) -> str:
+        return self._state.kafka_topics[topic]
+
+    def behind(self, cursor: str) -> int:
+        """How many batches were committed behind `cursor`."""
+        return self._state.seq - int(cursor or 0)
+
+    def topics(self) -> dict[str, TopicConfig]:
+        return dict(self._state.configs)
+
+    def person(self, subject: str) -> int | None:
+        """The number of a person whose key is kept."""
+        return self._state.person(subject)
+
+    def _read(self, partition: Partition, rows: list[Row]) -> Iterator[tuple[Row, Batch]]:
+        """The batches of rows of one partition, checked."""
+        name = self._kafka_topic(partition[0])
+        for row, body in zip(
+            rows, self._records.values([Place(name, partition[1], r.offset) for r in rows]), strict=True
+        ):
+            if body is None:
+                raise batch.damaged(*partition, row.base)
+            yield row, batch.checked(row.with_body(partition, body))
+
+    def read(self, topic: str, partition: int, position: int, *, max_bytes: int = 1 << 20) -> list[Chunk]:
+        at = (topic, partition)
+        with self._lock:
+            rows, first = self._state.batches(topic, partition), self._state.first(at)
+            if position < first:
+                raise expired(topic, partition, position, first)
+            begin = bisect.bisect_right(rows, position, key=lambda row: row.end)
+            wanted = _up_to(rows, begin, max_bytes)
+        try:
+            chunks = [chunk for _, made in self._read(at, wanted) for chunk in batch.opened(made, self._state.key_of)]
+        except (InternalError, Unavailable):
+            first, _ = self.bounds(topic, partition)
+            if position < first:  # retention took it meanwhile
+                raise expired(topic, partition, position, first) from None
+            raise
+        return [chunk for chunk in chunks if chunk.end > position]
+
+    def changes(self, cursor: str, *, max_bytes: int = 4 << 20) -> tuple[list[Chunk], str]:
+        with self._lock:
+            begin = bisect.bisect_right(self._state.seqs, int(cursor or 0))
+            wanted: list[tuple[Partition, Row]] = []
+            size = 0
+            while begin + len(wanted) < len(self._state.seqs) and (not wanted or size < max_bytes):
+                wanted.append(self._state.rows[self._state.seqs[begin + len(wanted)]])
+                size += wanted[-1][1].size
+        made = {row.seq: found for at in {at for at, _ in wanted} for row, found in self._read(at, _of(at, wanted))}
+        chunks = [chunk for _, row in wanted for chunk in batch.opened(made[row.seq], self._state.key_of)]
+        return chunks, str(wanted[-1][1].seq if wanted else int(cursor or 0))
+
+    def covers(self, cursor: str, token: str) -> bool:
+        return int(cursor or 0) >= int(token or 0)
+
+    def now(self) -> str:
+        return str(self._state.seq)
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        with self._lock:
+            self._state.batches(topic, partition)
+            return self._state.first((topic, partition)), self._state.end((topic, partition))
+
+    def find(self, topic: str, partition: int, time_us: int) -> int:
+        with self._lock:
+            rows = self._state.batches(topic, partition)
+            found = bisect.bisect_left(rows, time_us, key=lambda row: row.time_us)
+            return rows[found].base if found < len(rows) else self._state.end((topic, partition))
+
+    def position(self, group: str, topic: str, partition: int) -> int | None:
+        return self._state.position(group, topic, partition)
+
+    def positions(self, group: str) -> dict[Partition, int]:
+        with self._lock:
+            return {(topic, at): n for (who, topic, at), n in self._state.positions.items() if who == group}
+
+    def get(self, scope: str, key: str) -> bytes | None:
+        return self._state.get(scope, key)
+
+    def scan(self, scope: str) -> Iterator[tuple[str, bytes]]:
+        with self._lock:
+            found = sorted(self._state.scopes.get(scope, {}).items())
+        yield from found
+
+
+class KafkaLogReader(KafkaReading):
+    """Follows the log `name`, which another process writes; on return it knows all that was committed before.
+    `kinds` are the facts that it needs, all where None. Raises `Unavailable("log.unreachable")`.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], name: str, *, kinds: frozenset[str] | None = None) -> None:
+        super().__init__(settings, State())
+        self._kinds = kinds
+        self._moved = threading.Condition(self._lock)
+        self._tail = Tail(settings, facts_topic(name))
+        self._closing = False
+        with translated():
+            self._apply(found for record in self._tail.to_end() if (found := self._wanted(*record)) is not None)
+        self._thread = threading.Thread(target=self._follow, name="hansa-follower", daemon=True)
+        self._thread.start()
+
+    def reach(self, mark: int, timeout_s: float) -> bool:
+        """Waits until the transaction `mark` is known here; False where that takes longer than `timeout_s`."""
+        with self._moved:
+            return self._moved.wait_for(lambda: self._state.mark >= mark or self._closing, timeout_s)
+
+    def hand_over(self) -> tuple[State, int]:
+        """Ends following; what is known, and the offset of the facts behind it."""
+        self.close()
+        return self._state, self._tail.next
+
+    def close(self) -> None:
+        """Ends following. A second call does nothing."""
+        self._closing = True
+        self._thread.join()
+        self._tail.close()
+        self._records.close()
+
+    def _wanted(self, key: bytes, value: bytes | None) -> Fact | None:
+        fact = kafka_state.read(key, value)
+        return fact if self._kinds is None or fact[0][0] in self._kinds else None
+
+    def _follow(self) -> None:
+        held: list[Fact] = []
+        while not self._closing:
+            try:
+                for record in self._tail.news():
+                    fact = None if record is None else self._wanted(*record)
+                    if fact is not None:
+                        held.append(fact)
+                    if held and (record is None or (fact is not None and fact[0] == kafka_state.MARK)):
+                        self._take(held)
+            except KafkaException as failure:
+                _report.error("the log is not followed any more: %s", failure)
+                return
+        self._take(held)
+
+    def _take(self, held: list[Fact]) -> None:
+        self._apply(held)
+        held.clear()
+        with self._moved:
+            self._moved.notify_all()
+
+
+def _up_to(rows: list[Row], begin: int, max_bytes: int) -> list[Row]:
+    """Rows from `begin` on, at least one where there is any, until they reach `max_bytes`."""
+    end, size = begin, 0
+    while end < len(rows) and (end == begin or size < max_bytes):
+        size += rows[end].size
+        end += 1
+    return rows[begin:end]
+
+
+def _of(partition: Partition, rows: list[tuple[Partition, Row]]) -> list[Row]:
+    return [row for at, row in rows if at == partition]
