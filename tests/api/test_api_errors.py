@@ -193,3 +193,9 @@ def test_a_problem_tells_the_trace_that_its_caller_brought(shop: Server) -> None
 
 def test_a_product_has_every_route_that_this_walks(shop: Server) -> None:
     assert deployed(shop) == DOORS.keys() - OPERATIONS.keys()
+
+
+def test_the_text_null_is_no_value_of_a_query_parameter(shop: Server) -> None:
+    found = problem_in(shop.http.get("/products?state=null"), 422, "query.malformed")
+    assert [error["path"] for error in found["errors"]] == ["query.state"]
+    assert "deprecated" in found["hint"]

@@ -256,11 +256,15 @@ def query_of(given: Any, kind: Any) -> Any:
             text = f"There is no query parameter {name!r}"
             raise _malformed(text, hint, {"path": f"query.{name}", "code": "field.unknown", "message": text})
     try:
-        return msgspec.convert(found, kind, strict=False)
+        made = msgspec.convert(found, kind, strict=False)
+        for name in found:
+            if getattr(made, name) is None:  # msgspec takes the text "null" for no value
+                raise msgspec.ValidationError(f"{found[name]!r} is no value - at `$.{name}`")
     except msgspec.ValidationError as failure:
         error = failure_at("query", str(failure))
         hint = _known_values(kind, error["path"]) or "/openapi.json has its form."
         raise _malformed(f"{error['path']}: {error['message']}", hint, error) from None
+    return made
 
 
 def _known_values(kind: Any, path: str) -> str | None:
