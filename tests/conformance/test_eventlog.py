@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from hansa.eventlog.channel import Address
 from hansa.eventlog.interface import Chunk, Log, Partition, TopicConfig
 from hansa.eventlog.kafka import KafkaLog
 from hansa.eventlog.kafka_reading import KafkaLogReader
 from hansa.eventlog.memory import MemoryLog
+from hansa.eventlog.shared import Ownership, SharedLog
 from hansa.eventlog.sqlite import SqliteLog
 from hansa.eventlog.sqlite_reading import SqliteLogReader
 from hansa.testing.conformance_eventlog import DurableLogConformance, LogConformance
@@ -121,3 +123,41 @@ class TestKafkaLogReader(TestKafkaLog):
     def open(self, folder: Path, clock_us: Callable[[], int]) -> Log:
         name = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
         return FollowedFromOutside(self._settings, name, clock_us=clock_us)
+
+
+class Appointed(Ownership):
+    """Who is told to be the owner is it."""
+
+    def __init__(self, address: Address | None = None) -> None:
+        self._address = address
+
+    def take(self) -> bool:
+        return self._address is None
+
+    def release(self) -> None: ...
+
+    def owner(self) -> Address | None:
+        return self._address
+
+
+class OfAnotherNode(SharedLog):
+    """A node that is not the owner; the owner beside it comes and goes with it."""
+
+    def __init__(self, settings: dict[str, Any], name: str, clock_us: Callable[[], int]) -> None:
+        here = {"host": "127.0.0.1", "port": 0, "key": b"key", "clock_us": clock_us}
+        self._other = SharedLog(settings, name, "owner", Appointed(), **here)  # type: ignore[arg-type]
+        self._other.own()
+        self._other.start(lambda _: None)
+        there = Address("127.0.0.1", self._other.port)
+        super().__init__(settings, name, "node", Appointed(there), **here)  # type: ignore[arg-type]
+        self.own()
+
+    def stop(self) -> None:
+        super().stop()
+        self._other.stop()
+
+
+class TestSharedLog(TestKafkaLog):
+    def open(self, folder: Path, clock_us: Callable[[], int]) -> Log:
+        name = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+        return OfAnotherNode(self._settings, name, clock_us)

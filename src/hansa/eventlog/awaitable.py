@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -27,6 +28,7 @@ class AwaitableLog:
         self.fenced: asyncio.Future[HansaError] = loop.create_future()
         """Resolves to why, once a commit was refused as another process has taken the log: nothing more can be done
         here."""
+        log.watch(lambda topics: _quietly(loop, self._wake, topics))
         log.start(self._on_outcomes)
 
     def submit(self, commit: CommitSet, tell: Tell) -> None:
@@ -64,7 +66,7 @@ class AwaitableLog:
         self._loop.call_soon_threadsafe(self._tell, notice)
 
     def _tell(self, notice: list[tuple[Any, Outcome]]) -> None:
-        topics: set[str] = {""}
+        topics: set[str] = set()
         for (commit, tell), outcome in notice:
             if type(outcome) is Committed:
                 for append in commit.appends:
@@ -72,9 +74,18 @@ class AwaitableLog:
             elif isinstance(outcome, HansaError) and outcome.code == "log.fenced" and not self.fenced.done():
                 self.fenced.set_result(outcome)
             _call(tell, outcome)
-        for topic in topics & self._watchers.keys():
+        self._wake(topics)
+
+    def _wake(self, topics: set[str]) -> None:
+        """Wakes those who watch one of the topics, or any."""
+        for topic in (topics | {""}) & self._watchers.keys():
             for wake in tuple(self._watchers[topic]):
                 _call(wake)
+
+
+def _quietly(loop: asyncio.AbstractEventLoop, told: Callable[[set[str]], None], topics: set[str]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended
+        loop.call_soon_threadsafe(told, topics)
 
 
 def _call(listener: Callable[..., None], *outcome: Outcome) -> None:

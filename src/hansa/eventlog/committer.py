@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
@@ -27,6 +27,22 @@ Notice = list[tuple[Any, Outcome]]
 _report = logging.getLogger("hansa.eventlog")
 
 
+Decided = list[tuple[Any, tuple[int, ...] | Refused]]
+"""(ticket, bases or refusal) of the sets of one transaction."""
+
+
+class Replies:
+    """What a transaction keeps of the outcomes of its sets; nothing, unless somebody may ask for them again."""
+
+    def puts(self, decided: Decided) -> Mapping[tuple[str, str], bytes]:
+        """State to be written in the transaction."""
+        del decided
+        return {}
+
+    def stored(self, decided: Decided) -> None:
+        """The transaction is durable."""
+
+
 class Committer:
     """Commits sets and tells `on_outcomes`.
 
@@ -35,9 +51,15 @@ class Committer:
     of the sets, so each is tried alone and only that one fails. `now` gives the token of all that is stored.
     """
 
-    def __init__(self, planned: Callable[[], AbstractContextManager[Plan]], now: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        planned: Callable[[], AbstractContextManager[Plan]],
+        now: Callable[[], str],
+        replies: Replies | None = None,
+    ) -> None:
         self._planned = planned
         self._now = now
+        self._replies = replies or Replies()
         self.on_outcomes: Callable[[Notice], None] = lambda _: None
 
     def commit(self, work: Work) -> None:
@@ -51,13 +73,15 @@ class Committer:
     def _outcomes(self, work: Work) -> Notice:
         try:
             with self._planned() as plan:
-                decided = [(ticket, plan.admit(commit)) for commit, ticket in work]
+                decided: Decided = [(ticket, plan.admit(commit)) for commit, ticket in work]
+                plan.puts.update(self._replies.puts(decided))
         except OperatorError as failure:
-            return [(ticket, _copy(failure)) for _, ticket in work]
+            return [(ticket, copied(failure)) for _, ticket in work]
         except Exception as failure:
             if len(work) > 1:
                 return [told for item in work for told in self._outcomes([item])]
             return [(work[0][1], failure if isinstance(failure, HansaError) else malformed(failure))]
+        self._replies.stored(decided)
         token = self._now()
         return [(ticket, end if isinstance(end, Refused) else Committed(end, token)) for ticket, end in decided]
 
@@ -131,6 +155,6 @@ def malformed(failure: Exception) -> InternalError:
     )
 
 
-def _copy(failure: HansaError) -> HansaError:
+def copied(failure: HansaError) -> HansaError:
     """An exception of one's own for every ticket: raising one shared by many would mix their tracebacks."""
     return type(failure)(failure.code, failure.message, hint=failure.hint, details=failure.details)

@@ -200,6 +200,10 @@ class Log(LogReader):
         """Begins to commit. `on_outcomes` gets (ticket, outcome) pairs from the committer's thread; what it raises is
         reported and never stops the committer."""
 
+    def watch(self, told: Callable[[set[str]], None]) -> None:
+        """`told` gets the topics that other processes appended to, on a thread of the log's. It is never called where
+        no other process can."""
+
     def submit(self, commit: CommitSet, ticket: Any) -> None:
         """Queues one set, as `submit_all` does."""
         self.submit_all([(commit, ticket)])

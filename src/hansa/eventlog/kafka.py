@@ -21,7 +21,7 @@ from confluent_kafka import KafkaException
 from hansa.errors import CallerError, HansaError, OperatorError, Unavailable
 from hansa.eventlog import batch, kafka_state
 from hansa.eventlog.batch import Batch
-from hansa.eventlog.committer import Committer, GroupCommit, Notice, stopped
+from hansa.eventlog.committer import Committer, GroupCommit, Notice, Replies, stopped
 from hansa.eventlog.interface import CommitSet, Log, TopicConfig
 from hansa.eventlog.kafka_client import Fenced, Place, Record, Tail, Topics, Transactions, translated
 from hansa.eventlog.kafka_reading import KafkaLogReader, KafkaReading, facts_topic
@@ -51,8 +51,10 @@ class KafkaLog(KafkaReading, Log):
         replication: int = 1,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
         follower: KafkaLogReader | None = None,
+        replies: Replies | None = None,
     ) -> None:
-        """`follower` has followed the log until now: what it knows is not read again, and it ends."""
+        """`follower` has followed the log until now: what it knows is not read again, and it ends. `replies` are kept
+        by the transactions."""
         self._name, self._clock_us = name, clock_us
         self._facts = facts_topic(name)
         self._failure: object = None
@@ -64,7 +66,7 @@ class KafkaLog(KafkaReading, Log):
         with translated(), contextlib.closing(Tail(settings, self._facts, start)) as tail:
             self._apply(kafka_state.read(*record) for record in tail.to_end())
         self._time_us = self._state.time_us
-        self._committer = Committer(self._planned, self.now)
+        self._committer = Committer(self._planned, self.now, replies)
         self._group = GroupCommit(self._committer.commit)
 
     # Committing

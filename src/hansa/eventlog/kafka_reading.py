@@ -169,11 +169,15 @@ class KafkaLogReader(KafkaReading):
         self.close()
         return self._state, self._tail.next
 
+    @property
+    def is_closed(self) -> bool:
+        """True where nothing more is heard of."""
+        return not self._thread.is_alive()
+
     def close(self) -> None:
         """Ends following. A second call does nothing."""
         self._closing = True
         self._thread.join()
-        self._tail.close()
         self._records.close()
 
     def _wanted(self, key: bytes, value: bytes | None) -> Fact | None:
@@ -192,8 +196,9 @@ class KafkaLogReader(KafkaReading):
                         self._take(held)
             except KafkaException as failure:
                 _report.error("the log is not followed any more: %s", failure)
-                return
+                break
         self._take(held)
+        self._tail.close()
 
     def _take(self, held: list[Fact]) -> None:
         self._apply(held)
