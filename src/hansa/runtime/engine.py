@@ -44,6 +44,9 @@ DEPTH_MAX: Final = 16
 STORE_PAUSE_S: Final = 1.0
 """After which a run that was accepted is tried again where the disk was full."""
 
+UNKNOWN: Final = frozenset({"log.stopped", "log.unknown"})
+"""Errors of a commit that may have been made. A run that must not be lost is taken up again by whoever reads the log
+next."""
 NOT_WHOLE: Final = Refused("revision.superseded", "What it made is not for all versions of a port")
 
 _report = logging.getLogger("hansa.runtime")
@@ -51,11 +54,13 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 
 
 class Engine:
-    """The runs of this server. Belongs to one event loop. `ask(run, ask)` answers what workers ask for."""
+    """The runs of this server. Belongs to one event loop. `ask(run, ask)` answers what workers ask for; `node` is what
+    the server is called among those that share its log."""
 
-    def __init__(self, log: AwaitableLog, ask: Callable[[Run, wire.Ask], Any]) -> None:
+    def __init__(self, log: AwaitableLog, ask: Callable[[Run, wire.Ask], Any], node: str = "") -> None:
         self.log = log
-        self._journal = Journal(log)
+        self._node = node
+        self._journal = Journal(log, node)
         self._find: Callable[[str, str], LiveProcess | None] = lambda *_: None
         self._ask = ask
         self.active: dict[str, Run] = {}
@@ -272,16 +277,17 @@ class Engine:
         if outcome is NOT_WHOLE and self._renewed(run):
             return
         if isinstance(outcome, Refused) and outcome.code == "state.moved":
-            self._journal.rewind(run)
-            self._again(run)
+            stood = run.durable
+            if not self._journal.rewind(run) and stood:  # another node took it for lost, and has ended it
+                _answer_with(run, earlier_run(run.id.encode()))
+            else:
+                self._again(run)
             return
-        if isinstance(outcome, Unavailable) and outcome.code != "log.stopped" and self._journal.rewind(run):
+        if isinstance(outcome, Unavailable) and outcome.code not in UNKNOWN and self._journal.rewind(run):
             self.active[run.id] = run
             self._later(run, STORE_PAUSE_S)
             return
-        if not run.answered:
-            run.answered = True
-            run.tell(answer_of(run, entry, outcome))
+        _answer_with(run, answer_of(run, entry, outcome))
 
     # Versions
 
@@ -370,12 +376,16 @@ class Engine:
         self._later(run, due_s)
 
     def recover(
-        self, find: Callable[[str, str], LiveProcess | None], follows: Callable[[str, str], bool] = lambda *_: False
+        self,
+        find: Callable[[str, str], LiveProcess | None],
+        follows: Callable[[str, str], bool] = lambda *_: False,
+        is_lost: Callable[[str], bool] | None = None,
     ) -> int:
-        """Starts what stood unfinished in the log, each when it is due; returns how many. From now on a run that is
-        tried again is so in the revision that `find` gives."""
+        """Starts what stood unfinished in the log, of nodes that are lost (`is_lost`; by default this one's, from
+        before it was started), each when it is due; returns how many. From now on a run that is tried again is so in
+        the revision that `find` gives."""
         self._find = find
-        runs = self._journal.unfinished(find, follows, self.active)
+        runs = self._journal.unfinished(find, follows, self.active, is_lost or self._node.__eq__)
         for run, due_us in runs:
             self.active[run.id] = run
             self._later(run, max(due_us / 1e6 - time.time(), 0.0))
@@ -394,6 +404,12 @@ class Engine:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _answer_with(run: Run, answer: Answer) -> None:
+    if not run.answered:
+        run.answered = True
+        run.tell(answer)
 
 
 def _gone(live: LiveProcess) -> CallerError:

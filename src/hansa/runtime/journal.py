@@ -36,14 +36,16 @@ class Pending(msgspec.Struct, array_like=True, frozen=True):
     due_us: int
     advances: list[tuple[str, str, int, int, int]] = []
     claimed: bool = False
+    node: str = ""
+    """The node that is at it."""
 
 
 class Journal:
-    """Keeps runs of this server in its log. The methods that return puts or sets leave it to the caller to commit
-    them."""
+    """Keeps runs of this server in its log; `node` is its name. The methods that return puts or sets leave it to the
+    caller to commit them."""
 
-    def __init__(self, log: AwaitableLog) -> None:
-        self._log = log
+    def __init__(self, log: AwaitableLog, node: str = "") -> None:
+        self._log, self._node = log, node
 
     def keep(self, run: Run, entry: RunEntry | None = None) -> tuple[tuple[Put, ...], tuple[Claim, ...]]:
         """The run's place among the unfinished and its idempotency key, taken with the first thing of it that must
@@ -52,9 +54,11 @@ class Journal:
             return (), ()
         claims = claims_of(run)
         run.claimed = True
-        pending = Pending(entry or entry_of(run, RunState.ACCEPTED), 0, _plain(run.advances), claimed=True)
-        run.pending = _encode(pending)
+        run.pending = self._encoded(entry or entry_of(run, RunState.ACCEPTED), 0, run.advances)
         return (Put(PENDING, run.id, run.pending),), claims
+
+    def _encoded(self, entry: RunEntry, due_us: int, advances: tuple[Advance, ...]) -> bytes:
+        return _encode(Pending(entry, due_us, _plain(advances), claimed=True, node=self._node))
 
     def step(self, run: Run, done: wire.StepDone) -> None:
         """Keeps what a logic did, so that another attempt goes on behind it."""
@@ -79,7 +83,7 @@ class Journal:
         kept before does not stand: then another run has its idempotency key."""
         waiting = msgspec.structs.replace(entry, attempt=run.attempt, payload=run.source)
         claims, before = claims_of(run), run.pending
-        run.pending = _encode(Pending(waiting, due_us, _plain(run.advances), claimed=True))
+        run.pending = self._encoded(waiting, due_us, run.advances)
         run.noted = run.claimed = True
         put = Put(PENDING, run.id, run.pending, expected=before)
         return CommitSet(appends=(append_of(entry),), puts=(put,), claims=claims, fence=run.fence)
@@ -132,19 +136,24 @@ class Journal:
         find: Callable[[str, str], LiveProcess | None],
         follows: Callable[[str, str], bool],
         active: Collection[str],
+        is_lost: Callable[[str], bool],
     ) -> list[tuple[Run, int]]:
-        """The runs that stand unfinished in the log and are not `active`, with the time in µs when each is due. Those
-        of subscriptions are taken up by them (`of_subscription`) where a group still `follows` its topic; the others
-        are over. What was journalled of runs that are over is taken away. The process of a run that `find` does not
-        know leaves it for later."""
+        """The runs of nodes that are lost, which stand unfinished in the log and are not `active`, with the time in µs
+        when each is due. Those of subscriptions are taken up by them (`of_subscription`) where a group still `follows`
+        its topic; the others are over. What was journalled of runs that are over is taken away. The process of a run
+        that `find` does not know leaves it for later."""
         runs: list[tuple[Run, int]] = []
+        journalled = [(scope, key) for scope in (STEPS, CHUNKS) for key, _ in self._log.log.scan(scope)]
         left: list[Put] = []
         ends: list[Append] = []
         stay = set()
         for run_id, value in list(self._log.log.scan(PENDING)):
             pending = msgspec.msgpack.decode(value, type=Pending)
+            if not is_lost(pending.node):
+                stay.add(run_id)
+                continue
             if any(not follows(group, topic) for group, topic, *_ in pending.advances):
-                left.append(Put(PENDING, run_id, None))
+                left.append(Put(PENDING, run_id, None, expected=value))
                 ends.append(append_of(begun_anew(pending.entry)))
                 continue
             stay.add(run_id)
@@ -153,13 +162,9 @@ class Journal:
             live = find(pending.entry.product, pending.entry.process)
             if live is not None and run_id not in active:
                 runs.append((self.restored(run_id, value, pending, live), pending.due_us))
-        left += [
-            Put(scope, key, None)
-            for scope in (STEPS, CHUNKS)
-            for key, _ in self._log.log.scan(scope)
-            if key.partition("/")[0] not in stay
-        ]
-        self._log.submit(CommitSet(appends=tuple(ends), puts=tuple(left)), ignore)
+        left += [Put(scope, key, None) for scope, key in journalled if key.partition("/")[0] not in stay]
+        if left:
+            self._log.submit(CommitSet(appends=tuple(ends), puts=tuple(left)), ignore)
         return runs
 
     def restored(self, run_id: str, value: bytes, pending: Pending, live: LiveProcess) -> Run:

@@ -133,7 +133,7 @@ class Subscription:
             return True
         await self._seen()
         answer = await self._run(batch, advance)
-        if answer.error is not None and answer.error.code in ("position.moved", "log.stopped", "log.full"):
+        if answer.error is not None and answer.error.code.startswith(("position.moved", "log.")):
             raise CallerError(answer.error.code, answer.error.message)
         return True
 

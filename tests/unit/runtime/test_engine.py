@@ -15,7 +15,7 @@ from links import LOADED, Process, linked
 
 from hansa.errors import CallerError
 from hansa.eventlog.awaitable import AwaitableLog
-from hansa.eventlog.interface import TopicConfig, entries_of
+from hansa.eventlog.interface import CommitSet, Put, TopicConfig, entries_of
 from hansa.eventlog.memory import MemoryLog
 from hansa.model.product import ProcessSpec, ProductSpec, RetryPolicy, StepSpec
 from hansa.model.run import RUNS_TOPIC, RunEntry, RunError
@@ -25,7 +25,7 @@ from hansa.runtime import wire
 from hansa.runtime.engine import Engine
 from hansa.runtime.journal import PENDING
 from hansa.runtime.link import Link
-from hansa.runtime.live import LiveProduct
+from hansa.runtime.live import LiveProcess, LiveProduct
 from hansa.runtime.pool import Pool
 from hansa.runtime.run import Answer, Run
 
@@ -52,7 +52,10 @@ class Floor:
         )
         self.answers: list[Answer] = []
         self.live = self.revision("1")
-        self.engine.recover(lambda product, process: self.live.processes.get(process))
+        self.engine.recover(self.find)
+
+    def find(self, product: str, process: str) -> LiveProcess | None:
+        return self.live.processes.get(process)
 
     def revision(self, number: str) -> LiveProduct:
         pool = Pool(self._fork, workers_max=1, idle_s=60, on_failure=lambda _: None)
@@ -187,5 +190,34 @@ def test_a_run_whose_key_was_taken_does_not_stand_unfinished_though_its_worker_e
         await floor.until(lambda: floor.answers)
         assert floor.pending() == [first.id]
         assert [answer.run for answer in floor.answers] == [first.id]
+
+    work(body)
+
+
+def test_a_run_that_another_node_has_ended_meanwhile_has_no_effect_a_second_time() -> None:
+    """It stood still for so long that it was taken for lost."""
+
+    async def body() -> None:
+        floor = Floor()
+        run = await floor.accept()
+        await floor.engine.log.commit(CommitSet(puts=(Put(PENDING, run.id, None),)))
+        before = floor.log.bounds(RUNS_TOPIC, 0)
+        floor.end(run)
+        await floor.until(lambda: floor.answers)
+        assert floor.log.bounds(RUNS_TOPIC, 0) == before
+        assert [(a.run, a.headers) for a in floor.answers] == [(run.id, {"Idempotent-Replay": "true"})]
+
+    work(body)
+
+
+def test_a_run_of_a_node_that_is_there_is_left_to_it() -> None:
+    async def body() -> None:
+        floor = Floor()
+        run = await floor.accept()
+        other = Engine(floor.engine.log, _nothing, node="other")
+        assert other.recover(floor.find, is_lost=lambda node: node != "") == 0
+        assert other.recover(floor.find) == 0
+        assert floor.pending() == [run.id]
+        assert other.recover(floor.find, is_lost=lambda node: node == "") == 1
 
     work(body)
