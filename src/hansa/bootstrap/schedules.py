@@ -43,8 +43,8 @@ class LogStarter(Starter):
     async def last_us(self, place: str) -> int | None:
         return self._log.log.position(group_of(place), TOPIC, 0)
 
-    async def store(self, place: str, last_us: int) -> None:
-        await self._log.commit(CommitSet(advances=(Advance(group_of(place), TOPIC, 0, last_us),)))
+    async def store(self, place: str, expected_us: int | None, last_us: int) -> None:
+        await self._log.commit(CommitSet(advances=(Advance(group_of(place), TOPIC, 0, last_us, expected_us or 0),)))
 
     async def fire(self, entry: Entry, expected_us: int | None, logical_us: int) -> Awaitable[object]:
         live = self._mesh.process(entry.process)

@@ -91,6 +91,8 @@ class Mesh:
         self._executor = ThreadPoolExecutor(2, "hansa-read")
         self._tasks: set[asyncio.Task[Any]] = set()
         self.on_change: list[Callable[[], None]] = []
+        self.shares: Callable[[str, int], bool] = lambda *_: True
+        """Whether a partition of a group is to be followed here; `reassign` when that changes."""
 
     # Starting and stopping
 
@@ -328,6 +330,15 @@ class Mesh:
         for product in {process.partition(":")[0] for process, _ in self.followers(port)}:
             await self.resubscribe(product)
 
+    def _mine(self, group: str, partition: int) -> bool:
+        return self.shares(group, partition)
+
+    async def reassign(self) -> None:
+        """Other partitions are to be followed here than before."""
+        for subscriptions in list(self._subscriptions.values()):
+            for subscription in list(subscriptions):
+                await subscription.settle()
+
     async def resubscribe(self, product: str) -> None:
         """Ends the subscriptions of a product and begins those of its live revision that are not paused."""
         for subscription in self._subscriptions.pop(product, []):
@@ -353,7 +364,7 @@ class Mesh:
                 subscription = Subscription(
                     self.log, self.engine, process, trigger, self._executor, self._seen(process),
                     partial(self._sees, live.spec.domain),
-                    self._beside(process, trigger),
+                    self._beside(process, trigger), partial(self._mine, group_of(process, trigger)),
                 )  # fmt: skip
                 await subscription.open()
                 opened.append(subscription)

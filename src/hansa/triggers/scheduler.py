@@ -54,8 +54,9 @@ class Starter(ABC):
         """The latest logical time that was fired or passed; None where the place is new."""
 
     @abstractmethod
-    async def store(self, place: str, last_us: int) -> None:
-        """Moves the position without a run: the schedule begins here, or this time was skipped."""
+    async def store(self, place: str, expected_us: int | None, last_us: int) -> None:
+        """Moves the position without a run: the schedule begins here, or this time was skipped. Raises `position.moved`
+        where it is not at `expected_us`."""
 
     @abstractmethod
     async def fire(self, entry: Entry, expected_us: int | None, logical_us: int) -> Awaitable[object]:
@@ -83,7 +84,12 @@ class Scheduler:
     """
 
     def __init__(
-        self, starter: Starter, *, clock_us: Callable[[], int], sleep: Callable[[float], Awaitable[None]]
+        self,
+        starter: Starter,
+        *,
+        clock_us: Callable[[], int],
+        sleep: Callable[[float], Awaitable[None]],
+        leads: bool = True,
     ) -> None:
         self._starter = starter
         self._clock_us = clock_us
@@ -92,6 +98,7 @@ class Scheduler:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._runs: dict[str, set[asyncio.Future[object]]] = {}
         self._paused: set[str] = set()
+        self._leads = leads
 
     @property
     def paused(self) -> frozenset[str]:
@@ -107,6 +114,16 @@ class Scheduler:
             before = earlier.get(key)
             if before != entry:
                 self._start(entry, afresh=before is not None and not same_times(before.trigger, entry.trigger))
+
+    def lead(self, *, leads: bool) -> None:
+        """Fires from now on, beginning with what is due since the last time that was fired; or fires nothing, and
+        leaves it to the scheduler of another node."""
+        self._leads = leads
+        for entry in self._entries.values():
+            if not leads:
+                self._stop(entry.key)
+            elif entry.key not in self._tasks:
+                self._start(entry, afresh=False)
 
     def place(self, key: str) -> str:
         """What the position of the key is kept by."""
@@ -133,7 +150,7 @@ class Scheduler:
 
     def _start(self, entry: Entry, *, afresh: bool) -> None:
         self._stop(entry.key)
-        if entry.key not in self._paused:
+        if self._leads and entry.key not in self._paused:
             self._tasks[entry.key] = asyncio.create_task(self._keep(entry, afresh), name=f"schedule {entry.key}")
 
     def _stop(self, key: str) -> None:
@@ -163,7 +180,7 @@ class Scheduler:
         now, last = self._clock_us(), await self._starter.last_us(entry.place)
         at_once = not isinstance(entry.trigger, ScheduleTrigger) and entry.trigger.at is None
         if (last is None or (afresh and last < now)) and not at_once:
-            await self._starter.store(entry.place, now)
+            await self._starter.store(entry.place, last, now)
             last = now
         return _Place(last, last)
 
@@ -185,7 +202,7 @@ class Scheduler:
         if wait:
             await asyncio.wait(running)
         elif running and overlap == "skip":
-            await self._starter.store(entry.place, logical)
+            await self._starter.store(entry.place, place.committed, logical)
             return False
         run = asyncio.ensure_future(await self._starter.fire(entry, place.committed, logical))
         running.add(run)

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any, Final
@@ -59,8 +59,11 @@ class Subscription:
         seen: Callable[[], Awaitable[None]],
         sees: Callable[[str], bool] = lambda _: True,
         beside: Sequence[Beside] = (),
+        mine: Callable[[int], bool] = lambda _: True,
     ) -> None:
+        """`mine` says which partitions are to be followed here, and not by another node."""
         self._beside = beside
+        self._mine = mine
         self._log = log
         self._engine = engine
         self._live = live
@@ -70,31 +73,52 @@ class Subscription:
         self.topic = topic_of(trigger)
         self.group = group_of(live, trigger)
         self._accepts = filter_of(trigger, sees)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._closed = False
 
     async def open(self) -> None:
-        """Settles where a new subscription begins, then follows every partition."""
-        partitions = self._log.log.topics()[self.topic].partitions
-        for partition in range(partitions):
-            if self._log.log.position(self.group, self.topic, partition) in (None, MOVED):
-                await self._begin(partition)
-        loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._follow(partition)) for partition in range(partitions)]
+        """Settles where a new subscription begins, then follows the partitions that are to be followed here."""
+        for partition in range(self._partitions()):
+            position = self._log.log.position(self.group, self.topic, partition)
+            if position in (None, MOVED):
+                await self._begin(partition, position or 0)
+        await self.settle()
 
-    async def _begin(self, partition: int) -> None:
-        """Where the process stands in another version of the port, or where the trigger says."""
+    def _partitions(self) -> int:
+        return self._log.log.topics()[self.topic].partitions
+
+    async def settle(self) -> None:
+        """Follows the partitions that are to be followed here by now, and no others."""
+        wanted = {partition for partition in range(self._partitions()) if not self._closed and self._mine(partition)}
+        for partition in wanted - self._tasks.keys():
+            self._tasks[partition] = asyncio.get_running_loop().create_task(self._follow(partition))
+        await self._end(self._tasks.keys() - wanted)
+
+    async def _begin(self, partition: int, position: int) -> None:
+        """Where the process stands in another version of the port, or where the trigger says; where another node has
+        begun, it stays at that."""
         for beside in self._beside:
             if await take_over(self._log, self.group, self.topic, partition, beside):
                 return
         first, end = self._log.log.bounds(self.topic, partition)
         start = first if self._trigger.start == "earliest" else end
-        await self._log.commit(CommitSet(advances=(Advance(self.group, self.topic, partition, start),)))
+        begun = Advance(self.group, self.topic, partition, start, position)
+        try:
+            await self._log.commit(CommitSet(advances=(begun,)))
+        except CallerError as refused:
+            if refused.code != "position.moved":
+                raise
 
     async def close(self) -> None:
         """Ends following. A batch at work goes on and commits its own position."""
-        for task in self._tasks:
+        self._closed = True
+        await self._end(set(self._tasks))
+
+    async def _end(self, partitions: Set[int]) -> None:
+        ended = [self._tasks.pop(partition) for partition in partitions]
+        for task in ended:
             task.cancel()
-        for task in self._tasks:
+        for task in ended:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 

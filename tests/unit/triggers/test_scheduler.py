@@ -71,6 +71,7 @@ class Log(Starter):
     def __init__(self) -> None:
         self.positions: dict[str, int] = {}
         self.fired: list[tuple[str, int]] = []
+        self.moved: list[int] = []
         self.run_us = 0
         self.failures = 0
         self.time: VirtualTime | None = None
@@ -79,17 +80,22 @@ class Log(Starter):
         await asyncio.sleep(0)
         return self.positions.get(key)
 
-    async def store(self, key: str, last_us: int) -> None:
+    async def store(self, key: str, expected_us: int | None, last_us: int) -> None:
         await asyncio.sleep(0)
+        self._check(key, expected_us)
         self.positions[key] = last_us
+        self.moved.append(last_us)
+
+    def _check(self, key: str, expected_us: int | None) -> None:
+        if (self.positions.get(key) or 0) != (expected_us or 0):
+            raise CallerError("position.moved", "It stands elsewhere")
 
     async def fire(self, entry: Entry, expected_us: int | None, logical_us: int) -> Awaitable[object]:
         await asyncio.sleep(0)
         if self.failures:
             self.failures -= 1
             raise Unavailable("store.full", "The disk is full", hint="Free some.")
-        if self.positions.get(entry.place) != expected_us:
-            raise CallerError("position.moved", "It stands elsewhere")
+        self._check(entry.place, expected_us)
         self.positions[entry.place] = logical_us
         self.fired.append((entry.key, logical_us))
         return self._work()
@@ -107,8 +113,8 @@ class World:
         self.log = Log()
         self.log.time = self.time
 
-    def server(self) -> Scheduler:
-        return Scheduler(self.log, clock_us=self.time.now_us, sleep=self.time.sleep)
+    def server(self, *, leads: bool = True) -> Scheduler:
+        return Scheduler(self.log, clock_us=self.time.now_us, sleep=self.time.sleep, leads=leads)
 
     def minutes(self) -> list[float]:
         """When runs were fired, in minutes after noon."""
@@ -285,6 +291,51 @@ def test_two_servers_over_one_log_fire_each_time_once() -> None:
             await server.close()
 
     assert simulate(scenario).minutes() == [1, 2, 3, 4, 5]
+
+
+def test_the_scheduler_that_leads_fires_and_the_next_one_goes_on_behind_it() -> None:
+    async def scenario(world: World) -> None:
+        first, second = world.server(), world.server(leads=False)
+        for server in (first, second):
+            server.replace([entry()])
+        await world.time.pass_by(2 * MINUTE + 1)
+        first.lead(leads=False)
+        await world.time.pass_by(MINUTE)
+        assert world.minutes() == [1, 2]
+        second.lead(leads=True)
+        await world.time.pass_by(MINUTE)
+        assert world.minutes() == [1, 2, 3, 4]
+
+    simulate(scenario)
+
+
+def test_one_that_stood_still_moves_nothing_back_when_it_skips() -> None:
+    """It wakes with a run at work, and is about to skip times that the other one has fired meanwhile."""
+
+    async def scenario(world: World) -> None:
+        awake = asyncio.Event()
+        awake.set()
+
+        async def sleep(seconds: float) -> None:
+            await world.time.sleep(seconds)
+            await awake.wait()
+
+        world.log.run_us = 100 * MINUTE
+        asleep = Scheduler(world.log, clock_us=world.time.now_us, sleep=sleep)
+        asleep.replace([entry(overlap="skip", catch_up="all")])
+        await world.time.pass_by(MINUTE + 1)
+        awake.clear()
+        other = world.server()
+        other.replace([entry(overlap="allow")])
+        await world.time.pass_by(5 * MINUTE)
+        stood = world.log.positions["k"]
+        other.lead(leads=False)
+        awake.set()
+        world.log.moved.clear()
+        await world.time.pass_by(1)
+        assert all(position >= stood for position in world.log.moved)
+
+    simulate(scenario)
 
 
 def test_killed_between_commit_and_answer_the_time_is_not_fired_again() -> None:
