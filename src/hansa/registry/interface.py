@@ -24,7 +24,9 @@ from hansa.registry.values import (
     Found,
     GivenConsent,
     Identity,
+    Lease,
     Member,
+    Node,
     PortSchema,
     Product,
     Revision,
@@ -208,7 +210,13 @@ class Tokens(ABC):
     @abstractmethod
     def access_epoch(self) -> int:
         """A number that grows with every change of a token, an account or a role, before the change returns. What was
-        derived from them under an earlier number is stale. Costs no I/O."""
+        derived from them under an earlier number is stale. A change that another process made moves it within 0.5 s,
+        unless the store cannot be reached; `access_age_s` tells. Costs no I/O."""
+
+    @abstractmethod
+    def access_age_s(self) -> float:
+        """How long ago this process last knew that it had heard of every change of access; 0 where no other process
+        can make one. Costs no I/O."""
 
 
 class Schemas(ABC):
@@ -288,14 +296,45 @@ class Audit(ABC):
 
     @abstractmethod
     def audit_watch(self, told: Callable[[], None]) -> Callable[[], None]:
-        """`told` is called behind each new entry, on the thread that made it; call what is returned to end that."""
+        """`told` is called behind new entries, before the change of this process that made one returns and within 0.5 s
+        of those that other processes made, on any thread; call what is returned to end that."""
 
     @abstractmethod
     def audit_verify(self) -> Verified:
         """Checks every entry against its digest and its neighbours."""
 
 
-class Registry(Domains, Products, Triggers, Tokens, Schemas, Audit):
+class Nodes(ABC):
+    """Who runs now, and who does what only one may do. What stands here stands for a time, by the clock of the store
+    that all nodes share; it is not audited."""
+
+    @abstractmethod
+    def put_node(self, node: Node, ttl_s: float) -> None:
+        """Says that a node runs; it has to say so again within `ttl_s`."""
+
+    @abstractmethod
+    def nodes(self) -> list[Node]:
+        """The nodes that have said so in time, by id."""
+
+    @abstractmethod
+    def remove_node(self, node: str) -> None:
+        """A node ends; does nothing where it is not there."""
+
+    @abstractmethod
+    def take_lease(self, name: str, holder: str, ttl_s: float) -> Lease | None:
+        """Takes a lease, or keeps it for another `ttl_s`; None where somebody else has it. Its epoch stays while the
+        same holder takes it again in time, and grows otherwise. `holder` is to name one process, not a machine."""
+
+    @abstractmethod
+    def release_lease(self, name: str, holder: str) -> None:
+        """Gives a lease back, so that it can be taken at once; does nothing where it is another's."""
+
+    @abstractmethod
+    def lease(self, name: str) -> Lease | None:
+        """Who has a lease now; None where nobody does."""
+
+
+class Registry(Domains, Products, Triggers, Tokens, Schemas, Audit, Nodes):
     """All of it, in one store."""
 
     @abstractmethod

@@ -183,6 +183,26 @@ class Verified(NamedTuple):
     first_bad: int | None
 
 
+class Node(NamedTuple):
+    """A Hansa that runs: `url` is where the other nodes reach it, `roles` what it does (api, worker, scheduler),
+    `version` which release it is."""
+
+    id: str
+    url: str
+    roles: tuple[str, ...]
+    version: str = ""
+
+
+class Lease(NamedTuple):
+    """`holder` has `name` until `until_us` by the registry's clock, unless it takes it again before. `epoch` grows
+    whenever somebody else gets it, and when it has lapsed: who comes with an earlier one has lost it."""
+
+    name: str
+    holder: str
+    epoch: int
+    until_us: int
+
+
 SchemaType = Literal["AVRO", "JSON", "PROTOBUF"]
 SchemaPart = Literal["key", "value"]
 """Of a record: what orders and identifies it, or all of it."""

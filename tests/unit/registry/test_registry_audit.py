@@ -6,7 +6,8 @@ import pytest
 
 from hansa.errors import InternalError, OperatorError
 from hansa.registry.audit import START, Row, digest_of, make_row
-from hansa.registry.sqlite import SqliteRegistry, audit
+from hansa.registry.sqlite import SqliteRegistry
+from hansa.registry.tables import audit
 
 COLUMNS = [name for name in Row._fields if name != "seq"]
 

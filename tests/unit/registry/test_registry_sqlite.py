@@ -21,10 +21,11 @@ from hansa.model.product import (
     ScheduleTrigger,
 )
 from hansa.model.trigger_key import trigger_names
+from hansa.registry.migration import Migration, migrations_in
 from hansa.registry.spec import encode_spec
 from hansa.registry.sqlite import SqliteRegistry
 from hansa.registry.sqlite.database import error_of
-from hansa.registry.sqlite.migrate import Migration, migrate, migrations_in
+from hansa.registry.sqlite.migrate import migrate
 from hansa.registry.values import Domain, TriggerKey
 
 SPEC = ProductSpec("operations.flights", "Flights")
@@ -262,7 +263,7 @@ def test_a_gap_between_migrations_is_our_own_bug(tmp_path: Path, names: list[str
 
 def test_a_registry_from_the_future_is_refused(tmp_path: Path) -> None:
     opened(tmp_path / "r.db").close()
-    steps = migrations_in(files("hansa.registry") / "migrations")
+    steps = migrations_in(files("hansa.registry.sqlite") / "migrations")
     with closing(sqlite3.connect(tmp_path / "r.db", isolation_level=None)) as connection:
         connection.execute(f"PRAGMA user_version = {len(steps) + 1}")
     with pytest.raises(OperatorError, match=r"store\.newer"):
@@ -276,7 +277,7 @@ def test_a_pause_from_before_keeps_to_its_trigger(tmp_path: Path) -> None:
         OnceTrigger(), OnceTrigger(at="2026-12-24T18:00:00Z"), ManualTrigger(),
     )  # fmt: skip
     spec = ProductSpec("operations.flights", "Flights", processes=(ProcessSpec("load", (), triggers),))
-    first = migrations_in(files("hansa.registry") / "migrations")[:1]
+    first = migrations_in(files("hansa.registry.sqlite") / "migrations")[:1]
     with closing(sqlite3.connect(tmp_path / "r.db", isolation_level=None)) as connection:
         migrate(connection, "r.db", first)
         connection.executescript("PRAGMA foreign_keys = OFF;")

@@ -6,19 +6,21 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from hansa.errors import CallerError, HansaError, OperatorError, Unavailable
+from hansa.registry.database import Connection, Database
 
 _BUSY_MS: Final = 10_000
 
 
-class Database:
+class SqliteDatabase(Database):
     """A file, or memory where `path` is None. WAL with `synchronous=FULL`: what is committed is on disk."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, clock_us: Callable[[], int]) -> None:
+        self._clock_us = clock_us
         self.name = path.name if path else "memory"
         self._lock = threading.Lock()
         with translated(self.name):
@@ -42,6 +44,10 @@ class Database:
                 with contextlib.suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
                 raise
+
+    def now_us(self, connection: Connection) -> int:  # noqa: ARG002
+        """Whoever has the file open is on this machine."""
+        return self._clock_us()
 
     def backup(self, target: Path) -> None:
         """A consistent copy into the new file `target`, which is whole and on disk once it bears that name."""

@@ -1,4 +1,4 @@
-"""The audit in SQLite."""
+"""The audit."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import Any, Final
 
 from hansa.registry.audit import Chain, Row
 from hansa.registry.interface import Audit
-from hansa.registry.sqlite.tables import Tables
+from hansa.registry.tables.base import Tables
 from hansa.registry.values import AuditEntry, AuditFilter, Verified
 
 _ENTRIES: Final = "SELECT seq, time_us, actor, operation, target, before, after, detail, previous, digest FROM audit"
 _PAGE: Final = 1000
-_WITHIN: Final = "(target = ?1 OR substr(target, 1, length(?1) + 1) IN (?1 || '.', ?1 || ':', ?1 || '/', ?1 || '#'))"
+_WITHIN: Final = (
+    "(target = ? OR (target >= ? AND target < ?) OR (target >= ? AND target < ?) OR (target >= ? AND target < ?))"
+)
+"""What a target is followed by, within it: `#`, `.` and `/`, `:`. The index finds ranges."""
 
 
 class AuditTable(Tables, Audit):
@@ -50,23 +53,23 @@ class AuditTable(Tables, Audit):
             with self._database.use() as connection:
                 sql = f"{_ENTRIES} WHERE seq > ? ORDER BY seq LIMIT ?"
                 rows = [Row(*row) for row in connection.execute(sql, (seq, _PAGE))]
-                last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'audit'").fetchone()
+                (last,) = connection.execute("SELECT seq FROM audit_end").fetchone()
             chain.follow(rows)
             if len(rows) < _PAGE:
-                chain.end(last[0] if last else 0)
+                chain.end(last)
                 return Verified(chain.seq, chain.first_bad)
             seq = rows[-1].seq
 
 
 def _conditions(where: AuditFilter, after: int | None) -> tuple[str, list[Any]]:
-    parts = [
+    told = [
         ("actor = ?", where.actor),
         ("operation = ?", where.operation),
         ("time_us >= ?", where.since_us),
         ("time_us < ?", where.until_us),
         ("seq < ?", after),
     ]
-    given = [(sql, value) for sql, value in parts if value is not None]
-    if where.target is not None:
-        given.insert(0, (_WITHIN, where.target))
-    return " AND ".join(["TRUE", *(sql for sql, _ in given)]), [value for _, value in given]
+    given = [(sql, value) for sql, value in told if value is not None]
+    within = [] if where.target is None else [where.target, *(where.target + mark for mark in "#$.0:;")]
+    parts = [*([_WITHIN] if within else []), *(sql for sql, _ in given)]
+    return " AND ".join(["TRUE", *parts]), [*within, *(value for _, value in given)]

@@ -1,19 +1,22 @@
-"""Domains, accounts and roles in SQLite."""
+"""Domains, accounts and roles."""
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import asdict, fields
 from typing import Any, Final
 
 from hansa.errors import CallerError
 from hansa.model.ids import check_domain, check_name
+from hansa.registry.database import Connection
 from hansa.registry.interface import Domains
-from hansa.registry.sqlite.tables import ACCOUNT, DOMAIN, Tables, known
+from hansa.registry.tables.base import ACCOUNT, DOMAIN, Tables, known, unknown
 from hansa.registry.values import Account, Domain, Member, Role
 
 _RESERVED: Final = frozenset({"anonymous", "system"})
 _DOMAINS: Final = "SELECT name, description, owner FROM domain"
+_SET_ROLE: Final = (
+    "INSERT INTO membership VALUES (?, ?, ?) ON CONFLICT (domain, account) DO UPDATE SET role = excluded.role"
+)
 _ACCOUNTS: Final = "SELECT id, kind, name, contact, admin FROM account"
 
 
@@ -36,8 +39,10 @@ class DomainTables(Tables, Domains):
 
     def domain(self, name: str) -> Domain:
         with self._database.use() as connection:
-            known(connection, DOMAIN, name)
-            return Domain(*connection.execute(f"{_DOMAINS} WHERE name = ?", (name,)).fetchone())
+            found = _find_domain(connection, name)
+            if found is None:
+                raise unknown(connection, DOMAIN, name)
+            return found
 
     def domains(self) -> list[Domain]:
         return [Domain(*row) for row in self._rows(f"{_DOMAINS} ORDER BY name")]
@@ -66,8 +71,10 @@ class DomainTables(Tables, Domains):
 
     def account(self, account: str) -> Account:
         with self._database.use() as connection:
-            known(connection, ACCOUNT, account)
-            return account_of(connection.execute(f"{_ACCOUNTS} WHERE id = ?", (account,)).fetchone())
+            found = _find_account(connection, account)
+            if found is None:
+                raise unknown(connection, ACCOUNT, account)
+            return found
 
     def accounts(self) -> list[Account]:
         return [account_of(row) for row in self._rows(f"{_ACCOUNTS} ORDER BY id")]
@@ -95,7 +102,7 @@ class DomainTables(Tables, Domains):
             before = _find_role(change.connection, domain, account)
             if before == role:
                 return
-            change.execute("INSERT OR REPLACE INTO membership VALUES (?, ?, ?)", domain, account, role)
+            change.execute(_SET_ROLE, domain, account, role)
             change.audit("role.granted", domain, _role(account, before), _role(account, role))
 
     def remove_role(self, actor: str, domain: str, account: str) -> None:
@@ -112,23 +119,23 @@ class DomainTables(Tables, Domains):
         return [Member(account, Role(role)) for account, role in rows]
 
 
-def _find_domain(connection: sqlite3.Connection, name: str) -> Domain | None:
+def _find_domain(connection: Connection, name: str) -> Domain | None:
     row = connection.execute(f"{_DOMAINS} WHERE name = ?", (name,)).fetchone()
     return Domain(*row) if row else None
 
 
-def _find_account(connection: sqlite3.Connection, account: str) -> Account | None:
+def _find_account(connection: Connection, account: str) -> Account | None:
     row = connection.execute(f"{_ACCOUNTS} WHERE id = ?", (account,)).fetchone()
     return account_of(row) if row else None
 
 
-def _find_role(connection: sqlite3.Connection, domain: str, account: str) -> Role | None:
+def _find_role(connection: Connection, domain: str, account: str) -> Role | None:
     sql = "SELECT role FROM membership WHERE domain = ? AND account = ?"
     row = connection.execute(sql, (domain, account)).fetchone()
     return Role(row[0]) if row else None
 
 
-def _check_admin_left(connection: sqlite3.Connection, before: Account | None) -> None:
+def _check_admin_left(connection: Connection, before: Account | None) -> None:
     """For a change after which `before` is no admin any more."""
     if before is None or not before.admin:
         return

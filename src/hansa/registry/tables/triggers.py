@@ -1,24 +1,27 @@
-"""Paused triggers in SQLite."""
+"""Paused triggers."""
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import astuple
+from typing import Final
 
 from hansa.errors import CallerError
 from hansa.model.ids import did_you_mean
 from hansa.model.trigger_key import trigger_names
+from hansa.registry.database import Connection
 from hansa.registry.interface import Triggers
 from hansa.registry.spec import decode_spec
-from hansa.registry.sqlite.tables import PRODUCT, Tables, known
+from hansa.registry.tables.base import PRODUCT, Tables, known
 from hansa.registry.values import TriggerKey
+
+_PAUSE: Final = "INSERT INTO paused_trigger VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 
 
 class TriggerTables(Tables, Triggers):
     def pause_trigger(self, actor: str, trigger: TriggerKey) -> None:
         with self._changing(actor) as change:
             _check(change.connection, trigger)
-            if change.execute("INSERT OR IGNORE INTO paused_trigger VALUES (?, ?, ?)", *astuple(trigger)).rowcount:
+            if change.execute(_PAUSE, *astuple(trigger)).rowcount:
                 change.audit("trigger.paused", str(trigger), {"paused": False}, {"paused": True})
 
     def resume_trigger(self, actor: str, trigger: TriggerKey) -> None:
@@ -31,7 +34,7 @@ class TriggerTables(Tables, Triggers):
         return frozenset(TriggerKey(*row) for row in self._rows("SELECT product, process, name FROM paused_trigger"))
 
 
-def _check(connection: sqlite3.Connection, trigger: TriggerKey) -> None:
+def _check(connection: Connection, trigger: TriggerKey) -> None:
     known(connection, PRODUCT, trigger.product)
     (spec,) = connection.execute(
         "SELECT r.spec FROM product p JOIN deployment d ON d.id = p.live"

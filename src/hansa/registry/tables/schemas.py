@@ -1,4 +1,4 @@
-"""Schemas and subjects of the registry protocol in SQLite."""
+"""Schemas and subjects of the registry protocol."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ import msgspec
 
 from hansa.errors import CallerError
 from hansa.registry.interface import Schemas
-from hansa.registry.sqlite.tables import Change, Tables
+from hansa.registry.tables.base import Change, Tables
 from hansa.registry.values import PortSchema, SchemaContent, SchemaPart, SchemaVersion, SubjectSettings
 
 _VERSION: Final = "SELECT subject, version, schema, deleted FROM schema_version"
 _REFERRERS: Final = """
-    SELECT DISTINCT s.id FROM schema s, json_each(s.content, '$.references') r
-    WHERE json_extract(r.value, '$.subject') = ? AND json_extract(r.value, '$.version') = ?
-    AND EXISTS (SELECT 1 FROM schema_version v WHERE v.schema = s.id) ORDER BY s.id"""
-_GONE: Final = "DELETE FROM schema WHERE id = ? AND NOT EXISTS (SELECT 1 FROM schema_version v WHERE v.schema = id)"
+    SELECT DISTINCT r.schema FROM schema_reference r WHERE r.subject = ? AND r.version = ?
+    AND EXISTS (SELECT 1 FROM schema_version v WHERE v.schema = r.schema) ORDER BY r.schema"""
 _content: Final = msgspec.json.Decoder(SchemaContent).decode
 _settings: Final = msgspec.json.Decoder(SubjectSettings).decode
 
@@ -59,7 +57,7 @@ class SchemaTables(Tables, Schemas):
                     _remove(change, subject, version)
                 else:
                     change.execute(
-                        "UPDATE schema_version SET deleted = 1 WHERE subject = ? AND version = ?", subject, version
+                        "UPDATE schema_version SET deleted = TRUE WHERE subject = ? AND version = ?", subject, version
                     )
             operation = "schema.removed" if permanent else "schema.deleted"
             change.audit(operation, subject, {"versions": list(versions)})
@@ -95,7 +93,7 @@ class SchemaTables(Tables, Schemas):
             for one in found:
                 schema = None if one.content is None else _keep(change, one.content)
                 kept = change.execute(
-                    "INSERT OR IGNORE INTO port_schema VALUES (?, ?, ?, ?, ?)",
+                    "INSERT INTO port_schema VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                     product,
                     one.revision,
                     one.port,
@@ -123,8 +121,12 @@ def _keep(change: Change, content: SchemaContent) -> int:
     known = change.execute("SELECT id FROM schema WHERE digest = ?", digest).fetchone()
     if known:
         return int(known[0])
-    made = change.execute("INSERT INTO schema (digest, content) VALUES (?, ?)", digest, text).lastrowid
-    return int(made or 0)
+    sql = "INSERT INTO schema (digest, content) VALUES (?, ?) RETURNING id"
+    (made,) = change.execute(sql, digest, text).fetchone()
+    for reference in content.references:
+        sql = "INSERT INTO schema_reference VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+        change.execute(sql, reference.subject, reference.version, made)
+    return int(made)
 
 
 def _has(change: Change, subject: str, schema: int) -> bool:
@@ -135,7 +137,7 @@ def _has(change: Change, subject: str, schema: int) -> bool:
 def _next_version(change: Change, subject: str, schema: int) -> SchemaVersion:
     (version,) = change.execute(
         "INSERT INTO schema_subject (name, versions) VALUES (?, 1)"
-        " ON CONFLICT (name) DO UPDATE SET versions = versions + 1 RETURNING versions",
+        " ON CONFLICT (name) DO UPDATE SET versions = schema_subject.versions + 1 RETURNING versions",
         subject,
     ).fetchone()
     change.execute("INSERT INTO schema_version (subject, version, schema) VALUES (?, ?, ?)", subject, version, schema)
@@ -145,5 +147,6 @@ def _next_version(change: Change, subject: str, schema: int) -> SchemaVersion:
 def _remove(change: Change, subject: str, version: int) -> None:
     sql = "DELETE FROM schema_version WHERE subject = ? AND version = ? RETURNING schema"
     row = change.execute(sql, subject, version).fetchone()
-    if row:
-        change.execute(_GONE, row[0])
+    if row and not change.execute("SELECT 1 FROM schema_version WHERE schema = ?", row[0]).fetchone():
+        change.execute("DELETE FROM schema_reference WHERE schema = ?", row[0])
+        change.execute("DELETE FROM schema WHERE id = ?", row[0])

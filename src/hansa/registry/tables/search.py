@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from hansa.model.ids import did_you_mean
 from hansa.model.product import ProductSpec, ProductState
+from hansa.registry.database import Connection
 
 
 class Wanted(NamedTuple):
@@ -38,7 +37,7 @@ def _terms(spec: ProductSpec) -> Iterator[tuple[str, str]]:
         yield from (("tag", tag) for tag in process.tags)
 
 
-def set_terms(connection: sqlite3.Connection, spec: ProductSpec) -> None:
+def set_terms(connection: Connection, spec: ProductSpec) -> None:
     """Makes a product found by what this spec says, and by nothing else."""
     connection.execute("DELETE FROM term WHERE product = ?", (spec.id,))
     rows = [(spec.id, kind, text) for kind, text in sorted(terms_of(spec))]
@@ -60,12 +59,13 @@ def conditions(wanted: Wanted) -> tuple[str, list[Any]]:
     if wanted.state is not None:
         parts.append(("p.state = ?", wanted.state))
     if wanted.drafts is not None:
-        among = "p.domain IN (SELECT value FROM json_each(?))"
-        parts.append((f"(p.state <> 'draft' OR {among})", json.dumps(sorted(wanted.drafts))))
+        among = ", ".join("?" * len(wanted.drafts))
+        drafts = f"(p.state <> 'draft' OR p.domain IN ({among}))" if among else "p.state <> 'draft'"
+        return " AND ".join([*(sql for sql, _ in parts), drafts]), [*(v for _, v in parts), *sorted(wanted.drafts)]
     return " AND ".join(["TRUE", *(sql for sql, _ in parts)]), [value for _, value in parts]
 
 
-def suggest(connection: sqlite3.Connection, wanted: Wanted) -> str | None:
+def suggest(connection: Connection, wanted: Wanted) -> str | None:
     """What may have been meant, as `Did you mean '…'?`, where a search found nothing."""
     rows = connection.execute("SELECT kind, text FROM term WHERE kind <> 'description'").fetchall()
     domains = [name for (name,) in connection.execute("SELECT name FROM domain")]

@@ -1,4 +1,4 @@
-"""API keys in SQLite."""
+"""API keys."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ from typing import Any, Final
 
 import msgspec
 
+from hansa.registry.database import Connection
 from hansa.registry.interface import Tokens
-from hansa.registry.sqlite.domains import account_of
-from hansa.registry.sqlite.tables import ACCOUNT, TOKEN, Tables, known
+from hansa.registry.tables.base import ACCOUNT, TOKEN, Tables, known
+from hansa.registry.tables.domains import account_of
 from hansa.registry.values import Identity, Role, Token
 
-_TOKENS: Final = (
-    "SELECT t.id, t.account, t.name, t.secret_hash, t.scopes, t.products, t.created_us, t.expires_us, t.last_used_us,"
-    " t.revoked_us FROM token t"
+_TOKEN: Final = (
+    "t.id, t.account, t.name, t.secret_hash, t.scopes, t.products, t.created_us, t.expires_us, t.last_used_us,"
+    " t.revoked_us"
 )
+_TOKENS: Final = f"SELECT {_TOKEN} FROM token t"
+_BEARERS: Final = (
+    f"SELECT {_TOKEN}, a.id, a.kind, a.name, a.contact, a.admin FROM token t JOIN account a ON a.id = t.account"
+)
+_ROLES: Final = "SELECT m.account, m.domain, m.role FROM membership m WHERE m.account IN (SELECT t.account FROM token t"
 
 
 class TokenTables(Tables, Tokens):
@@ -46,32 +52,33 @@ class TokenTables(Tables, Tokens):
                 change.audit("token.revoked", token, _public(before))
 
     def tokens(self, account: str | None = None) -> list[Token]:
-        sql = f"{_TOKENS} WHERE ?1 IS NULL OR t.account = ?1 ORDER BY t.created_us DESC, t.id"
-        return [_token(row) for row in self._rows(sql, account)]
+        where, values = ("", ()) if account is None else (" WHERE t.account = ?", (account,))
+        rows = self._rows(f"{_TOKENS}{where} ORDER BY t.created_us DESC, t.id", *values)
+        return [_token(row) for row in rows]
 
     def touch_tokens(self, last_used_us: Mapping[str, int]) -> None:
-        rows = [(used, token) for token, used in last_used_us.items()]
+        rows = [(used, token, used) for token, used in sorted(last_used_us.items())]
         with self._database.write() as connection:
             connection.executemany(
-                "UPDATE token SET last_used_us = MAX(COALESCE(last_used_us, 0), ?) WHERE id = ?", rows
+                "UPDATE token SET last_used_us = ? WHERE id = ? AND COALESCE(last_used_us, 0) < ?", rows
             )
 
     def identity(self, token: str) -> Identity | None:
         with self._database.use() as connection:
-            row = connection.execute(
-                f"{_TOKENS.replace(' FROM', ', a.id, a.kind, a.name, a.contact, a.admin FROM')}"
-                " JOIN account a ON a.id = t.account WHERE t.id = ?",
-                (token,),
-            ).fetchone()
-            if row is None:
-                return None
-            account = account_of(row[10:])
-            sql = "SELECT domain, role FROM membership WHERE account = ? ORDER BY domain"
-            roles = tuple((domain, Role(role)) for domain, role in connection.execute(sql, (account.id,)))
-        return Identity(_token(row[:10]), account, roles)
+            return next(iter(identities(connection, "WHERE t.id = ?", token)), None)
 
     def access_epoch(self) -> int:
         return self._access_epoch
+
+
+def identities(connection: Connection, where: str = "", *values: str) -> list[Identity]:
+    """The tokens `t` of which `where` holds, with their accounts and roles."""
+    rows = connection.execute(f"{_BEARERS} {where}", values).fetchall()
+    roles: dict[str, list[tuple[str, Role]]] = {}
+    for account, domain, role in connection.execute(f"{_ROLES} {where}) ORDER BY m.domain", values):
+        roles.setdefault(account, []).append((domain, Role(role)))
+    held = {account: tuple(found) for account, found in roles.items()}
+    return [Identity(_token(row[:10]), account_of(row[10:]), held.get(row[1], ())) for row in rows]
 
 
 def _token(row: Any) -> Token:

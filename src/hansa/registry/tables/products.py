@@ -1,17 +1,17 @@
-"""Products and revisions in SQLite."""
+"""Products and revisions."""
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any, Final
 
 from hansa.errors import CallerError
 from hansa.model.ids import ProductId, did_you_mean
 from hansa.model.product import ProductSpec, ProductState
+from hansa.registry.database import Connection
 from hansa.registry.interface import Products
 from hansa.registry.spec import decode_spec, encode_spec
-from hansa.registry.sqlite.search import Wanted, conditions, set_terms, suggest
-from hansa.registry.sqlite.tables import DOMAIN, PRODUCT, Change, Tables, known
+from hansa.registry.tables.base import DOMAIN, PRODUCT, Change, Tables, known, unknown
+from hansa.registry.tables.search import Wanted, conditions, set_terms, suggest
 from hansa.registry.values import Consent, Deployed, Found, GivenConsent, Product, Revision
 
 _REVISION: Final = "r.product, r.hash, r.number, r.spec, r.bundle, r.actor, r.time_us, r.note"
@@ -112,8 +112,10 @@ class ProductTables(Tables, Products):
     def revisions(self, product: str) -> list[Revision]:
         sql = f"SELECT {_REVISION} FROM revision r WHERE r.product = ? ORDER BY r.number DESC"
         with self._database.use() as connection:
-            known(connection, PRODUCT, product)
-            return [_as_revision(row) for row in connection.execute(sql, (product,))]
+            rows = connection.execute(sql, (product,)).fetchall()
+            if not rows:
+                raise unknown(connection, PRODUCT, product)
+        return [_as_revision(row) for row in rows]
 
     def search(
         self,
@@ -140,26 +142,28 @@ class ProductTables(Tables, Products):
         return dict(self._rows("SELECT text, COUNT(*) FROM term WHERE kind = 'tag' GROUP BY text ORDER BY text"))
 
 
-def _find(connection: sqlite3.Connection, product: str) -> Product | None:
+def _find(connection: Connection, product: str) -> Product | None:
     row = connection.execute(f"{_PRODUCTS} WHERE p.id = ?", (product,)).fetchone()
     return _product(row) if row else None
 
 
-def _get(connection: sqlite3.Connection, product: str) -> Product:
-    known(connection, PRODUCT, product)
-    return _product(connection.execute(f"{_PRODUCTS} WHERE p.id = ?", (product,)).fetchone())
+def _get(connection: Connection, product: str) -> Product:
+    found = _find(connection, product)
+    if found is None:
+        raise unknown(connection, PRODUCT, product)
+    return found
 
 
-def _find_revision(connection: sqlite3.Connection, product: str, revision_hash: str) -> Revision | None:
+def _find_revision(connection: Connection, product: str, revision_hash: str) -> Revision | None:
     sql = f"SELECT {_REVISION} FROM revision r WHERE r.product = ? AND r.hash = ?"
     row = connection.execute(sql, (product, revision_hash)).fetchone()
     return _as_revision(row) if row else None
 
 
-def _revision(connection: sqlite3.Connection, product: str, revision_hash: str) -> Revision:
-    known(connection, PRODUCT, product)
+def _revision(connection: Connection, product: str, revision_hash: str) -> Revision:
     found = _find_revision(connection, product, revision_hash)
     if found is None:
+        known(connection, PRODUCT, product)
         hashes = [row[0] for row in connection.execute("SELECT hash FROM revision WHERE product = ?", (product,))]
         raise CallerError(
             "revision.unknown",
@@ -170,7 +174,7 @@ def _revision(connection: sqlite3.Connection, product: str, revision_hash: str) 
     return found
 
 
-def _kept(connection: sqlite3.Connection, product: str, revision_hash: str, bundle_hash: str) -> Revision | None:
+def _kept(connection: Connection, product: str, revision_hash: str, bundle_hash: str) -> Revision | None:
     """The revision of that hash, where there is one; it must stand for the same files."""
     found = _find_revision(connection, product, revision_hash)
     if found and found.bundle != bundle_hash:
@@ -200,7 +204,7 @@ def _keep(change: Change, spec: ProductSpec, revision_hash: str, bundle_hash: st
     return revision
 
 
-def _served(connection: sqlite3.Connection, product: str) -> Product:
+def _served(connection: Connection, product: str) -> Product:
     """A product that can go back. Raises `CallerError` (`product.unknown`, `product.retired`)."""
     found = _get(connection, product)
     if found.state is ProductState.RETIRED:
@@ -212,12 +216,13 @@ def _deploy(change: Change, before: Product | None, revision: Revision) -> None:
     """Makes a revision live, above the one that is; rolling back finds that one again."""
     if before and before.live.hash == revision.hash:
         return
-    deployment = change.execute(
-        "INSERT INTO deployment (product, hash, previous) VALUES (?, ?, (SELECT live FROM product WHERE id = ?))",
+    (deployment,) = change.execute(
+        "INSERT INTO deployment (product, hash, previous)"
+        " VALUES (?, ?, (SELECT live FROM product WHERE id = ?)) RETURNING id",
         revision.product,
         revision.hash,
         revision.product,
-    ).lastrowid
+    ).fetchone()
     change.execute(
         "INSERT INTO product (id, domain, state, live) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (id) DO UPDATE SET live = excluded.live",
@@ -235,7 +240,7 @@ def _step_back(change: Change, before: Product) -> None:
     set_terms(change.connection, _get(change.connection, before.id).live.spec)
 
 
-def _previous(connection: sqlite3.Connection, before: Product) -> tuple[int, str]:
+def _previous(connection: Connection, before: Product) -> tuple[int, str]:
     """The deployment below the live one, and its revision. Raises `CallerError("revision.first")`."""
     sql = """SELECT e.id, e.hash FROM product p JOIN deployment d ON d.id = p.live
         JOIN deployment e ON e.id = d.previous WHERE p.id = ?"""
