@@ -1,5 +1,5 @@
-"""What the tables of the registry need of a database. They speak the SQL that SQLite and PostgreSQL have in common, with
-SQLite's `instr` and values as `?`; texts are ordered by their bytes."""
+"""What the tables of the registry need of a database. They speak the SQL that SQLite and PostgreSQL have in common, and
+SQLite's `instr`, with values as `?`; texts are ordered by their bytes."""
 
 from __future__ import annotations
 

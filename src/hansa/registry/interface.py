@@ -205,7 +205,8 @@ class Tokens(ABC):
 
     @abstractmethod
     def identity(self, token: str) -> Identity | None:
-        """The token of that id with its account and roles, or None. It may have expired or been revoked."""
+        """The token of that id with its account and roles, or None. It may have expired or been revoked; when it was
+        used last is `tokens`' matter."""
 
     @abstractmethod
     def access_epoch(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from hansa.registry.audit import Chain, Row
+from hansa.registry.database import Connection
 from hansa.registry.interface import Audit
 from hansa.registry.tables.base import Tables
 from hansa.registry.values import AuditEntry, AuditFilter, Verified
@@ -35,8 +36,8 @@ class AuditTable(Tables, Audit):
         ]
 
     def audit_after(self, seq: int, *, limit: int = _PAGE) -> Sequence[AuditEntry]:
-        rows = self._rows(f"{_ENTRIES} WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit)
-        return [Row(*row).entry() for row in rows]
+        with self._database.use() as connection:
+            return entries_after(connection, seq, limit)
 
     def audit_watch(self, told: Callable[[], None]) -> Callable[[], None]:
         self._watchers = (*self._watchers, told)
@@ -59,6 +60,12 @@ class AuditTable(Tables, Audit):
                 chain.end(last)
                 return Verified(chain.seq, chain.first_bad)
             seq = rows[-1].seq
+
+
+def entries_after(connection: Connection, seq: int, limit: int) -> list[AuditEntry]:
+    """The entries behind `seq`, in order. Raises `OperatorError("audit.damaged")`."""
+    rows = connection.execute(f"{_ENTRIES} WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit))
+    return [Row(*row).entry() for row in rows]
 
 
 def _conditions(where: AuditFilter, after: int | None) -> tuple[str, list[Any]]:

@@ -47,7 +47,7 @@ def set_terms(connection: Connection, spec: ProductSpec) -> None:
 def conditions(wanted: Wanted) -> tuple[str, list[Any]]:
     """The SQL condition on `product p`, and its values."""
     parts: list[tuple[str, Any]] = [
-        ("EXISTS (SELECT 1 FROM term t WHERE t.product = p.id AND instr(t.text, ?))", word)
+        ("EXISTS (SELECT 1 FROM term t WHERE t.product = p.id AND instr(t.text, ?) > 0)", word)
         for word in wanted.text.lower().split()
     ]
     for kind, text in (("tag", wanted.tag), ("owner", wanted.owner)):

@@ -1,0 +1,114 @@
+"""The registry in a schema of a PostgreSQL database, which many nodes share."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from hansa.errors import CallerError, HansaError
+from hansa.registry.interface import Registry
+from hansa.registry.migration import migrations_in
+from hansa.registry.postgres.access_copy import AccessCopy, account_of
+from hansa.registry.postgres.database import PostgresDatabase
+from hansa.registry.postgres.follower import Age, Follower
+from hansa.registry.postgres.migrate import migrate
+from hansa.registry.postgres.pool import Pool
+from hansa.registry.tables import RegistryTables
+from hansa.registry.tables.audit import entries_after
+from hansa.registry.tables.tokens import identities
+from hansa.registry.values import AuditEntry, Identity
+
+SCHEMA: Final = "hansa_registry"
+_PAGE: Final = 1000
+
+
+class PostgresRegistry(RegistryTables, Registry):
+    """A registry in the schema `schema` of the database that `url` names (libpq's URI or key words). Any number of
+    processes may have it open; each keeps tokens, accounts and roles in memory and follows what the others change.
+
+    Raises `OperatorError` (`database.address`, `store.newer`, `store.altered`, `store.old`), `Unavailable`
+    (`store.unreachable`, `store.denied`, `store.missing`, `store.busy`, `store.full`, `store.read_only`).
+    """
+
+    def __init__(self, url: str, clock_us: Callable[[], int], *, schema: str = SCHEMA) -> None:
+        self._pool = Pool(url, schema)
+        super().__init__(PostgresDatabase(self._pool), clock_us)
+        self._schema = schema
+        self._catching_up = threading.RLock()
+        self._copy, self._age = AccessCopy(), Age()
+        self._seq = 0
+        try:
+            self._open()
+        except BaseException:
+            self._pool.close()
+            raise
+        self._follower = Follower(self._pool, schema, self._catch_up)
+
+    def _open(self) -> None:
+        with self._pool.use() as raw:
+            steps = migrations_in(files("hansa.registry.postgres") / "migrations")
+            migrate(raw, self._pool.name, self._schema, steps)
+        begun_s = time.monotonic()
+        with self._database.use() as connection:
+            (self._seq,) = connection.execute("SELECT seq FROM audit_end").fetchone()
+            self._copy.replace((), identities(connection))
+        self._age.known(begun_s)
+
+    def identity(self, token: str) -> Identity | None:
+        return self._copy.identity(token)
+
+    def access_age_s(self) -> float:
+        return self._age.seconds()
+
+    def backup(self, target: Path) -> None:  # noqa: ARG002
+        raise CallerError(
+            "backup.elsewhere",
+            f"The registry is in {self._pool.name}, which has its own backups",
+            hint=f"pg_dump --schema={self._schema} --format=custom --file=registry.dump copies it while it is in use.",
+        )
+
+    def close(self) -> None:
+        self._follower.close()
+        self._database.close()
+
+    def _changed(self, entry: AuditEntry) -> None:
+        """The change stands, whatever happens from here on. Where it cannot be read again now, whoever it was about is
+        let in no more until it can."""
+        try:
+            self._catch_up()
+        except HansaError:
+            with self._catching_up:
+                self._take_in([account for account in (account_of(entry),) if account], ())
+                self._tell()
+
+    def _catch_up(self) -> None:
+        """Takes in what was changed since the last time, by whoever; returns when it is in."""
+        with self._catching_up:
+            found = _PAGE
+            while found == _PAGE:
+                found = self._take()
+
+    def _take(self) -> int:
+        """The next entries of the audit; how many. What they speak of is read behind them, so that it may be newer than
+        they are and never older."""
+        begun_s = time.monotonic()
+        with self._database.use() as connection:
+            entries = entries_after(connection, self._seq, _PAGE)
+            accounts = {account for entry in entries if (account := account_of(entry))}
+            where = f"WHERE t.account IN ({', '.join('?' * len(accounts))})"
+            self._take_in(accounts, identities(connection, where, *accounts) if accounts else ())
+        if len(entries) < _PAGE:
+            self._age.known(begun_s)
+        if entries:
+            self._seq = entries[-1].seq
+            self._tell()
+        return len(entries)
+
+    def _take_in(self, accounts: Collection[str], found: Iterable[Identity]) -> None:
+        if accounts:
+            self._copy.replace(accounts, found)
+            self._access_epoch += 1

@@ -1,0 +1,110 @@
+"""PostgreSQL as the tables of the registry see it: their SQL, one change at a time, and commits whose end is known."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import psycopg
+
+from hansa.errors import HansaError, Unavailable
+from hansa.registry.database import Connection, Database, Rows
+from hansa.registry.postgres.pool import Pool, Raw
+
+SETTLE_S: Final = 10.0
+_AGAIN_S: Final = 0.05
+_BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
+_TURN: Final = "SELECT pg_current_xact_id()::text FROM audit_end FOR UPDATE"
+"""Waits for whoever changes the registry now; each statement behind it sees what they wrote."""
+
+
+class PostgresConnection:
+    """A connection while a block has it."""
+
+    def __init__(self, raw: Raw) -> None:
+        self._raw = raw
+        self.total_changes = 0
+
+    def execute(self, sql: str, values: Sequence[Any] = (), /) -> Rows:
+        cursor = self._raw.execute(_placed(sql), values)
+        self._count(cursor)
+        return cursor
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> None:
+        cursor = self._raw.cursor()
+        cursor.executemany(_placed(sql), rows)
+        self._count(cursor)
+
+    def _count(self, cursor: psycopg.Cursor[Any]) -> None:
+        if not (cursor.statusmessage or "").startswith("SELECT"):
+            self.total_changes += max(cursor.rowcount, 0)
+
+
+class PostgresDatabase(Database):
+    """The schema `schema` of a database."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    @contextlib.contextmanager
+    def use(self) -> Iterator[Connection]:
+        with self._pool.use() as raw:
+            yield PostgresConnection(raw)
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        with self._pool.use() as raw:
+            raw.execute(_BEGIN)
+            try:
+                (transaction,) = raw.execute(_TURN).fetchone() or ("0",)
+                yield PostgresConnection(raw)
+            except BaseException:
+                with contextlib.suppress(psycopg.Error):
+                    raw.execute("ROLLBACK")
+                raise
+            self._commit(raw, transaction)
+
+    def now_us(self, connection: Connection) -> int:
+        (now_us,) = connection.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetchone()
+        return int(now_us)
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def _commit(self, raw: Raw, transaction: str) -> None:
+        """Commits. Where the connection breaks meanwhile, the server is asked what became of the transaction; raises
+        `Unavailable`: `store.unreachable` where it was undone, `store.uncertain` where nobody answers in time."""
+        try:
+            raw.execute("COMMIT")
+        except psycopg.OperationalError:
+            if not raw.broken:
+                raise
+            end = time.monotonic() + SETTLE_S
+            while (stands := self._stands(transaction)) is None:
+                if time.monotonic() > end:
+                    raise Unavailable(
+                        "store.uncertain",
+                        f"{self._pool.name} went away while a change was committed; whether it stands is not known",
+                        hint="Look whether it is there, when PostgreSQL answers, before making it again.",
+                    ) from None
+                time.sleep(_AGAIN_S)
+            if not stands:
+                raise
+
+    def _stands(self, transaction: str) -> bool | None:
+        """Whether a transaction was committed; None where that cannot be told now."""
+        try:
+            with contextlib.closing(self._pool.connect()) as raw:
+                (status,) = raw.execute("SELECT pg_xact_status(%s::xid8)", (transaction,)).fetchone() or (None,)
+        except (HansaError, psycopg.Error):
+            return None
+        return {"committed": True, "aborted": False}.get(status)
+
+
+@lru_cache(1024)
+def _placed(sql: str) -> bytes:
+    """The statement with its values where psycopg looks for them."""
+    return sql.replace("?", "%s").encode()
