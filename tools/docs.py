@@ -269,6 +269,17 @@ SETTINGS: Final = {
         "`s3://BUCKET/PREFIX`: bundles are kept in this object store, to which `AWS_ENDPOINT_URL`, `AWS_REGION`, "
         "`AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` lead; else in the folder `blobs`.",
     ),
+    "HANSA_DATABASE": (
+        "server",
+        "",
+        "`postgresql://USER:PASSWORD@HOST:PORT/DATABASE`: the registry is kept in this PostgreSQL, which nodes can share; "
+        "else in the file `registry.db`.",
+    ),
+    "HANSA_LEASE_S": (
+        "server",
+        "`30`",
+        "Seconds for which a node that does not reach its registry lets people in by what it knew; then it denies.",
+    ),
     "HANSA_REST_S": (
         "server",
         "`30`",

@@ -64,6 +64,5 @@ class TestPostgresRegistry(RegistryConformance):
         return time.sleep
 
     def test_a_backup_is_postgresqls_matter(self, registry: Registry, tmp_path: Path) -> None:
-        error = refused(lambda: registry.backup(tmp_path / "copy.db"))
-        assert error.code == "backup.elsewhere"
-        assert "pg_dump --schema=registry_" in (error.hint or "")
+        assert (registry.backup(tmp_path / "copy.db") or "").startswith("pg_dump --schema=registry_")
+        assert list(tmp_path.iterdir()) == []

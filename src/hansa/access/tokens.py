@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from hansa.access.key import new_key, parse_key
 from hansa.access.principal import Principal, Scope
-from hansa.errors import CallerError
+from hansa.errors import CallerError, Unavailable
 from hansa.model.ids import ProductId
 from hansa.registry.interface import Tokens
 from hansa.registry.values import Identity, Token
@@ -16,6 +16,7 @@ from hansa.registry.values import Identity, Token
 DAY_S: Final = 24 * 3600
 LIFETIME_S: Final = 90 * DAY_S
 LIFETIME_MAX_S: Final = 366 * DAY_S
+LEASE_S: Final = 30.0
 _CACHED_MAX: Final = 10_000
 
 
@@ -73,18 +74,34 @@ class _Known(NamedTuple):
 
 class Authenticator:
     """Who comes with a token. What was found is remembered until a token, an account or a role changes, so that a
-    revoked token is refused from the moment on that `revoke_token` returns. Safe to call from several threads."""
+    revoked token is refused from the moment on that `revoke_token` returns. Where other nodes change them, too, that
+    holds for `lease_s` without word from the registry. Safe to call from several threads."""
 
-    def __init__(self, registry: Tokens, pepper: bytes, *, clock_us: Callable[[], int]) -> None:
+    def __init__(
+        self, registry: Tokens, pepper: bytes, *, clock_us: Callable[[], int], lease_s: float = LEASE_S
+    ) -> None:
         self._registry = registry
         self._pepper = pepper
         self._clock_us = clock_us
+        self._lease_s = lease_s
         self._known = _Known(registry.access_epoch(), {})
         self._used: dict[str, int] = {}
 
+    def check_lease(self) -> None:
+        """Raises `Unavailable("access.stale")` where the registry has not been heard from for so long that nobody is to
+        be let in by what was known then, whoever they are."""
+        age_s = self._registry.access_age_s()
+        if age_s > self._lease_s:
+            raise Unavailable(
+                "access.stale",
+                f"This node has not heard from its registry for {age_s:.0f} s, and does not know who may do what now",
+                hint="It goes on by itself when the registry answers; ask another node meanwhile.",
+            )
+
     def authenticate(self, token: str) -> Principal:
         """The account of a token. Raises `CallerError`: `token.malformed`, `token.unknown` (a wrong secret too),
-        `token.revoked`, `token.expired`."""
+        `token.revoked`, `token.expired`; and what `check_lease` raises."""
+        self.check_lease()
         epoch = self._registry.access_epoch()
         known = self._known
         if known.epoch != epoch:

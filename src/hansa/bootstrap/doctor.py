@@ -7,11 +7,12 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from hansa.errors import Unavailable
 from hansa.eventlog.sqlite import SqliteLog
 from hansa.lifecycle.retention import DAY_S, Retention
 from hansa.lifecycle.views import Views
 from hansa.model.run import EVENTS_TOPIC, RUNS_TOPIC
-from hansa.registry.sqlite import SqliteRegistry
+from hansa.registry.interface import Registry
 from hansa.runtime.isolation_probe import probe
 
 _SPACE_MIN_BYTES = 1 << 30
@@ -22,23 +23,18 @@ def machine() -> list[dict[str, Any]]:
     return [_finding(g.name, g.in_force, g.detail, g.fix) for g in probe()]
 
 
-def examine(
-    log: SqliteLog, registry: SqliteRegistry, views: Views, retention: Retention, data: Path
-) -> list[dict[str, Any]]:
+def examine(log: SqliteLog, registry: Registry, views: Views, retention: Retention, data: Path) -> list[dict[str, Any]]:
     """Everything: the machine, the log, the audit, the views, what is kept, the disk."""
     damage = [str(finding) for finding in log.verify()]
-    audit = registry.audit_verify()
     broken = [f"{status.name}: {status.error}" for status in views.statuses() if status.error]
     free = shutil.disk_usage(data).free
-    whole = f"{audit.intact} entries are intact"
-    bad = "" if audit.first_bad is None else f"; entry {audit.first_bad} was altered or is missing"
     space = f"{free / 1e9:.1f} GB are free"
     return [
         *machine(),
         _finding(
             "log", not damage, "; ".join(damage[:5]) or "every batch and row matches its checksum", "Restore a backup."
         ),
-        _finding("audit", not bad, whole + bad, "Compare with the log's copy of the audit, and with a backup."),
+        *_registry(registry),
         _finding(
             "views",
             not broken,
@@ -48,6 +44,20 @@ def examine(
         _finding("retention", not retention.waiting, _kept(log, retention), "Let what is named read on, or end it."),
         _finding("disk", free > _SPACE_MIN_BYTES, space, "Free space; writing stops when the disk is full."),
         _finding("sqlite", True, sqlite3.sqlite_version, ""),
+    ]
+
+
+def _registry(registry: Registry) -> list[dict[str, Any]]:
+    """Whether the registry answers, and its audit is whole."""
+    try:
+        audit = registry.audit_verify()
+    except Unavailable as failure:
+        return [_finding("registry", False, failure.message, failure.hint or "")]
+    bad = "" if audit.first_bad is None else f"; entry {audit.first_bad} was altered or is missing"
+    fix = "Compare with the log's copy of the audit, and with a backup."
+    return [
+        _finding("registry", True, f"{registry.place()} answers", ""),
+        _finding("audit", not bad, f"{audit.intact} entries are intact{bad}", fix),
     ]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from hansa.access.pepper import load_pepper
-from hansa.access.tokens import Authenticator, TokenIssuer
+from hansa.access.tokens import LEASE_S, Authenticator, TokenIssuer
 from hansa.blobs.folder import FolderBlobs
 from hansa.blobs.s3 import S3Blobs
 from hansa.bootstrap import views
@@ -22,6 +22,7 @@ from hansa.bootstrap.asks import Asks
 from hansa.bootstrap.backup import backup_into
 from hansa.bootstrap.doctor import examine
 from hansa.bootstrap.folder import make_folder
+from hansa.bootstrap.registry import open_registry
 from hansa.bootstrap.schedules import LogStarter, Timetable
 from hansa.contracts.odps import windows_in
 from hansa.discovery.event_search import EventSearch
@@ -31,7 +32,7 @@ from hansa.discovery.readers import Meter
 from hansa.discovery.readers import Readers as PortReaders
 from hansa.discovery.runs import RunHistory
 from hansa.egress.settings_file import FileSettings
-from hansa.errors import HansaError
+from hansa.errors import HansaError, Unavailable
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.sqlite import SqliteLog
 from hansa.lifecycle.deploy import Deployer, Locks
@@ -52,7 +53,6 @@ from hansa.model.product import ProductSpec
 from hansa.model.run import KEEPING_TOPIC
 from hansa.outputs.lookups import Lookups
 from hansa.protocols.schema_registry.registry import SchemaRegistry
-from hansa.registry.sqlite import SqliteRegistry
 from hansa.runtime.engine import Engine
 from hansa.runtime.environment import EnvironmentBuilder
 from hansa.runtime.installer import TIMEOUT_S
@@ -88,11 +88,15 @@ class Settings:
     """How often retention looks at what is old enough."""
     blobs: str = ""
     """`s3://BUCKET/PREFIX`, or nothing for the folder `blobs`."""
+    database: str = ""
+    """`postgresql://…` for the registry, or nothing for the file `registry.db`."""
+    lease_s: float = LEASE_S
+    """How long access is decided by what is known, where the registry does not answer."""
 
     @staticmethod
     def from_environment(data: Path) -> Settings:
-        """`HANSA_ISOLATION`, `HANSA_SPARES`, `HANSA_IDLE_S`, `HANSA_INSTALL_S`, `HANSA_REST_S`, `HANSA_BLOBS` and
-        those of retention, where they are set."""
+        """`HANSA_ISOLATION`, `HANSA_SPARES`, `HANSA_IDLE_S`, `HANSA_INSTALL_S`, `HANSA_REST_S`, `HANSA_BLOBS`,
+        `HANSA_DATABASE`, `HANSA_LEASE_S` and those of retention, where they are set."""
         return Settings(
             data,
             os.environ.get("HANSA_ISOLATION", "strict"),
@@ -107,6 +111,8 @@ class Settings:
             ),
             float(os.environ.get("HANSA_KEEP_EVERY_S", str(RETAIN_S))),
             os.environ.get("HANSA_BLOBS", ""),
+            os.environ.get("HANSA_DATABASE", ""),
+            float(os.environ.get("HANSA_LEASE_S", str(LEASE_S))),
         )
 
 
@@ -118,7 +124,11 @@ class Hansa:
         make_folder(data)
         self.settings = settings
         self._log = SqliteLog(data)
-        self._registry = SqliteRegistry(data / "registry.db", clock_us=clock_us)
+        try:
+            self._registry = open_registry(data, settings.database, clock_us)
+        except BaseException:
+            self._log.stop()
+            raise
         self._pepper = load_pepper(data / "pepper")
         self._clock_us = clock_us
         self._version = version
@@ -164,7 +174,7 @@ class Hansa:
         lineage, readers_of_ports = LineageGraph(reader), PortReaders(meter, reader)
         retiring = Retiring(mesh, readers_of_ports.readers, self._clock_us)
         planner, locks = Planner(mesh, lineage, readers_of_ports, trial, retiring), Locks()
-        authenticator = Authenticator(registry, self._pepper, clock_us=self._clock_us)
+        authenticator = Authenticator(registry, self._pepper, clock_us=self._clock_us, lease_s=settings.lease_s)
         log.watch("", self._views.wake)
         log.watch(KEEPING_TOPIC, self._followed.wake)
         self.services = Services(
@@ -203,7 +213,7 @@ class Hansa:
                 self._followed,
             ),
             schemas=schemas,
-            backup=lambda target: asyncio.to_thread(backup_into, target, data, self._log, registry),
+            backup=lambda target: asyncio.to_thread(backup_into, target, data, self._log, registry, settings.blobs),
             doctor=lambda: asyncio.to_thread(examine, self._log, registry, standings, retention, data),
             descriptions=Descriptions(self._version, declared),
             history=History(registry, mesh.serving.folder),
@@ -214,7 +224,7 @@ class Hansa:
         timetable = Timetable(mesh)
         await starter.adopt(timetable)
         mesh.on_change.append(lambda: self._scheduler.replace(timetable.entries()))
-        for key in registry.paused_triggers():
+        for key in await asyncio.to_thread(registry.paused_triggers):
             self._scheduler.pause(str(key))
         self._scheduler.replace(timetable.entries())
         return self.services
@@ -238,7 +248,8 @@ class Hansa:
         await self._keeping.stop()
         await asyncio.to_thread(self._log.stop)
         await asyncio.to_thread(self._asks.close)
-        self.services.authenticator.flush()
+        with contextlib.suppress(Unavailable):  # when tokens were used is not worth waiting for
+            await asyncio.to_thread(self.services.authenticator.flush)
         self._registry.close()
 
 

@@ -176,6 +176,16 @@ class Mesh:
             f"product.{known.state.value}", f"{product} is {known.state.value}", hint="It answers no more."
         )
 
+    def state(self, product: str) -> ProductState:
+        """The state of a product; what nobody knows is no more than a draft. Asks the registry for those alone that
+        cannot be served."""
+        live = self.products.get(product)
+        if live is not None:
+            return live.state
+        if product in self.failures:
+            return self.registry.product(product).state
+        return ProductState.RETIRED if product in self.retired else ProductState.DRAFT
+
     def check_retired(self, product: str) -> None:
         """Raises `CallerError("product.retired")`, which names the successor, where the product is."""
         if product in self.retired:
@@ -346,7 +356,7 @@ class Mesh:
         live = self.products.get(product)
         if live is None:
             return
-        paused = self.registry.paused_triggers()
+        paused = await asyncio.to_thread(self.registry.paused_triggers)
         opened = self._subscriptions.setdefault(product, [])
         for process in live.processes.values():
             names = trigger_names(process.spec.triggers)

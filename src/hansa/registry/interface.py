@@ -339,9 +339,14 @@ class Registry(Domains, Products, Triggers, Tokens, Schemas, Audit, Nodes):
     """All of it, in one store."""
 
     @abstractmethod
-    def backup(self, target: Path) -> None:
-        """A consistent copy into the new file `target`, while the registry is in use. Raises
-        `CallerError("backup.exists")`, `OperatorError("backup.failed")`."""
+    def place(self) -> str:
+        """Where it is kept, for people."""
+
+    @abstractmethod
+    def backup(self, target: Path) -> str | None:
+        """A consistent copy into the new file `target`, while the registry is in use. A store that others back up writes
+        none, and the command that does so is returned. Raises `CallerError("backup.exists")`,
+        `OperatorError("backup.failed")`."""
 
     @abstractmethod
     def close(self) -> None:

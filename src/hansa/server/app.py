@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hansa.errors import CallerError, HansaError
+from hansa.errors import CallerError, HansaError, Unavailable
 from hansa.server import calls
 from hansa.server.answers import Response as Answered
 from hansa.server.answers import problem_answer, traceparent
@@ -80,6 +80,10 @@ def api(services: Services) -> ASGIApp:
         failures = [*map(str, services.views.failures()), *map(str, services.followed.failures())]
         if (stopped := services.log.log.failure()) is not None:
             failures.append(f"The log takes no more commits: {stopped}")
+        try:
+            services.authenticator.check_lease()
+        except Unavailable as stale:
+            failures.append(str(stale))
         state = "degraded" if failures or services.mesh.failures else "ok"
         return json_response(
             {

@@ -104,9 +104,9 @@ class Calls:
         principal = bearer(services, authorization)
         key = (principal.token, services.registry.access_epoch(), id(route))
         if key not in self._allowed:
-            product = services.registry.product(route.product)
-            target = Target.of(route.product, product.state, public=route.trigger.public)
-            if product.state is ProductState.DRAFT and not decide(principal, Action.ROUTE_CALL, target).allowed:
+            state = services.mesh.state(route.product)
+            target = Target.of(route.product, state, public=route.trigger.public)
+            if state is ProductState.DRAFT and not decide(principal, Action.ROUTE_CALL, target).allowed:
                 raise no_route(route.path)  # whoever may not know of a draft is not told that it is there
             require(principal, Action.ROUTE_CALL, target)
             if len(self._allowed) >= ALLOWED_MAX:

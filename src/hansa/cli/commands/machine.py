@@ -60,7 +60,7 @@ def backup(
     """Copy everything into a new folder, while Hansa runs."""
     with open_session(to, as_json) as session:
         done = session.client.backup(str(path.absolute()))
-        session.screen.answer(done, [_size(done)])
+        session.screen.answer(done, [_size(done), *_also(done)])
 
 
 def restore(
@@ -72,7 +72,7 @@ def restore(
     from hansa.bootstrap.backup import restore_from
 
     done = restore_from(path, data)
-    screen(as_json).answer(done, [_size(done), f"next: hansa up --data {data}"])
+    screen(as_json).answer(done, [_size(done), *_also(done), f"next: hansa up --data {data}"])
 
 
 def doctor(to: To = None, as_json: AsJson = False) -> None:
@@ -120,6 +120,10 @@ def _program() -> str:
     import sys
 
     return "hansa" if shutil.which("hansa") else sys.argv[0]
+
+
+def _also(done: Mapping[str, Any]) -> list[str]:
+    return [f"also to be kept: {told}" for told in done["also"]]
 
 
 def _size(done: Mapping[str, Any]) -> str:

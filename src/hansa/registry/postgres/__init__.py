@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -9,7 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from hansa.errors import CallerError, HansaError
+from hansa.errors import HansaError
+from hansa.registry.audit import START
 from hansa.registry.interface import Registry
 from hansa.registry.migration import migrations_in
 from hansa.registry.postgres.access_copy import AccessCopy, account_of
@@ -19,11 +21,17 @@ from hansa.registry.postgres.migrate import migrate
 from hansa.registry.postgres.pool import Pool
 from hansa.registry.tables import RegistryTables
 from hansa.registry.tables.audit import entries_after
+from hansa.registry.tables.base import last_entry
 from hansa.registry.tables.tokens import identities
 from hansa.registry.values import AuditEntry, Identity
 
 SCHEMA: Final = "hansa_registry"
 _PAGE: Final = 1000
+_report = logging.getLogger("hansa.registry")
+
+
+class _Replaced(Exception):
+    """The audit does not go on from where it stood."""
 
 
 class PostgresRegistry(RegistryTables, Registry):
@@ -39,8 +47,8 @@ class PostgresRegistry(RegistryTables, Registry):
         super().__init__(PostgresDatabase(self._pool), clock_us)
         self._schema = schema
         self._catching_up = threading.RLock()
-        self._copy, self._age = AccessCopy(), Age()
-        self._seq = 0
+        self._copy, self._age = AccessCopy(()), Age()
+        self._last = (0, START)
         try:
             self._open()
         except BaseException:
@@ -52,10 +60,15 @@ class PostgresRegistry(RegistryTables, Registry):
         with self._pool.use() as raw:
             steps = migrations_in(files("hansa.registry.postgres") / "migrations")
             migrate(raw, self._pool.name, self._schema, steps)
+        self._load()
+
+    def _load(self) -> None:
+        """Takes in all there is. The end of the audit is read first: what comes behind it is taken in again."""
         begun_s = time.monotonic()
         with self._database.use() as connection:
-            (self._seq,) = connection.execute("SELECT seq FROM audit_end").fetchone()
-            self._copy.replace((), identities(connection))
+            self._last = last_entry(connection)
+            self._copy = AccessCopy(identities(connection))
+        self._access_epoch += 1
         self._age.known(begun_s)
 
     def identity(self, token: str) -> Identity | None:
@@ -64,12 +77,11 @@ class PostgresRegistry(RegistryTables, Registry):
     def access_age_s(self) -> float:
         return self._age.seconds()
 
-    def backup(self, target: Path) -> None:  # noqa: ARG002
-        raise CallerError(
-            "backup.elsewhere",
-            f"The registry is in {self._pool.name}, which has its own backups",
-            hint=f"pg_dump --schema={self._schema} --format=custom --file=registry.dump copies it while it is in use.",
-        )
+    def place(self) -> str:
+        return self._pool.name
+
+    def backup(self, target: Path) -> str | None:  # noqa: ARG002
+        return f"pg_dump --schema={self._schema} --format=custom --file=registry.dump {self._pool.address}"
 
     def close(self) -> None:
         self._follower.close()
@@ -88,23 +100,31 @@ class PostgresRegistry(RegistryTables, Registry):
     def _catch_up(self) -> None:
         """Takes in what was changed since the last time, by whoever; returns when it is in."""
         with self._catching_up:
-            found = _PAGE
-            while found == _PAGE:
-                found = self._take()
+            try:
+                while self._take() == _PAGE:
+                    pass
+            except _Replaced:
+                _report.warning(
+                    "%s is another one than before: an older copy, or a server that was behind", self.place()
+                )
+                self._load()
+                self._tell()
 
     def _take(self) -> int:
         """The next entries of the audit; how many. What they speak of is read behind them, so that it may be newer than
         they are and never older."""
         begun_s = time.monotonic()
         with self._database.use() as connection:
-            entries = entries_after(connection, self._seq, _PAGE)
+            entries = entries_after(connection, self._last[0], _PAGE)
+            if (entries[0].previous if entries else last_entry(connection)[1]) != self._last[1]:
+                raise _Replaced
             accounts = {account for entry in entries if (account := account_of(entry))}
             where = f"WHERE t.account IN ({', '.join('?' * len(accounts))})"
             self._take_in(accounts, identities(connection, where, *accounts) if accounts else ())
         if len(entries) < _PAGE:
             self._age.known(begun_s)
         if entries:
-            self._seq = entries[-1].seq
+            self._last = entries[-1].seq, entries[-1].digest
             self._tell()
         return len(entries)
 

@@ -11,10 +11,11 @@ from hansa.registry.values import AuditEntry, Identity
 class AccessCopy:
     """Read by any thread while one writes: a token that stays is there all the time."""
 
-    def __init__(self) -> None:
+    def __init__(self, found: Iterable[Identity]) -> None:
         self._identities: dict[str, Identity] = {}
         self._tokens: dict[str, set[str]] = {}
         """Of each account."""
+        self.replace((), found)
 
     def identity(self, token: str) -> Identity | None:
         return self._identities.get(token)

@@ -50,8 +50,11 @@ class Pool:
         self._free = threading.Semaphore(SIZE)
         self._lock = threading.Lock()
         self._is_closed = False
-        place = ",".join(str(self._settings.get(name, "")) for name in ("host", "port") if self._settings.get(name))
-        self.name = f"PostgreSQL {place.replace(',', ':')}/{self._settings.get('dbname', '')}"
+        told = {name: str(self._settings.get(name) or "") for name in ("user", "host", "port", "dbname")}
+        place = f"{told['host']}{told['port'] and ':'}{told['port']}/{told['dbname']}"
+        self.name = f"PostgreSQL {place}"
+        self.address = f"postgresql://{told['user']}{told['user'] and '@'}{place}"
+        """Without the password."""
 
     def connect(self) -> Raw:
         """A connection of its own, for whoever closes it."""

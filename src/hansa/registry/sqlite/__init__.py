@@ -38,8 +38,12 @@ class SqliteRegistry(RegistryTables, Registry):
     def access_age_s(self) -> float:
         return 0.0
 
-    def backup(self, target: Path) -> None:
+    def place(self) -> str:
+        return self._sqlite.name
+
+    def backup(self, target: Path) -> str | None:
         self._sqlite.backup(target)
+        return None
 
     def close(self) -> None:
         self._sqlite.close()

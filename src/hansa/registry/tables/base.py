@@ -30,12 +30,17 @@ class Change:
 
     def audit(self, operation: str, target: str, before: Any = None, after: Any = None, detail: str = "") -> AuditEntry:
         """Adds the entry that follows the last one."""
-        last = self.execute("SELECT seq, digest FROM audit ORDER BY seq DESC LIMIT 1").fetchone() or (0, START)
-        row = make_row(last, self.time_us, self.actor, operation, target, before, after, detail)
+        row = make_row(last_entry(self.connection), self.time_us, self.actor, operation, target, before, after, detail)
         self.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *row)
         self.execute("UPDATE audit_end SET seq = ?", row.seq)
         self.entry = row.entry()
         return self.entry
+
+
+def last_entry(connection: Connection) -> tuple[int, str]:
+    """The number and the digest of the audit's last entry."""
+    seq, digest = connection.execute("SELECT seq, digest FROM audit ORDER BY seq DESC LIMIT 1").fetchone() or (0, START)
+    return seq, digest
 
 
 class Tables:

@@ -107,11 +107,12 @@ class Verification(msgspec.Struct, frozen=True):
 
 
 class BackupMade(msgspec.Struct, frozen=True):
-    """Where a backup was written, and how much."""
+    """Where a backup was written, and how much. `also` says what is kept elsewhere and how it is copied, behind this."""
 
     path: str
     files: int
     size_bytes: int
+    also: list[str]
 
 
 class Protection(msgspec.Struct, frozen=True):

@@ -120,13 +120,9 @@ class Asked:
             require(self.principal, self.action, target)
 
     def of(self, product: str, *, account: str | None = None) -> Target:
-        """A product as a target, with the state that it has."""
-        try:
-            state = self.services.registry.product(product).state
-        except CallerError:
-            state = ProductState.DRAFT
+        """A product as a target, with the state in which it is served."""
         self.headers |= warning_headers(self.services.mesh.products.get(product))
-        return Target.of(product, state, account=account)
+        return Target.of(product, self.services.mesh.state(product), account=account)
 
     def member(self, name: str) -> Target:
         """The product of a process id as a target."""
@@ -309,8 +305,10 @@ def principal_of(services: Services, request: Request) -> Principal:
 
 
 def bearer(services: Services, header: str) -> Principal:
-    """The principal of an Authorization header; anonymous without one. Raises `access.unauthenticated`."""
+    """The principal of an Authorization header; anonymous without one. Raises `access.unauthenticated`,
+    `access.stale`."""
     if not header:
+        services.authenticator.check_lease()
         return ANONYMOUS
     kind, _, token = header.partition(" ")
     if kind.lower() != "bearer" or not token:

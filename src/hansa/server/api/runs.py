@@ -330,7 +330,7 @@ async def schedules(asked: Asked) -> list[ScheduleDetail]:
     asked.allow()
     services = asked.services
     now_us = time.time_ns() // 1000
-    paused = services.registry.paused_triggers()
+    paused = await asyncio.to_thread(services.registry.paused_triggers)
     found = []
     for product in filter(lambda product: asked.sees(product.id), services.mesh.products.values()):
         for live in product.processes.values():
