@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from hansa.eventlog.channel import Address
 from hansa.eventlog.interface import Chunk, Log, Partition, TopicConfig
 from hansa.eventlog.kafka import KafkaLog
 from hansa.eventlog.kafka_reading import KafkaLogReader
 from hansa.eventlog.memory import MemoryLog
-from hansa.eventlog.shared import Ownership, SharedLog
+from hansa.eventlog.ownership import Address, Ownership
+from hansa.eventlog.shared import SharedLog
 from hansa.eventlog.sqlite import SqliteLog
 from hansa.eventlog.sqlite_reading import SqliteLogReader
 from hansa.testing.conformance_eventlog import DurableLogConformance, LogConformance

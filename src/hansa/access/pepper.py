@@ -18,6 +18,22 @@ def new_pepper() -> bytes:
     return secrets.token_bytes(_BYTES)
 
 
+def pepper_of(text: str) -> bytes:
+    """The pepper that several nodes share, as it is written in their settings. Raises
+    `OperatorError("pepper.damaged")`."""
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        found = b""
+    if len(found) != _BYTES:
+        raise OperatorError(
+            "pepper.damaged",
+            f"HANSA_PEPPER is not {2 * _BYTES} hexadecimal digits" if text else "HANSA_PEPPER is not set",
+            hint="Nodes that share a log have one secret: `openssl rand -hex 32` makes one, once, for all of them.",
+        )
+    return found
+
+
 def load_pepper(file: Path) -> bytes:
     """The pepper in `file`, which is made where it is missing, readable by its owner only.
 

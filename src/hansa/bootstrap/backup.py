@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from hansa.bootstrap.folder import make_folder
 from hansa.errors import CallerError
-from hansa.eventlog.sqlite import SqliteLog
+from hansa.eventlog.interface import Log
 from hansa.registry.interface import Registry
 
 _KEPT: Final = ("pepper", "connections.yaml", "secrets.yaml")
@@ -19,15 +19,15 @@ _ELSEWHERE: Final = "elsewhere"
 """The file in a backup that says what is not in it."""
 
 
-def backup_into(target: Path, data: Path, log: SqliteLog, registry: Registry, blobs: str) -> dict[str, Any]:
+def backup_into(target: Path, data: Path, log: Log, registry: Registry, blobs: str) -> dict[str, Any]:
     """Copies everything that cannot be made again into the new folder `target`: the log first, so that the copy of the
     registry knows what it speaks of. Views, environments and unpacked revisions are made again at the next start. Under
     `also` stands what is to be copied by others, behind this."""
     if target.exists():
         raise CallerError("backup.exists", f"{target} exists already", hint="Name a folder that does not exist.")
     make_folder(target, exist_ok=False)
-    log.backup(target / "log.db")
-    also = [told for told in (registry.backup(target / "registry.db"), blobs and f"a copy of {blobs}") if told]
+    stores = (log.backup(target / "log.db"), registry.backup(target / "registry.db"), blobs and f"a copy of {blobs}")
+    also = [told for told in stores if told]
     for name in _KEPT:
         if (data / name).exists():
             shutil.copy2(data / name, target / name)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hansa.errors import Unavailable
-from hansa.eventlog.sqlite import SqliteLog
+from hansa.eventlog.interface import Log
 from hansa.lifecycle.retention import DAY_S, Retention
 from hansa.lifecycle.views import Views
 from hansa.model.run import EVENTS_TOPIC, RUNS_TOPIC
@@ -23,7 +23,7 @@ def machine() -> list[dict[str, Any]]:
     return [_finding(g.name, g.in_force, g.detail, g.fix) for g in probe()]
 
 
-def examine(log: SqliteLog, registry: Registry, views: Views, retention: Retention, data: Path) -> list[dict[str, Any]]:
+def examine(log: Log, registry: Registry, views: Views, retention: Retention, data: Path) -> list[dict[str, Any]]:
     """Everything: the machine, the log, the audit, the views, what is kept, the disk."""
     damage = [str(finding) for finding in log.verify()]
     broken = [f"{status.name}: {status.error}" for status in views.statuses() if status.error]
@@ -61,7 +61,7 @@ def _registry(registry: Registry) -> list[dict[str, Any]]:
     ]
 
 
-def _kept(log: SqliteLog, retention: Retention) -> str:
+def _kept(log: Log, retention: Retention) -> str:
     """How much there is, how long it is kept, and what holds retention back."""
     counts: dict[str, int] = {}
     for topic, config in log.topics().items():

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from hansa.access.pepper import load_pepper
+from hansa.access.pepper import load_pepper, pepper_of
 from hansa.access.tokens import LEASE_S, Authenticator, TokenIssuer
 from hansa.blobs.folder import FolderBlobs
 from hansa.blobs.s3 import S3Blobs
@@ -21,7 +21,11 @@ from hansa.bootstrap import views
 from hansa.bootstrap.asks import Asks
 from hansa.bootstrap.backup import backup_into
 from hansa.bootstrap.doctor import examine
+from hansa.bootstrap.duties import Adoption, Duties
 from hansa.bootstrap.folder import make_folder
+from hansa.bootstrap.log import open_log
+from hansa.bootstrap.nodes import Membership, Nodes
+from hansa.bootstrap.place import Place, place_from
 from hansa.bootstrap.registry import open_registry
 from hansa.bootstrap.schedules import LogStarter, Timetable
 from hansa.contracts.odps import windows_in
@@ -34,8 +38,9 @@ from hansa.discovery.runs import RunHistory
 from hansa.egress.settings_file import FileSettings
 from hansa.errors import HansaError, Unavailable
 from hansa.eventlog.awaitable import AwaitableLog
-from hansa.eventlog.sqlite import SqliteLog
+from hansa.eventlog.interface import Log
 from hansa.lifecycle.deploy import Deployer, Locks
+from hansa.lifecycle.following import Following
 from hansa.lifecycle.forgetting import Forgetting
 from hansa.lifecycle.history import History
 from hansa.lifecycle.keeper import RETAIN_S, Keeper
@@ -53,6 +58,8 @@ from hansa.model.product import ProductSpec
 from hansa.model.run import KEEPING_TOPIC
 from hansa.outputs.lookups import Lookups
 from hansa.protocols.schema_registry.registry import SchemaRegistry
+from hansa.registry.interface import Registry
+from hansa.registry.values import TriggerKey
 from hansa.runtime.engine import Engine
 from hansa.runtime.environment import EnvironmentBuilder
 from hansa.runtime.installer import TIMEOUT_S
@@ -92,11 +99,13 @@ class Settings:
     """`postgresql://…` for the registry, or nothing for the file `registry.db`."""
     lease_s: float = LEASE_S
     """How long access is decided by what is known, where the registry does not answer."""
+    place: Place = field(default_factory=Place)
 
     @staticmethod
-    def from_environment(data: Path) -> Settings:
+    def from_environment(data: Path, host: str, port: int) -> Settings:
         """`HANSA_ISOLATION`, `HANSA_SPARES`, `HANSA_IDLE_S`, `HANSA_INSTALL_S`, `HANSA_REST_S`, `HANSA_BLOBS`,
-        `HANSA_DATABASE`, `HANSA_LEASE_S` and those of retention, where they are set."""
+        `HANSA_DATABASE`, `HANSA_LEASE_S`, those of retention and those of its place among others, where they are
+        set; for a server that listens at `host` and `port`."""
         return Settings(
             data,
             os.environ.get("HANSA_ISOLATION", "strict"),
@@ -113,6 +122,7 @@ class Settings:
             os.environ.get("HANSA_BLOBS", ""),
             os.environ.get("HANSA_DATABASE", ""),
             float(os.environ.get("HANSA_LEASE_S", str(LEASE_S))),
+            place_from(os.environ, host, port),
         )
 
 
@@ -123,13 +133,22 @@ class Hansa:
         data = settings.data
         make_folder(data)
         self.settings = settings
-        self._log = SqliteLog(data)
-        try:
-            self._registry = open_registry(data, settings.database, clock_us)
-        except BaseException:
-            self._log.stop()
-            raise
-        self._pepper = load_pepper(data / "pepper")
+        self._nodes: Nodes | None = None
+        self._registry: Registry
+        self._log: Log
+        with contextlib.ExitStack() as opened:
+            if settings.place.is_shared:
+                self._pepper = pepper_of(os.environ.get("HANSA_PEPPER", ""))
+                self._registry = open_registry(data, settings.database, clock_us)
+                opened.callback(self._registry.close)
+                self._nodes = Nodes(self._registry, settings.place, self._pepper, version)
+                self._log = self._nodes.log
+            else:
+                self._log = open_log(data)
+                opened.callback(self._log.stop)
+                self._registry = open_registry(data, settings.database, clock_us)
+                self._pepper = load_pepper(data / "pepper")
+            opened.pop_all()
         self._clock_us = clock_us
         self._version = version
         self.services: Services
@@ -138,6 +157,8 @@ class Hansa:
         """Starts everything; what stood unfinished goes on."""
         sys.setswitchinterval(SWITCH_S)
         settings, registry, data = self.settings, self._registry, self.settings.data
+        if self._nodes is not None:
+            await self._nodes.join()
         log = AwaitableLog(self._log, asyncio.get_running_loop())
         self._keeping = ProjectorsProcess(partial(views.spawn, data), (views.VIEWS, views.LOOKUPS), self._log.covers)
         self._views = self._keeping.projector(views.VIEWS)
@@ -146,7 +167,7 @@ class Hansa:
         renew = partial(asyncio.get_running_loop().call_soon_threadsafe, self._keeping.renew)
         reader = ViewReader(views.views_file(data), renew)
         asks = self._asks = Asks(self._log, FileSettings(data, os.environ))
-        engine = Engine(log, asks)
+        engine = Engine(log, asks, settings.place.node if self._nodes else "")
         workshop = Workshop(data / "scratch", isolation=settings.isolation, spares=settings.spares)
         blobs = S3Blobs(settings.blobs, data / "copies") if settings.blobs else FolderBlobs(data / "blobs")
         lookups = Lookups(views.lookups_folder(data), self._followed, partial(self._follow, log), self._log.now)
@@ -157,6 +178,8 @@ class Hansa:
             rest_s=settings.rest_s,
         )  # fmt: skip
         asks.mesh, asks.engine = mesh, engine
+        if self._nodes is not None:
+            mesh.shares, self._nodes.reassigned = self._nodes.membership.shares, mesh.reassign
         runs = RunHistory(reader, self._log)
         operations = Operations(mesh, engine, registry, runs, self._views)
         asks.earlier = operations.answer
@@ -168,7 +191,7 @@ class Hansa:
         schemas = SchemaRegistry(registry, lambda revision: windows_in(mesh.serving.folder(revision)))
         mesh.on_change.append(schemas.forget)
         starter = LogStarter(log, mesh, engine)
-        self._scheduler = Scheduler(starter, clock_us=self._clock_us, sleep=asyncio.sleep)
+        self._scheduler = Scheduler(starter, clock_us=self._clock_us, sleep=asyncio.sleep, leads=False)
         self._meter = meter = Meter(log, self._clock_us)
         trial = Trial(self._log, operations, runs, asks)
         lineage, readers_of_ports = LineageGraph(reader), PortReaders(meter, reader)
@@ -219,15 +242,35 @@ class Hansa:
             history=History(registry, mesh.serving.folder),
         )
         await asyncio.gather(starting, mesh.start())
-        mesh.spawn(Keeper(log, registry, retention, retain_s=settings.keep_every_s).run())
         mesh.spawn(meter.run())
         timetable = Timetable(mesh)
         await starter.adopt(timetable)
         mesh.on_change.append(lambda: self._scheduler.replace(timetable.entries()))
-        for key in await asyncio.to_thread(registry.paused_triggers):
-            self._scheduler.pause(str(key))
+        self._pause(await asyncio.to_thread(registry.paused_triggers))
         self._scheduler.replace(timetable.entries())
+        keeper = Keeper(log, registry, retention, retain_s=settings.keep_every_s)
+        if self._nodes is None:
+            self._duties = Duties(self._scheduler, keeper.run)
+            self._duties.lead(leads=True)
+        else:
+            adoption = Adoption(partial(self._adopt, self._nodes.membership), settings.place.session_s)
+            self._duties = Duties(self._scheduler, keeper.run, adoption.run)
+            self._nodes.led_by(self._duties)
+            mesh.spawn(Following(mesh, locks, self._pause).run())
         return self.services
+
+    def _pause(self, keys: frozenset[TriggerKey]) -> None:
+        """Exactly these triggers are paused."""
+        names, before = set(map(str, keys)), self._scheduler.paused
+        for name in names - before:
+            self._scheduler.pause(name)
+        for name in before - names:
+            self._scheduler.resume(name)
+
+    def _adopt(self, membership: Membership) -> int:
+        mesh = self._mesh
+        follows = lambda group, topic: group in mesh.groups(topic)  # noqa: E731
+        return mesh.engine.recover(mesh.find, follows, membership.is_lost)
 
     def _follow(self, log: AwaitableLog, port: str) -> None:
         """Has the lookup of a port kept."""
@@ -241,7 +284,9 @@ class Hansa:
 
     async def close(self) -> None:
         """Lets runs end, then closes every store. Nothing acknowledged is lost by not calling this."""
-        await self._scheduler.close()
+        await self._duties.close()
+        if self._nodes is not None:
+            await self._nodes.leave()
         await self._mesh.stop(GRACE_S)
         with contextlib.suppress(HansaError):  # the log may have stopped before
             await self._meter.store()

@@ -42,11 +42,12 @@ Ready = Callable[[Services, str, str], Awaitable[None]]
 def serve(data: Path, host: str, port: int, *, ready: Ready) -> None:
     """Runs a Hansa on the folder `data` until SIGINT or SIGTERM. Raises `OperatorError` (`store.locked`, `port.taken`;
     `log.fenced` once another one has taken the folder)."""
-    uvloop.run(_serve(Settings.from_environment(data.absolute()), host, port, ready))
+    uvloop.run(_serve(data.absolute(), host, port, ready))
 
 
-async def _serve(settings: Settings, host: str, port: int, ready: Ready) -> None:
+async def _serve(data: Path, host: str, port: int, ready: Ready) -> None:
     listening = _listen(host, port)
+    settings = Settings.from_environment(data, host, listening.getsockname()[1])
     hansa = Hansa(settings, version("hansa"), now_us)
     services = await hansa.open()
     gc.freeze()  # what was loaded is no garbage: to look through it all keeps every call waiting for 50 ms

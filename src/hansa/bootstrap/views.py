@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from hansa.bootstrap.log import open_reader
+from hansa.bootstrap.place import place_from
 from hansa.discovery.events import EventsView
 from hansa.discovery.lineage import LineageView
 from hansa.discovery.quarantine import QuarantineView
 from hansa.discovery.runs import RunsView
-from hansa.eventlog.sqlite_reading import SqliteLogReader
 from hansa.outputs.lookup import LookupProjector, lookup_path
 from hansa.views.damage import set_aside
 from hansa.views.group import ViewGroup
@@ -59,13 +60,19 @@ def main(data: Path, descriptor: int) -> None:
     held = os.open(data / "views.lock", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(held, fcntl.LOCK_EX)  # one that lost its server is at its end: it is waited for
     server = Server(socket.socket(fileno=descriptor))
-    log = SqliteLogReader(data)
+    log = open_reader(data, place_from(os.environ, "", 0))
     group = ViewGroup(log, views_file(data), kinds())
     followers = {VIEWS: (group,), LOOKUPS: ()}
     gather_s = {VIEWS: VIEWS_GATHER_S, LOOKUPS: LOOKUPS_GATHER_S}
     projectors = {name: Projector(log.covers, followers[name], gather_s=gather_s[name]) for name in (VIEWS, LOOKUPS)}
     for name, projector in projectors.items():
         projector.start(partial(_tell, server, name, projector))
+
+    def wake(_: set[str]) -> None:
+        for projector in projectors.values():
+            projector.wake()
+
+    log.watch(wake)
 
     def follow(port: str) -> None:
         projectors[LOOKUPS].add(LookupProjector(log, lookup_path(lookups_folder(data), port), port))

@@ -24,6 +24,7 @@ import msgspec
 from hansa.errors import CallerError, HansaError, InternalError, OperatorError, Unavailable
 from hansa.eventlog.interface import Advance, Append, Claim, CommitSet, Committed, Outcome, Put, Refused
 from hansa.eventlog.owner import Lost, Owner
+from hansa.eventlog.ownership import Address
 
 COMMIT: Final = "commit"
 ANSWER_S: Final = 45.0
@@ -39,13 +40,6 @@ _FAMILIES: Final = {
 
 OwnerNow = Callable[[], Owner | None]
 """The owner, where this node is it."""
-
-
-class Address(msgspec.Struct, frozen=True, array_like=True):
-    """Where the owner's channel is."""
-
-    host: str
-    port: int
 
 
 # At the owner

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -154,6 +155,15 @@ class TopicConfig(msgspec.Struct, frozen=True):
     retention_s: float | None = None
 
 
+class Finding(NamedTuple):
+    """Something that is not as it was written; `topic` is None where it is in the store rather than in a batch."""
+
+    topic: str | None
+    partition: int
+    position: int
+    message: str
+
+
 class LogReader(ABC):
     """What reads a log, in the process that writes it or in another one. Positions are dense and never change; a
     damaged batch is an `InternalError("log.damaged")` naming it, never skipped. Any thread; reading never waits for
@@ -189,6 +199,11 @@ class LogReader(ABC):
     def find(self, topic: str, partition: int, time_us: int) -> int:
         """The first position committed at or after `time_us`; the end where there is none."""
 
+    def watch(self, told: Callable[[set[str]], None]) -> None:
+        """`told` gets the topics that other processes have appended to, on a thread of the log's, where the log hears
+        of it by itself. There is one who is told."""
+        del told  # this one does not hear of it
+
 
 class Log(LogReader):
     """Guarantees: an acknowledged set is durable, whole and in order. Methods may be called from any thread, but
@@ -199,10 +214,6 @@ class Log(LogReader):
     def start(self, on_outcomes: Callable[[list[tuple[Any, Outcome]]], None]) -> None:
         """Begins to commit. `on_outcomes` gets (ticket, outcome) pairs from the committer's thread; what it raises is
         reported and never stops the committer."""
-
-    def watch(self, told: Callable[[set[str]], None]) -> None:
-        """`told` gets the topics that other processes appended to, on a thread of the log's. It is never called where
-        no other process can."""
 
     def submit(self, commit: CommitSet, ticket: Any) -> None:
         """Queues one set, as `submit_all` does."""
@@ -265,6 +276,15 @@ class Log(LogReader):
         keys and headers stay. With None the key goes, too: the entry reads as one of a person who was forgotten,
         `[None, None]`. Durable on return; the bytes that stood there leave the file within a moment. Positions
         that retention took, or whose entries are sealed, are passed over."""
+
+    @abstractmethod
+    def verify(self) -> Iterator[Finding]:
+        """Walks the whole log and tells everything that is not as it was written. Nothing is changed."""
+
+    @abstractmethod
+    def backup(self, target: Path) -> str | None:
+        """A consistent copy of the log into the file `target`, while it is in use. A store that others back up writes
+        none, and what is to be copied is returned."""
 
 
 FORGOTTEN: Final = b"\x92\xc0\xc0"

@@ -14,6 +14,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from confluent_kafka import KafkaException
@@ -22,12 +23,12 @@ from hansa.errors import CallerError, HansaError, OperatorError, Unavailable
 from hansa.eventlog import batch, kafka_state
 from hansa.eventlog.batch import Batch
 from hansa.eventlog.committer import Committer, GroupCommit, Notice, Replies, stopped
-from hansa.eventlog.interface import CommitSet, Log, TopicConfig
+from hansa.eventlog.interface import CommitSet, Finding, Log, TopicConfig
 from hansa.eventlog.kafka_client import Fenced, Place, Record, Tail, Topics, Transactions, translated
 from hansa.eventlog.kafka_reading import KafkaLogReader, KafkaReading, facts_topic
 from hansa.eventlog.kafka_state import Fact, Row, State, moved, written
 from hansa.eventlog.plan import Pending, Plan
-from hansa.eventlog.reading import grown
+from hansa.eventlog.reading import grown, walked
 from hansa.model.ids import PortId
 from hansa.model.topic import topic_name
 
@@ -203,6 +204,13 @@ class KafkaLog(KafkaReading, Log):
                 (row, made, batch.rewritten(made, bodies)) for row, made in self._read((topic, partition), touched)
             ]
             self._write([(row.seq, new) for row, old, new in found if new != old], [])
+
+    def verify(self) -> Iterator[Finding]:
+        return walked(self)
+
+    def backup(self, target: Path) -> str:
+        del target
+        return f"the topics {self._name}.* of the Kafka cluster, all of them or none"
 
 
 def kafka_name(topic: str) -> str:

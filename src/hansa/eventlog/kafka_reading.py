@@ -10,7 +10,7 @@ import bisect
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from confluent_kafka import KafkaException
 
@@ -24,6 +24,8 @@ from hansa.eventlog.reading import expired
 
 Appended = Callable[[set[str]], None]
 """Told the topics that something was appended to, on the thread that found out."""
+READERS: Final = frozenset({"topic", "batch", "first", "person", "mark"})
+"""The kinds of facts that reading needs; the others are for decisions."""
 _report = logging.getLogger("hansa.eventlog")
 
 
@@ -39,7 +41,7 @@ class KafkaReading(LogReader):
         self._lock = threading.RLock()
         self._records = Records(settings)
         self._state = state
-        self.appended: Appended = lambda _: None
+        self._told: Appended = lambda _: None
 
     def _apply(self, facts: Iterable[Fact]) -> None:
         """Takes what a transaction has made so."""
@@ -50,7 +52,10 @@ class KafkaReading(LogReader):
                 if fact[0][0] == "batch" and fact[1] is not None:
                     topics.add(fact[0][1])
         if topics:
-            self.appended(topics)
+            self._told(topics)
+
+    def watch(self, told: Appended) -> None:
+        self._told = told
 
     @property
     def mark(self) -> int:

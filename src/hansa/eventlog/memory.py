@@ -11,13 +11,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from hansa.eventlog import batch
 from hansa.eventlog.committer import Committer, Notice, Work, stopped
-from hansa.eventlog.interface import Chunk, CommitSet, Log, Partition, TopicConfig
+from hansa.eventlog.interface import Chunk, CommitSet, Finding, Log, Partition, TopicConfig
 from hansa.eventlog.plan import Pending, Plan, Stored
 from hansa.eventlog.reading import expired, grown, unknown_topic, up_to
 
@@ -224,6 +225,12 @@ class MemoryLog(Log, Stored):
         with self._lock:
             found = sorted((key, value) for (s, key), value in self._state.items() if s == scope)
         yield from found
+
+    def verify(self) -> Iterator[Finding]:
+        return iter(())
+
+    def backup(self, target: Path) -> str:
+        return f"what is in memory ends with it, and is not in {target}"
 
 
 def _chunks(plan: Plan) -> Iterator[Chunk]:

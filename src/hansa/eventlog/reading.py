@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from hansa.errors import CallerError
-from hansa.eventlog.interface import Chunk, TopicConfig
+from hansa.errors import CallerError, InternalError
+from hansa.eventlog.interface import Chunk, Finding, LogReader, TopicConfig
 
 
 def up_to(chunks: Iterable[Chunk], max_bytes: int) -> list[Chunk]:
@@ -42,3 +42,15 @@ def expired(topic: str, partition: int, position: int, first: int) -> CallerErro
         hint=f"Read from {first} on, or from the port's snapshot.",
         details={"first": first, "topic": topic, "partition": partition},
     )
+
+
+def walked(log: LogReader) -> Iterator[Finding]:
+    """What cannot be read as it was written: each partition up to the first such batch."""
+    for topic, config in sorted(log.topics().items()):
+        for partition in range(config.partitions):
+            position, end = log.bounds(topic, partition)
+            try:
+                while position < end and (chunks := log.read(topic, partition, position)):
+                    position = chunks[-1].end
+            except InternalError as damaged:
+                yield Finding(topic, partition, damaged.details.get("position", position), damaged.message)

@@ -11,18 +11,20 @@ import contextlib
 import logging
 import threading
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from hansa.errors import HansaError, OperatorError, Unavailable
-from hansa.eventlog.channel import COMMIT, Address, Desk, Line
+from hansa.eventlog.channel import COMMIT, Desk, Line
 from hansa.eventlog.committer import GroupCommit, Notice, Work, copied, malformed
-from hansa.eventlog.interface import Chunk, Log, Outcome, Partition, TopicConfig
+from hansa.eventlog.interface import Chunk, Finding, Log, Outcome, Partition, TopicConfig
 from hansa.eventlog.kafka import KafkaLog
 from hansa.eventlog.kafka_client import Topics
 from hansa.eventlog.kafka_reading import KafkaLogReader, KafkaReading, facts_topic
 from hansa.eventlog.owner import FrameReplies, Lost, Owner, last_frame
+from hansa.eventlog.ownership import Address, Ownership
+from hansa.eventlog.reading import walked
 
 WAIT_S: Final = 10.0
 """How long a commit waits for an owner."""
@@ -32,26 +34,9 @@ BEAT_S: Final = 0.5
 _report = logging.getLogger("hansa.eventlog")
 
 
-class Ownership(ABC):
-    """Says which node is to own a log. Its methods belong to one thread; they may raise `Unavailable`: then who was
-    the owner goes on."""
-
-    @abstractmethod
-    def take(self) -> bool:
-        """Asks for it, or to keep it; True where this node is to be the owner."""
-
-    @abstractmethod
-    def release(self) -> None:
-        """Gives it up where this node has it, so that another one takes it at once."""
-
-    @abstractmethod
-    def owner(self) -> Address | None:
-        """Where the owner's channel is, None where there is no owner."""
-
-
 class SharedLog(Log):
-    """This node's part in the log `name` of a Kafka cluster. No other node has the name `node`. `changed(is_owner)` is
-    told on a thread of its own.
+    """This node's part in the log `name` of a Kafka cluster. No other node has the name `node`. `changed()` is told of
+    `is_owner` on a thread of its own.
 
     Where no owner can be found, sets end with `Unavailable`: `log.unowned`, nothing was written; `log.unknown`, the
     owner was lost with them.
@@ -69,7 +54,7 @@ class SharedLog(Log):
         key: bytes,
         replication: int = 1,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
-        changed: Callable[[bool], None] = lambda _: None,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings, self._name, self._node = settings, name, node
         self._ownership, self._replication, self._changed = ownership, replication, changed
@@ -138,19 +123,19 @@ class SharedLog(Log):
         )  # fmt: skip
         self._read_from(log)
         self._owner = Owner(log)
-        self._changed(True)
+        self._changed()
         _report.info("this node owns the log %s", self._name)
 
     def _step_down(self) -> None:
         owner, self._owner = self._owner, None
         if owner is not None:
             _report.info("this node owns the log %s no more", self._name)
-            self._changed(False)
+            self._changed()
             self._read_from(KafkaLogReader(self._settings, self._name))
             owner.log.stop()
 
     def _read_from(self, reading: KafkaReading) -> None:
-        reading.appended = self._told
+        reading.watch(self._told)
         self._reading = reading
 
     # Committing
@@ -160,7 +145,8 @@ class SharedLog(Log):
         self._group.start()
 
     def watch(self, told: Callable[[set[str]], None]) -> None:
-        self._told = self._reading.appended = told
+        self._told = told
+        self._reading.watch(told)
 
     def submit_all(self, work: Work) -> None:
         self._group.submit(work)
@@ -298,6 +284,13 @@ class SharedLog(Log):
 
     def person(self, subject: str) -> int | None:
         return self._reading.person(subject)
+
+    def verify(self) -> Iterator[Finding]:
+        return walked(self)
+
+    def backup(self, target: Path) -> str:
+        del target
+        return f"the topics {self._name}.* of the Kafka cluster, all of them or none"
 
 
 class _Lines:

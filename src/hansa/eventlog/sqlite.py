@@ -14,12 +14,12 @@ import msgspec
 from hansa.eventlog import batch, sqlite_rows
 from hansa.eventlog.batch import Batch
 from hansa.eventlog.committer import Committer, GroupCommit, Notice
-from hansa.eventlog.interface import CommitSet, Log, Partition, TopicConfig
+from hansa.eventlog.interface import CommitSet, Finding, Log, Partition, TopicConfig
 from hansa.eventlog.plan import Plan, Stored
 from hansa.eventlog.reading import grown, unknown_topic
 from hansa.eventlog.sqlite_file import LogFile
 from hansa.eventlog.sqlite_reading import SqliteReading
-from hansa.eventlog.sqlite_verify import Finding, verify
+from hansa.eventlog.sqlite_verify import verify
 
 _LAST: Final = """
 SELECT seq, base + count FROM batch WHERE topic = ? AND partition = ? ORDER BY base DESC LIMIT 1
@@ -257,10 +257,8 @@ class SqliteLog(SqliteReading, Log, Stored):
         yield from found
 
     def verify(self) -> Iterator[Finding]:
-        """Walks the whole log and tells everything that is not as it was written."""
         return verify(self._file)
 
     def backup(self, target: Path) -> None:
-        """A consistent copy of the log into the file `target`, while it is in use."""
         with contextlib.closing(sqlite3.connect(target)) as copy, self._file.reading() as connection:
             connection.backup(copy)

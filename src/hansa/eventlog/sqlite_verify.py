@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from hansa.errors import HansaError, InternalError
 from hansa.eventlog import batch, sqlite_rows
 from hansa.eventlog.batch import Batch, KeyOf
+from hansa.eventlog.interface import Finding
 from hansa.eventlog.sqlite_file import LogFile
 from hansa.eventlog.sqlite_rows import key_of
 
@@ -23,15 +24,6 @@ SELECT name, partition, end, reached FROM (
         ORDER BY base DESC LIMIT 1), 0) AS reached
     FROM bound JOIN topic ON topic.id = bound.topic) WHERE end != reached
 """
-
-
-class Finding(NamedTuple):
-    """Something that is not as it was written; `topic` is None where it is in the file rather than in a batch."""
-
-    topic: str | None
-    partition: int
-    position: int
-    message: str
 
 
 def verify(file: LogFile) -> Iterator[Finding]:

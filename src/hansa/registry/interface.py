@@ -344,8 +344,8 @@ class Registry(Domains, Products, Triggers, Tokens, Schemas, Audit, Nodes):
 
     @abstractmethod
     def backup(self, target: Path) -> str | None:
-        """A consistent copy into the new file `target`, while the registry is in use. A store that others back up writes
-        none, and the command that does so is returned. Raises `CallerError("backup.exists")`,
+        """A consistent copy into the new file `target`, while the registry is in use. A store that others back up
+        writes none, and the command that does so is returned. Raises `CallerError("backup.exists")`,
         `OperatorError("backup.failed")`."""
 
     @abstractmethod

@@ -107,7 +107,8 @@ class Verification(msgspec.Struct, frozen=True):
 
 
 class BackupMade(msgspec.Struct, frozen=True):
-    """Where a backup was written, and how much. `also` says what is kept elsewhere and how it is copied, behind this."""
+    """Where a backup was written, and how much. `also` says what is kept elsewhere and how it is copied, behind
+    this."""
 
     path: str
     files: int

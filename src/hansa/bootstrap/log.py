@@ -1,0 +1,58 @@
+"""Which log a Hansa has: a file of its own, or one in Kafka that it shares."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hansa.bootstrap.place import Place
+from hansa.errors import OperatorError
+from hansa.eventlog.sqlite import SqliteLog
+from hansa.eventlog.sqlite_reading import SqliteLogReader
+
+if TYPE_CHECKING:
+    from hansa.bootstrap.nodes import LeasedOwnership
+    from hansa.eventlog.kafka_reading import KafkaLogReader
+    from hansa.eventlog.shared import SharedLog
+
+
+def open_log(data: Path) -> SqliteLog:
+    """The log of a Hansa that is alone."""
+    return SqliteLog(data)
+
+
+def open_shared(place: Place, ownership: LeasedOwnership, pepper: bytes, changed: Callable[[], None]) -> SharedLog:
+    """The log in Kafka. Raises `OperatorError` (`log.address`, `log.driver`, and what Kafka says)."""
+    settings, name = place.kafka_log()
+    try:
+        from hansa.eventlog.shared import SharedLog
+    except ImportError as failure:
+        raise _no_driver() from failure
+    log = SharedLog(
+        settings, name, place.node, ownership,
+        host=place.listen, port=place.channel, key=hmac.digest(pepper, b"channel", "sha256"),
+        replication=place.replication, changed=changed,
+    )  # fmt: skip
+    ownership.at(place.node, place.host, log.port)
+    return log
+
+
+def open_reader(data: Path, place: Place) -> SqliteLogReader | KafkaLogReader:
+    """Reads the log from another process."""
+    if not place.is_shared:
+        return SqliteLogReader(data)
+    try:
+        from hansa.eventlog.kafka_reading import READERS, KafkaLogReader
+    except ImportError as failure:
+        raise _no_driver() from failure
+    return KafkaLogReader(*place.kafka_log(), kinds=READERS)
+
+
+def _no_driver() -> OperatorError:
+    return OperatorError(
+        "log.driver",
+        "HANSA_LOG needs the package confluent-kafka, which is not installed",
+        hint="pip install 'hansa[kafka]'",
+    )

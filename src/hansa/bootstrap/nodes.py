@@ -1,0 +1,167 @@
+"""The nodes that share a log, as the registry knows them: who is there, and who owns the log."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+from hansa.bootstrap.duties import Duties
+from hansa.bootstrap.log import open_shared
+from hansa.bootstrap.place import Place
+from hansa.errors import HansaError
+from hansa.eventlog.ownership import Address, Ownership
+from hansa.registry import interface as registries
+from hansa.registry.values import Node
+
+BEATS: Final = 5
+"""How often a node says that it is there, while a session lasts."""
+_report = logging.getLogger("hansa.nodes")
+
+
+class LeasedOwnership(Ownership):
+    """Who has the lease on a log is to own it. The lease's holder names the node, and where its channel is."""
+
+    def __init__(self, registry: registries.Nodes, log: str, *, may_own: bool, session_s: float) -> None:
+        self._registry, self._lease = registry, f"log:{log}"
+        self._may_own, self._session_s = may_own, session_s
+        self._incarnation = uuid.uuid4().hex[:8]
+        self._holder = ""
+
+    def at(self, node: str, host: str, port: int) -> None:
+        """Says where this node's channel is; before anything else."""
+        self._holder = f"{node} {self._incarnation} {host} {port}"
+
+    def take(self) -> bool:
+        return self._may_own and self._registry.take_lease(self._lease, self._holder, self._session_s) is not None
+
+    def release(self) -> None:
+        self._registry.release_lease(self._lease, self._holder)
+
+    def owner(self) -> Address | None:
+        lease = self._registry.lease(self._lease)
+        if lease is None or lease.holder == self._holder:
+            return None
+        _, _, host, port = lease.holder.split(" ")
+        return Address(host, int(port))
+
+
+class Membership:
+    """Says again and again that this node is there, and knows which others are. `changed` is called in the event loop
+    when nodes have come or gone; a node is gone when the registry has not heard of it for a session, twice."""
+
+    def __init__(
+        self, registry: registries.Nodes, node: Node, session_s: float, changed: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._registry, self._node, self._session_s = registry, node, session_s
+        self._changed = changed
+        self._nodes: dict[str, Node] = {node.id: node}
+        self._missing_since: dict[str, float] = {}
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Who is there, this node too, by id."""
+        return [self._nodes[name] for name in sorted(self._nodes)]
+
+    def is_lost(self, node: str) -> bool:
+        """True where a node of that name was there, or is known from the log, and is not there any more."""
+        if node in self._nodes:
+            self._missing_since.pop(node, None)
+            return False
+        since = self._missing_since.setdefault(node, time.monotonic())
+        return time.monotonic() - since > self._session_s
+
+    def shares(self, group: str, partition: int) -> bool:
+        """Whether a partition of a group is this node's to follow."""
+        workers = [node.id for node in self._nodes.values() if "worker" in node.roles]
+        return node_for(f"{group}/{partition}", workers) == self._node.id
+
+    async def join(self) -> None:
+        """Says that this node is there."""
+        await asyncio.to_thread(self._registry.put_node, self._node, self._session_s)
+        await self._look()
+
+    async def run(self) -> None:
+        """Goes on until it is cancelled. What fails is reported, and who was there counts as there meanwhile."""
+        heard = True
+        while True:
+            await asyncio.sleep(self._session_s / BEATS)
+            try:
+                await asyncio.to_thread(self._registry.put_node, self._node, self._session_s)
+                if await self._look():
+                    await self._changed()
+                heard = True
+            except HansaError as failure:
+                if heard:
+                    _report.warning("the other nodes are not known: %s", failure)
+                heard = False
+
+    async def _look(self) -> bool:
+        found = {node.id: node for node in await asyncio.to_thread(self._registry.nodes)}
+        found.setdefault(self._node.id, self._node)
+        is_other = found.keys() != self._nodes.keys()
+        self._nodes = found
+        return is_other
+
+    async def leave(self) -> None:
+        """Says that this node ends."""
+        await asyncio.to_thread(self._registry.remove_node, self._node.id)
+
+
+def node_for(name: str, nodes: Iterable[str]) -> str | None:
+    """The node for a name, of those that there are: the same wherever it is asked, and for few names another when one
+    of many nodes comes or goes (rendezvous hashing). None where there is none."""
+    return max(
+        nodes, key=lambda node: hashlib.blake2b(f"{node}\n{name}".encode(), digest_size=8).digest(), default=None
+    )
+
+
+class Nodes:
+    """This node's part among those that share a log: `join` once the event loop runs, `leave` before it ends."""
+
+    def __init__(self, registry: registries.Registry, place: Place, pepper: bytes, version: str) -> None:
+        _, name = place.kafka_log()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._duties: Duties | None = None
+        may_own = place.has("scheduler")
+        ownership = LeasedOwnership(registry, name, may_own=may_own, session_s=place.session_s)
+        self.log = open_shared(place, ownership, pepper, self._led)
+        node = Node(place.node, place.url, place.roles, version)
+        self.reassigned: Callable[[], Awaitable[None]] = _nothing
+        self.membership = Membership(registry, node, place.session_s, lambda: self.reassigned())
+        self._running: asyncio.Task[None] | None = None
+
+    async def join(self) -> None:
+        """Says that the node is there, and asks for the log."""
+        self._loop = asyncio.get_running_loop()
+        await self.membership.join()
+        self.log.own()
+        self._running = self._loop.create_task(self.membership.run())
+
+    def led_by(self, duties: Duties) -> None:
+        """What this node does while it owns the log."""
+        self._duties = duties
+        duties.lead(leads=self.log.is_owner)
+
+    def _led(self) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._lead)
+
+    def _lead(self) -> None:
+        if self._duties is not None:
+            self._duties.lead(leads=self.log.is_owner)
+
+    async def leave(self) -> None:
+        """Has the others do what this node did."""
+        if self._running is not None:
+            self._running.cancel()
+        with contextlib.suppress(HansaError):
+            await self.membership.leave()
+
+
+async def _nothing() -> None: ...
