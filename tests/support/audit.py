@@ -11,7 +11,7 @@ import msgspec
 from ledger import Ledger, ids
 from server import Server
 
-from hansa.eventlog.interface import as_array
+from hansa.eventlog.interface import Log, as_array
 from hansa.eventlog.sqlite import SqliteLog
 from hansa.model.run import EVENTS_TOPIC, FINAL, RUNS_TOPIC, RunEntry
 from hansa.runtime.journal import CHUNKS, PENDING, STEPS
@@ -24,10 +24,10 @@ COUNTING = {
 
 
 class Books:
-    """Everything that stands in a log, read from its file while no server has it open."""
+    """Everything that stands in a log, in a folder or opened already, read while no server has it open."""
 
-    def __init__(self, data: Path) -> None:
-        log = SqliteLog(data)
+    def __init__(self, kept: Path | Log) -> None:
+        log = SqliteLog(kept) if isinstance(kept, Path) else kept
         try:
             self.damage = [finding.message for finding in log.verify()]
             self.sales = [body["id"] for body in bodies(log, SALES)]
@@ -45,7 +45,7 @@ class Books:
         return [event[field] for event in self.events if event["name"] == name]
 
 
-def bodies(log: SqliteLog, topic: str) -> Iterator[Any]:
+def bodies(log: Log, topic: str) -> Iterator[Any]:
     """The bodies of a topic's only partition, in order."""
     position, end = log.bounds(topic, 0)
     while position < end:
@@ -54,7 +54,7 @@ def bodies(log: SqliteLog, topic: str) -> Iterator[Any]:
             position = chunk.end
 
 
-def _count(log: SqliteLog, process: str, key: str) -> int:
+def _count(log: Log, process: str, key: str) -> int:
     value = log.get(f"state:{process}", key)
     return msgspec.msgpack.decode(value) if value is not None else 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import secrets
 import uuid
 from collections.abc import Iterator
@@ -10,8 +11,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
+from audit import Books
 from psycopg import sql
 from server import Server
+
+from hansa.eventlog.kafka import KafkaLog
+
+SESSION_S = 2
 
 
 class Engines:
@@ -19,16 +25,21 @@ class Engines:
 
     def __init__(self, kafka: str, postgresql: str, s3: str) -> None:
         self.name = f"nodes{uuid.uuid4().hex[:8]}"
-        self._kafka, self._s3 = kafka, urlsplit(s3)
+        self._addresses = kafka, postgresql, s3
+        self.kafka, self._s3 = kafka, urlsplit(s3)
         with psycopg.connect(postgresql, autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.name)))
         self.database = f"{postgresql.rpartition('/')[0]}/{self.name}"
         self._pepper = secrets.token_hex(32)
 
+    def another(self) -> Engines:
+        """The same engines for other nodes."""
+        return Engines(*self._addresses)
+
     def environment(self, **more: str) -> dict[str, str]:
         """What a node is started with."""
         return {
-            "HANSA_LOG": f"kafka://{self._kafka}/{self.name}",
+            "HANSA_LOG": f"kafka://{self.kafka}/{self.name}",
             "HANSA_DATABASE": self.database,
             "HANSA_BLOBS": f"s3:/{self._s3.path}/{self.name}",
             "AWS_ENDPOINT_URL": f"http://{self._s3.hostname}:{self._s3.port}",
@@ -36,7 +47,7 @@ class Engines:
             "AWS_ACCESS_KEY_ID": self._s3.username or "",
             "AWS_SECRET_ACCESS_KEY": self._s3.password or "",
             "HANSA_PEPPER": self._pepper,
-            "HANSA_SESSION_S": "2",
+            "HANSA_SESSION_S": str(SESSION_S),
             "HANSA_SPARES": "1",
             **more,
         }
@@ -44,6 +55,8 @@ class Engines:
 
 class Cluster:
     """The nodes `a`, `b`, …, each with a folder of its own."""
+
+    session_s = SESSION_S
 
     def __init__(self, folder: Path, engines: Engines, count: int) -> None:
         self.engines = engines
@@ -55,8 +68,24 @@ class Cluster:
     def owner(self) -> Server:
         """The node that owns the log."""
         with psycopg.connect(self.engines.database) as connection:
-            (holder,) = connection.execute("SELECT holder FROM hansa_registry.lease WHERE name LIKE 'log:%'").fetchone() or ("",)
+            (holder,) = connection.execute(
+                "SELECT holder FROM hansa_registry.lease WHERE name LIKE 'log:%'"
+            ).fetchone() or ("",)
         return self.nodes["abcdefgh".index(holder.partition(" ")[0])]
+
+    @property
+    def url(self) -> str:
+        """Any node that is there: what somebody asks who does not care which."""
+        return random.choice([node for node in self.nodes if node.process.poll() is None] or self.nodes).url
+
+    @property
+    def token(self) -> str:
+        return self.nodes[0].token
+
+    def books(self) -> Books:
+        """What stands in the log, once all nodes have ended."""
+        settings = {"bootstrap.servers": self.engines.kafka, "log_level": 2}
+        return Books(KafkaLog(settings, self.engines.name))
 
     def close(self) -> None:
         for node in self.nodes:

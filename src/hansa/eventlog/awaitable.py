@@ -28,7 +28,7 @@ class AwaitableLog:
         self.fenced: asyncio.Future[HansaError] = loop.create_future()
         """Resolves to why, once a commit was refused as another process has taken the log: nothing more can be done
         here."""
-        log.watch(lambda topics: _quietly(loop, self._wake, topics))
+        self._hears = log.watch(lambda topics: _quietly(loop, self._wake, topics))
         log.start(self._on_outcomes)
 
     def submit(self, commit: CommitSet, tell: Tell) -> None:
@@ -61,6 +61,24 @@ class AwaitableLog:
         watchers = self._watchers.setdefault(topic, [])
         watchers.append(wake)
         return lambda: watchers.remove(wake) if wake in watchers else None
+
+    async def hear(self, token: str, timeout_s: float) -> bool:
+        """True when what the token came from is committed here; where another process may have committed it, that is
+        waited for. Raises `ValueError` for a text that is no token."""
+        if self.log.covers(self.log.now(), token) or not self._hears:
+            return self.log.covers(self.log.now(), token)
+        woken = asyncio.Event()
+        stop = self.watch("", woken.set)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not self.log.covers(self.log.now(), token):
+                    await woken.wait()
+                    woken.clear()
+        except TimeoutError:
+            return False
+        finally:
+            stop()
+        return True
 
     def _on_outcomes(self, notice: list[tuple[Any, Outcome]]) -> None:
         self._loop.call_soon_threadsafe(self._tell, notice)

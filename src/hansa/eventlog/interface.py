@@ -199,10 +199,11 @@ class LogReader(ABC):
     def find(self, topic: str, partition: int, time_us: int) -> int:
         """The first position committed at or after `time_us`; the end where there is none."""
 
-    def watch(self, told: Callable[[set[str]], None]) -> None:
-        """`told` gets the topics that other processes have appended to, on a thread of the log's, where the log hears
-        of it by itself. There is one who is told."""
-        del told  # this one does not hear of it
+    def watch(self, told: Callable[[set[str]], None]) -> bool:
+        """`told` gets the topics that other processes have appended to, on a thread of the log's; there is one who is
+        told. False where the log does not hear of it."""
+        del told
+        return False
 
 
 class Log(LogReader):

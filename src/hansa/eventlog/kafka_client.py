@@ -214,13 +214,20 @@ class Tail:
         self._topic = topic
         self._consumer = Consumer({**settings, **_READING, "isolation.level": "read_committed"})
 
+    def begin(self) -> int:
+        """Begins to read; the offset behind what is committed now."""
+        self._consumer.list_topics(self._topic, START_S)
+        _, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, 0), START_S)
+        self._consumer.assign([TopicPartition(self._topic, 0, self.next)])
+        return int(end)
+
     def to_end(self) -> Iterator[tuple[bytes, bytes | None]]:
-        """Key and value of every record up to the end."""
+        """Key and value of every record up to the end, where nobody writes any more."""
         for message in _read(self._consumer, Place(self._topic, 0, self.next), None):
             yield self._given(message)
 
     def news(self) -> Iterator[tuple[bytes, bytes | None] | None]:
-        """What has come behind `to_end`, None wherever that is all; ends when nothing comes for `NEWS_S`."""
+        """What comes behind `begin`, None wherever that is all; ends when nothing comes for `NEWS_S`."""
         while (message := self._consumer.poll(NEWS_S)) is not None:
             error = message.error()
             if error is None:

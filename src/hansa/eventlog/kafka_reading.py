@@ -12,13 +12,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from hansa.errors import InternalError, Unavailable
 from hansa.eventlog import batch, kafka_state
 from hansa.eventlog.batch import Batch
 from hansa.eventlog.interface import Chunk, LogReader, Partition, TopicConfig
-from hansa.eventlog.kafka_client import Place, Records, Tail, translated
+from hansa.eventlog.kafka_client import START_S, Place, Records, Tail, translated, unavailable
 from hansa.eventlog.kafka_state import Fact, Row, State
 from hansa.eventlog.reading import expired
 
@@ -54,8 +54,9 @@ class KafkaReading(LogReader):
         if topics:
             self._told(topics)
 
-    def watch(self, told: Appended) -> None:
+    def watch(self, told: Appended) -> bool:
         self._told = told
+        return True
 
     @property
     def mark(self) -> int:
@@ -160,9 +161,13 @@ class KafkaLogReader(KafkaReading):
         self._tail = Tail(settings, facts_topic(name))
         self._closing = False
         with translated():
-            self._apply(found for record in self._tail.to_end() if (found := self._wanted(*record)) is not None)
+            self._goal = self._tail.begin()
+        self._is_level = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="hansa-follower", daemon=True)
         self._thread.start()
+        if not self._is_level.wait(START_S):
+            self.close()
+            raise unavailable(KafkaError(KafkaError._TIMED_OUT))
 
     def reach(self, mark: int, timeout_s: float) -> bool:
         """Waits until the transaction `mark` is known here; False where that takes longer than `timeout_s`."""
@@ -197,8 +202,12 @@ class KafkaLogReader(KafkaReading):
                     fact = None if record is None else self._wanted(*record)
                     if fact is not None:
                         held.append(fact)
-                    if held and (record is None or (fact is not None and fact[0] == kafka_state.MARK)):
+                    if record is None or (fact is not None and fact[0] == kafka_state.MARK):
                         self._take(held)
+                        if record is None or self._tail.next >= self._goal:
+                            self._is_level.set()
+                        if self._closing:
+                            break
             except KafkaException as failure:
                 _report.error("the log is not followed any more: %s", failure)
                 break

@@ -144,9 +144,9 @@ class SharedLog(Log):
         self._on_outcomes = on_outcomes
         self._group.start()
 
-    def watch(self, told: Callable[[set[str]], None]) -> None:
+    def watch(self, told: Callable[[set[str]], None]) -> bool:
         self._told = told
-        self._reading.watch(told)
+        return self._reading.watch(told)
 
     def submit_all(self, work: Work) -> None:
         self._group.submit(work)

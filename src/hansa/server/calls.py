@@ -117,7 +117,7 @@ class Calls:
     async def see(self, route: Route, token: str) -> None:
         """Waits until the lookups of a route's products show what was committed with `token`. Raises
         `CallerError("position.foreign")`, `Unavailable("view.behind")`."""
-        checked_token(self.services.log.log, token)
+        await checked_token(self.services.log, token)
         for product in {live.product.id for live, _ in route.starts}:
             await self.services.mesh.see(product, token)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from hansa.errors import CallerError
-from hansa.eventlog.interface import Log
+from hansa.eventlog.awaitable import AwaitableLog
+
+HEARD_S = 2.0
+"""How long a node may take to hear of what was committed through another one."""
 
 
-def checked_token(log: Log, token: str) -> str:
-    """`token`, if this log gave it. Raises `CallerError("position.foreign")` at once, where waiting for it would be in
-    vain."""
+async def checked_token(log: AwaitableLog, token: str) -> str:
+    """`token`, if this log gave it; when this node has heard of what it came from. Raises
+    `CallerError("position.foreign")`, at once where waiting would be in vain."""
     try:
-        is_ours = log.covers(log.now(), token)
+        is_ours = await log.hear(token, HEARD_S)
     except ValueError:
         is_ours = False
     if not is_ours:

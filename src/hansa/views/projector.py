@@ -7,13 +7,16 @@ waits for a token ends the rest at once. Nothing here polls.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from hansa.views.interface import Follower, ViewStatus, shows
 from hansa.views.waiting import Awaited
 
+STOP_S: Final = 2.0
 _report = logging.getLogger("hansa.views")
 
 
@@ -42,7 +45,7 @@ class Projector(Awaited):
         self._adding = threading.Lock()
         self._failures: dict[Follower, tuple[Exception, float]] = {}
         self._work, self._hurry = threading.Event(), threading.Event()
-        self._stopping = False
+        self._stopping, self._stop_at = False, math.inf
         self._thread = threading.Thread(target=self._run, name="hansa-projector", daemon=True)
 
     def start(self, on_progress: Callable[[], None] = _nothing) -> None:
@@ -52,7 +55,9 @@ class Projector(Awaited):
         self._thread.start()
 
     def stop(self) -> None:
-        """Applies what is committed, then ends the thread and closes the followers."""
+        """Applies what is committed, for at most `STOP_S` where others go on, then ends the thread and closes
+        the followers."""
+        self._stop_at = time.monotonic() + STOP_S
         self._stopping = True
         self.hurry()
         if self._thread.is_alive():
@@ -98,7 +103,7 @@ class Projector(Awaited):
     def _catch_up(self) -> None:
         """Advances all followers until none of them finds anything new."""
         progress = True
-        while progress:
+        while progress and time.monotonic() < self._stop_at:
             progress = sum(self._advance(follower) for follower in self._followers) > 0
             self._tell()
             self._on_progress()

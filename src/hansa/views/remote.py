@@ -280,9 +280,14 @@ class Server:
 
     def _orders(self) -> Iterator[Follow | Wake | Hurry | Renew | Stop]:
         rest = b""
-        while data := self._sock.recv(1 << 16):
+        while data := self._received():
             *lines, rest = (rest + data).split(b"\n")
             yield from map(_order, lines)
+
+    def _received(self) -> bytes:
+        with contextlib.suppress(ConnectionError):
+            return self._sock.recv(1 << 16)
+        return b""
 
 
 def standing(name: str, projector: Projector) -> Standing:

@@ -49,12 +49,12 @@ class Asked:
         """A path parameter."""
         return str(self.request.path_params[name])
 
-    def token(self, given: str | None) -> str:
+    async def token(self, given: str | None) -> str:
         """The read-your-writes token: of the header `Hansa-Token`, or `given`; without one, of all that is committed.
         Raises `CallerError("position.foreign")`."""
-        log = self.services.log.log
+        log = self.services.log
         told = self.request.headers.get("hansa-token") or given
-        return checked_token(log, told) if told else log.now()
+        return await checked_token(log, told) if told else log.log.now()
 
     async def behind(self, views: Awaited, given: str | None, view: str, timeout_s: float) -> str | None:
         """Waits until `view` shows what was committed with the caller's token; raises `Unavailable("view.behind")`
@@ -62,7 +62,7 @@ class Asked:
         is_asked = bool(given or self.request.headers.get("hansa-token"))
         patience_s = timeout_s if is_asked or not views.failures() else 0.0
         try:
-            await views.reach(self.token(given), patience_s, view)
+            await views.reach(await self.token(given), patience_s, view)
         except Unavailable as late:
             if is_asked:
                 raise

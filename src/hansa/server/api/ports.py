@@ -102,7 +102,7 @@ async def records(asked: Asked, query: RecordsQuery) -> RecordPage | Response:
     _check_fields(found, sorted(_top_fields(where)))
     used = None if wanted is None else {*wanted, *_top_fields(where)}
     log = asked.services.log
-    asked.token(query.token)  # what is committed can be read: there is nothing to wait for
+    await asked.token(query.token)  # what is known here can be read: there is no view to wait for
     if FEED in accept or query.lastEventId is not None:
         note_read(asked, found.id, None)
         return await _feed(asked, found, query)
@@ -229,7 +229,7 @@ async def lookup(asked: Asked, query: dict[str, str]) -> LookedUp:
     if not contract.key:
         raise CallerError("lookup.no_key", f"{found.id} has no key", hint="Its contract names no primaryKey.")
     file = asked.services.lookups(found.id)
-    await asked.services.followed.reach(asked.token(query.get("token")), SEEN_S, found.id)
+    await asked.services.followed.reach(await asked.token(query.get("token")), SEEN_S, found.id)
     fields = {field.name: field for field in contract.fields}
     values = [_value(query, fields[name]) for name in contract.key]
     record, position = await asyncio.to_thread(_look, file, key_text(values))

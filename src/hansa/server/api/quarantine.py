@@ -101,7 +101,7 @@ async def find(asked: Asked, query: FindQuery) -> QuarantineFound:
     elif (within := asked.within()) is not None:
         domains = sorted(within)
     services = asked.services
-    await services.views.reach(asked.token(query.token), SEEN_S, "quarantine")
+    await services.views.reach(await asked.token(query.token), SEEN_S, "quarantine")
     state = None if query.state == "all" else query.state
     wanted = QuarantineQuery(
         query.port, query.product, query.process, query.run, state, domains, query.text,

@@ -301,7 +301,7 @@ async def _earlier(asked: Asked, query: OutputQuery, domains: list[str] | None) 
         return [query.run]
     if query.follow:
         return []
-    await asked.services.views.reach(asked.token(None), SEEN_S, "runs")
+    await asked.services.views.reach(await asked.token(None), SEEN_S, "runs")
     wanted = RunQuery(product=query.product, domains=domains, size=OUTPUTS)
     page = await asyncio.to_thread(asked.services.runs.find, wanted)
     return [found.id for found in reversed(page.runs)]

@@ -1,0 +1,74 @@
+"""Several nodes on the real engines are one Hansa, and nothing that befalls one of them loses or doubles anything."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from attacks import attack
+from audit import audit, audit_views
+from ledger import Ledger, selling
+from nodes import Cluster, Engines, nodes
+from test_faults_kills import assert_well, come_to_rest
+
+PRODUCTS = Path(__file__).parent / "products"
+CALLERS = 5
+
+
+@pytest.fixture(scope="module")
+def engines(kafka_address: str, postgresql_address: str, s3_address: str) -> Engines:
+    return Engines(kafka_address, postgresql_address, s3_address)
+
+
+@pytest.fixture(scope="module")
+def pair(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two nodes with `shop.till` and `shop.books`, deployed at the first."""
+    with nodes(tmp_path_factory.mktemp("pair"), engines) as cluster:
+        _deploy(cluster)
+        yield cluster
+
+
+def _deploy(cluster: Cluster) -> None:
+    for product in ("till", "books"):
+        cluster.nodes[0].deploy(PRODUCTS / product, f"shop.{product}")
+
+
+def test_what_is_deployed_at_one_node_is_served_by_all(pair: Cluster) -> None:
+    for node in pair.nodes:
+        assert node.call("POST", "/shop/till/sync", {"id": f"at {node.url}"}).json() == {"sold": f"at {node.url}"}
+
+
+def test_what_was_written_at_one_node_is_read_at_another_with_its_token(pair: Cluster) -> None:
+    for number in range(20):
+        writer, reader = pair.nodes if number % 2 else pair.nodes[::-1]
+        told = writer.call("POST", "/shop/till/sync", {"id": f"mine {number}"})
+        query = {"q": f'name=sold and source="mine {number}"', "token": told.headers["hansa-token"]}
+        assert reader.http.get("/events", params=query).json()["total"] == 1
+
+
+def test_state_is_one_for_all_nodes(pair: Cluster) -> None:
+    before = len(pair.nodes[0].records("shop.till/sales@1"))
+    with selling(pair, ledger := Ledger(), 4):
+        pair.nodes[0].until(lambda: len(ledger.done) > 30)
+    assert not ledger.strange
+    assert len(pair.nodes[1].records("shop.till/sales@1")) > before + 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1))
+def test_whatever_befalls_nodes_loses_and_doubles_nothing(tmp_path: Path, engines: Engines, seed: int) -> None:
+    ledger = Ledger()
+    own = engines.another()
+    with nodes(tmp_path, own) as cluster:
+        _deploy(cluster)
+        with selling(cluster, ledger, CALLERS):
+            attack(cluster, random.Random(seed), 16)
+        cluster.nodes[0].http.post("/triggers/shop.till:sell_on_time/0/pause").raise_for_status()
+        come_to_rest(cluster.nodes[1])
+        cluster.close()
+        books = cluster.books()
+        cluster.nodes[0].start()
+        assert_well([*audit(books, ledger), *audit_views(cluster.nodes[0], books)])
+    assert len(ledger.acknowledged) > 200
