@@ -22,7 +22,8 @@ from hansa.model.window import NO_DATES
 
 Kind = Literal["breaking", "added", "changed", "removed", "metadata"]
 ORDER: Final[tuple[Kind, ...]] = ("breaking", "removed", "changed", "added", "metadata")
-_GONE: Final = frozenset({"field.removed", "field.default_missing"})
+_NEW: Final = frozenset({"field.new", "reference.new"})
+_GONE: Final = frozenset({"field.removed", "field.default_missing", "reference.removed"})
 _NAMING: Final = frozenset({"name", "type", "metric"})
 _TOLD_ELSEWHERE: Final = frozenset(["schema", "slaProperties", "customProperties", "version", "id", "kind", "status"])
 
@@ -74,7 +75,7 @@ def _of_schema(one: Difference, is_breaking: bool) -> ContractChange:
 def _kind(one: Difference, is_breaking: bool) -> Kind:
     if is_breaking:
         return "breaking"
-    if one.kind == "field.new":
+    if one.kind in _NEW:
         return "added"
     if one.kind in _GONE and not one.new:
         return "removed"
@@ -100,6 +101,8 @@ def _of_document(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Con
     before, after = _rules(old), _rules(new)
     for path in sorted({*before, *after}):
         yield from _listed("the rule", path, before.get(path, {}), after.get(path, {}))
+    if sorted(unchecked_references(old)) != sorted(unchecked_references(new)):
+        yield ContractChange("metadata", "", "References that nobody checks change.")
     for name in sorted({*old, *new} - _TOLD_ELSEWHERE):
         if old.get(name) != new.get(name):
             yield ContractChange("metadata", "", f"{_words(name)} {'comes' if name not in old else 'changes'}.")
@@ -160,6 +163,15 @@ def fields_with_paths(item: Mapping[str, Any], within: str = "") -> Iterator[tup
         yield from fields_with_paths(field, f"{path}.")
         if isinstance(items := field.get("items"), dict):
             yield from fields_with_paths(items, f"{path}[].")
+
+
+def unchecked_references(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The relationships that nobody checks, by custom property `enforced`: of which fields, and where they lead."""
+    for item in data.get("schema") or ():
+        places = [("", item), *fields_with_paths(item)]
+        for path, one in ((path, one) for path, place in places for one in place.get("relationships") or ()):
+            if _terms(one).get("enforced") is False:
+                yield path or _value(one.get("from")), _value(one.get("to"))
 
 
 def rules_by_name(rules: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

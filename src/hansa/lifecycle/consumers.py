@@ -125,12 +125,15 @@ def _hits(one: Consumer, change: Change) -> str:
 
 
 def _further(port: str, direct: Iterable[str], edges: Sequence[Edge], product: str) -> Iterator[Consumer]:
-    """Those behind the direct consumers, by lineage, each with its shortest way."""
+    """Those behind the direct consumers, by lineage, each with its shortest way. Behind a product that refers to the port
+    are those behind its processes that publish such records."""
     behind: dict[str, set[tuple[str, str]]] = {}
     for edge in edges:
         if edge.kind in ("read", "write"):
             behind.setdefault(edge.source, set()).add((edge.kind, edge.target))
-    frontier, seen, depth = set(direct), {*direct}, 1
+    frontier = {*direct}
+    frontier |= {who for kind, who in behind.get(port, ()) if kind == "read" and who.partition(":")[0] in frontier}
+    seen, depth = set(frontier), 1
     while frontier:
         depth += 1
         written = {port for who in frontier for kind, port in behind.get(who, ()) if kind == "write"}

@@ -49,6 +49,13 @@ customProperties:
     value: ada
     vendor: somebody
 """
+REFERENCE = "        relationships:\n          - to: shelves.number\n"
+UNCHECKED = f"""{REFERENCE}\
+            customProperties:
+              - property: enforced
+                value: false
+                vendor: hansa
+"""
 Said = tuple[str, str, str]
 
 
@@ -90,6 +97,10 @@ def told() -> Callable[..., ChangeLog]:
         ("What there is.", "What stands there.", ("metadata", "", "Description changes.")),
         ("value: ada", "value: bert", ("metadata", "", "Custom properties of other vendors change.")),
         ("id: shop.stock\n", "id: shop.stock\ndataProduct: shop.orders\n", ("metadata", "", "Data product comes.")),
+        ("      - name: place\n", f"{REFERENCE}      - name: place\n",
+         ("added", "count", "count refers to shelves.number from now on, and whoever publishes is held to it.")),
+        ("      - name: place\n", f"{UNCHECKED}      - name: place\n",
+         ("metadata", "", "References that nobody checks change.")),
     ],
 )  # fmt: skip
 def test_a_change_is_said_in_a_sentence(told: Callable[..., ChangeLog], old: str, new: str, said: Said) -> None:
@@ -99,6 +110,20 @@ def test_a_change_is_said_in_a_sentence(told: Callable[..., ChangeLog], old: str
 def test_nothing_changed_where_nothing_did(told: Callable[..., ChangeLog]) -> None:
     assert told().entries == []
     assert told(("version: 1.0.0", "version: 1.0.1")).entries == []
+
+
+def test_a_reference_that_changes_or_goes_hits_no_reader(told: Callable[..., ChangeLog]) -> None:
+    before = told(("      - name: place\n", f"{REFERENCE}      - name: place\n"))
+    assert before.mode is told().mode
+    assert not before.is_breaking
+    older, newer, without = (
+        contract_of(parse_document(CONTRACT.replace("      - name: place\n", f"{text}      - name: place\n"), "c"))
+        for text in (REFERENCE, REFERENCE.replace("number", "code"), "")
+    )
+    [moved], [gone] = change_log(older, newer).entries, change_log(older, without).entries
+    assert (moved.kind, moved.path, moved.code, moved.hits) == ("changed", "count", "reference.changed", [])
+    assert moved.text == "count refers to shelves.code, and referred to shelves.number."
+    assert (gone.kind, gone.text) == ("removed", "count refers to shelves.number no more.")
 
 
 def test_a_change_of_the_schema_keeps_its_evidence(told: Callable[..., ChangeLog]) -> None:

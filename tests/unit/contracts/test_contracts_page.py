@@ -210,3 +210,23 @@ def test_what_is_read_stands_out_in_light_and_in_dark(scheme: int) -> None:
     for ink, back in [*on_both, *tones]:
         lighter, darker = sorted((_luminance(colours[ink]), _luminance(colours[back])), reverse=True)
         assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (ink, back)  # WCAG 2.2, 1.4.3
+
+
+def test_references_are_told_with_what_becomes_of_a_record_that_refers_to_none() -> None:
+    unchecked = {"property": "enforced", "value": False, "vendor": "hansa"}
+    related = {
+        "name": "item", "logicalType": "string",
+        "relationships": [{"to": "wares.code"}, {"to": "books.page", "customProperties": [unchecked]}],
+    }  # fmt: skip
+    made = contract(
+        schema=[{"name": "stock", "properties": [related]}],
+        customProperties=[{"property": "onViolation", "value": "quarantine", "vendor": "hansa"}],
+    )
+    [section] = [one for one in page_of(made).sections if one.title == "References"]
+    [table] = section.blocks
+    assert isinstance(table, Table)
+    assert [*table.rows] == [
+        (Mono("item"), Mono("wares"), "code", "is quarantined"),
+        (Mono("item"), Mono("books.page"), "", "nobody checks it"),
+    ]
+    assert "| wares |" in markdown(page_of(made)).replace("`", "")

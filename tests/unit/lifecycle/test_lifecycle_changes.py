@@ -25,6 +25,7 @@ from hansa.model.product import (
     PortTrigger,
     ProcessSpec,
     ProductSpec,
+    ReferenceSpec,
     RetryPolicy,
     ScheduleTrigger,
     StepSpec,
@@ -52,6 +53,11 @@ def port(
 ) -> OutputPortSpec:
     contract = ContractSpec("c", "1.0.0", fields, key, compatibility=mode)
     return OutputPortSpec(PORT, "orders", "1.0.0", kind, contract)
+
+
+def referring(*references: ReferenceSpec) -> OutputPortSpec:
+    made = port(NUMBER, NOTE)
+    return replace(made, contract=replace(made.contract, references=references))
 
 
 OLD = ProductSpec(
@@ -119,6 +125,11 @@ def test_a_port_that_goes_breaks_and_one_that_comes_does_not() -> None:
         ),
         (port(NUMBER, replace(NOTE, description="new")), "metadata", f"in {PORT}, note is described differently"),
         (port(NUMBER, replace(NOTE, options={"a": 1})), "metadata", f"in {PORT}, note is described differently"),
+        (
+            referring(ReferenceSpec("r", ("note",), ("code",), "notes", "shop.texts/notes@1")),
+            "changed",
+            f"in {PORT}, note refers to shop.texts/notes@1.code from now on, and whoever publishes is held to it",
+        ),
         (
             port(NUMBER, NOTE, mode=CompatibilityMode.NONE),
             "changed",

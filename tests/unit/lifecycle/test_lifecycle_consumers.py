@@ -101,6 +101,12 @@ def test_who_refers_to_a_port_depends_on_its_key_alone(change: Change, verdict: 
     assert ("read", PORT, "ana.delays:join") in {(e.kind, e.source, e.target) for e in declared([spec])}
 
 
+def test_those_behind_a_product_that_refers_to_a_port_are_named() -> None:
+    counting = product("ana.outlook", ProcessSpec("count", (), (PortTrigger(JOINED),)))
+    told = [(one.who, one.depth, one.verdict) for one in found([referring("flight"), counting], broken("flight"))]
+    assert told == [("ana.delays", 1, "breaks"), ("ana.outlook:count", 2, "downstream")]
+
+
 def test_a_declared_input_and_a_process_that_was_seen_reading_may_use_all() -> None:
     others = [product("ana.delays", inputs=(PORT,)), product("ana.looks", ProcessSpec("look", ()))]
     readers = (Reader("ana.looks:look", "process", 7, 1), Reader("ana.gone:look", "process", 7, 1))

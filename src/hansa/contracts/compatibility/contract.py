@@ -18,7 +18,7 @@ from hansa.contracts.compatibility.json_scalars import limit_breaks
 from hansa.contracts.compatibility.json_shape import NUMBERS, Bound, Shape
 from hansa.contracts.compatibility.verdict import Break, Difference, Direction, Format, Verdict, both_ways, judge
 from hansa.contracts.types import has_zone, is_decimal, limits
-from hansa.model.product import CompatibilityMode, ContractSpec, FieldSpec
+from hansa.model.product import CompatibilityMode, ContractSpec, FieldSpec, ReferenceSpec
 
 _BACKWARD: Final = frozenset({Direction.READERS_OF_OLD_DATA})
 _FORWARD: Final = frozenset({Direction.OLD_READERS})
@@ -66,6 +66,24 @@ def compare(old: ContractSpec, new: ContractSpec) -> Iterator[Difference]:
         before, after = old.wire_format or "none of its own", new.wire_format or "none of its own"
         yield Difference("", "wire.changed", _BACKWARD | _FORWARD, before, after, "wireFormat")
     yield from _fields(old.fields, new.fields, "")
+    yield from _references(old.references, new.references)
+
+
+def _references(old: tuple[ReferenceSpec, ...], new: tuple[ReferenceSpec, ...]) -> Iterator[Difference]:
+    """References narrow what may be published, and no reader relies on one: they hit nobody."""
+    before, after = {(one.id, one.fields): one for one in old}, {(one.id, one.fields): one for one in new}
+    for name in sorted(before.keys() | after.keys()):
+        was, will_be = (_led(these[name]) if name in these else "" for these in (before, after))
+        if was != will_be:
+            kind = "reference.new" if not was else "reference.changed" if will_be else "reference.removed"
+            yield Difference(", ".join(name[1]), kind, frozenset(), was, will_be, "relationships")
+
+
+def _led(reference: ReferenceSpec) -> str:
+    """What a reference leads to, in words."""
+    action = f" (onViolation {reference.action})" if reference.action else ""
+    target = reference.port or reference.target or "its own records"
+    return f"{', '.join(f'{target}.{to}' for to in reference.to)}{action}"
 
 
 def _fields(old: tuple[FieldSpec, ...], new: tuple[FieldSpec, ...], within: str) -> Iterator[Difference]:

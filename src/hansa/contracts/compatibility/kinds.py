@@ -122,5 +122,20 @@ KINDS: Final[dict[str, Kind]] = {
         "the wire format changes from {old} to {new}",
         is_ours=True,
     ),
+    "reference.new": _kind(
+        "Records must refer to one of another port: whoever publishes is held to it, nobody who reads is hit",
+        "{path} refers to {new} from now on, and whoever publishes is held to it",
+        is_ours=True,
+    ),
+    "reference.removed": _kind(
+        "Records need not refer to one of another port any more; nobody is hit",
+        "{path} refers to {old} no more",
+        is_ours=True,
+    ),
+    "reference.changed": _kind(
+        "Records refer to something else, or another thing becomes of those that refer to none; nobody who reads is hit",
+        "{path} refers to {new}, and referred to {old}",
+        is_ours=True,
+    ),
     "description.changed": _kind("Only words change; nobody is hit", "{path} is described differently"),
 }

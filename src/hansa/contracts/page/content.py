@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hansa.contracts.changelog import ChangeLog, rules_by_name
+from hansa.contracts.changelog import ChangeLog, rules_by_name, unchecked_references
 from hansa.contracts.odcs import ContractFile
 from hansa.contracts.page.blocks import (
     Block,
@@ -29,6 +29,7 @@ from hansa.contracts.part import VENDOR
 
 _TONES: Final = {"active": "good", "draft": "calm", "proposed": "calm", "deprecated": "warn", "retired": "bad"}
 _OUT: Final = {"deprecated": "Do not begin to read it.", "retired": "It is read no more."}
+_ORPHANS: Final = {"refuse": "is refused", "quarantine": "is quarantined", "warn": "is published with a warning"}
 _CHANGE_TONES: Final = {"breaking": "bad", "removed": "warn", "changed": "calm", "added": "good", "metadata": "calm"}
 
 
@@ -73,6 +74,7 @@ def page_of(contract: ContractFile, served: Served | None = None) -> Page:
 def _sections(contract: ContractFile, data: Mapping[str, Any], served: Served | None) -> Iterator[Section]:
     yield Section("What it is", [*_standing(served), Facts(list(_facts(contract, data, served)))])
     yield Section("Fields", [*_fields(contract)])
+    yield Section("References", [*_references(contract)])
     yield Section("Quality", [*_quality(data)])
     yield Section("Service levels", [*_levels(data)])
     yield Section("Terms", [*_terms(data)])
@@ -131,6 +133,25 @@ def _joined(parts: Sequence[Inline]) -> list[Inline]:
 def _fields(contract: ContractFile) -> Iterator[Block]:
     if rows := field_rows(contract.spec.fields, contract.spec.key):
         yield Table("The fields of a record", ("field", "type", "rules", "meaning"), rows)
+
+
+def _references(contract: ContractFile) -> Iterator[Block]:
+    """What the records refer to, and what becomes of one that refers to none."""
+    spec = contract.spec
+    rows: list[Sequence[Cell]] = [
+        (
+            Mono(one.path),
+            Mono(one.port or one.target or spec.id),
+            ", ".join(one.to),
+            _ORPHANS[one.action or spec.on_violation],
+        )
+        for one in spec.references
+    ]
+    rows += [
+        (Mono(path), Mono(to), "", "nobody checks it") for path, to in unchecked_references(contract.document.data)
+    ]
+    if rows:
+        yield Table("What its records refer to", ("field", "refers to", "by", "a record that refers to none"), rows)
 
 
 def _quality(data: Mapping[str, Any]) -> Iterator[Block]:
