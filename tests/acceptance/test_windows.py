@@ -95,6 +95,15 @@ def test_translators_are_tried_on_real_records_before_they_are_published(
     assert not bench.call("GET", f"/ports/{NEW}").is_success
 
 
+def test_a_plan_tells_a_translator_with_other_code(own: Server, tmp_path: Path) -> None:
+    own.deploy(scale(tmp_path / "both", (1, 2)), SCALE)
+    other = pack(scale(tmp_path / "other", (1, 2), code=BOTH.replace("weight.kg * 1000)", "1000 * weight.kg)")))
+    plan = own.call("POST", f"/products/{SCALE}/plan", content=other.data).json()
+    [change] = plan["changes"]
+    assert (change["kind"], change["what"], change["id"]) == ("changed", "translator", "to_grams")
+    assert change["text"].startswith(f"to_grams, which translates {OLD} into {NEW}, has other code")
+
+
 STEPS = """
 
 @product.logic

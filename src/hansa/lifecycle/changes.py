@@ -27,6 +27,7 @@ from hansa.model.product import (
     Trigger,
     flow_text,
 )
+from hansa.sdk.translators import directions
 
 Kind = Literal["added", "changed", "removed", "metadata", "breaking"]
 IN_CLEAR: Final = "subject.removed"
@@ -42,7 +43,8 @@ _OF_LIMITS: Final = tuple(part.name for part in dataclasses.fields(LimitSpec))
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One difference. `what` is port, process, logic, trigger, input, terms or product; `text` says it in a sentence.
+    """One difference. `what` is port, process, logic, translator, trigger, input, terms or product; `text` says it in a
+    sentence.
 
     Of a field of a port's contract `path` says which, `code` how it differs (`contracts.compatibility.kinds`), and
     `hits` who is hit.
@@ -74,6 +76,7 @@ def changes(
         *_ports(old, new, earlier or {}),
         *_processes(old, new),
         *_logic(old, new),
+        *_translators(old, new),
         *_inputs(old, new),
         *_limits(old, new),
     ]
@@ -258,6 +261,15 @@ def _logic(old: ProductSpec, new: ProductSpec) -> Iterator[Change]:
             yield Change("changed", "logic", logic.name, f"{logic.name} has other code")
     for name in before.keys() - {logic.name for logic in new.logic}:
         yield Change("removed", "logic", name, f"{name} is gone")
+
+
+def _translators(old: ProductSpec, new: ProductSpec) -> Iterator[Change]:
+    """Those of the same name and other code; that a window names another one is told of the window."""
+    for source, target, name in directions(new.outputs):
+        was, will_be = old.translators.get(name), new.translators.get(name)
+        if was is not None and will_be is not None and was != will_be:
+            told = f"{name}, which translates {source} into {target}, has other code"
+            yield Change("changed", "translator", name, f"{told}; what it has translated stays as it is")
 
 
 def _inputs(old: ProductSpec, new: ProductSpec) -> Iterator[Change]:

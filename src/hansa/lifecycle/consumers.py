@@ -125,8 +125,8 @@ def _hits(one: Consumer, change: Change) -> str:
 
 
 def _further(port: str, direct: Iterable[str], edges: Sequence[Edge], product: str) -> Iterator[Consumer]:
-    """Those behind the direct consumers, by lineage, each with its shortest way. Behind a product that refers to the port
-    are those behind its processes that publish such records."""
+    """Those behind the direct consumers, by lineage, each with its shortest way. Behind a product that refers to the
+    port are those behind its processes that publish such records."""
     behind: dict[str, set[tuple[str, str]]] = {}
     for edge in edges:
         if edge.kind in ("read", "write"):

@@ -37,7 +37,7 @@ def described(declared: ProductSpec, found: bytes) -> ProductSpec:
         told = msgspec.msgpack.decode(found, type=ProductSpec)
     except (msgspec.MsgspecError, RecursionError) as fault:
         raise plan_error([Finding("product.description", f"Its description cannot be read: {fault}")]) from fault
-    spec = replace(declared, logic=told.logic, processes=told.processes)
+    spec = replace(declared, logic=told.logic, processes=told.processes, translators=told.translators)
     strange = [
         Finding(
             "route.foreign", f"{p.name} answers at {t.path}, which is not under {spec.id}", file=p.file, line=p.line

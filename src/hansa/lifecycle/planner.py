@@ -46,6 +46,7 @@ from hansa.runtime.job import Worker
 from hansa.runtime.live import LiveProduct
 from hansa.runtime.pool import Pool
 from hansa.sdk.finding import plan_error
+from hansa.sdk.translators import directions
 from hansa.triggers.routes import check_taken
 
 Progress = Callable[[str], None]
@@ -287,7 +288,8 @@ def _harmless(change: Change) -> Change:
 
 
 def touched(old: ProductSpec | None, new: ProductSpec, made: Sequence[Change]) -> list[str]:
-    """The ports whose readers a plan names: those that change, and those that changed code publishes to."""
+    """The ports whose readers a plan names: those that change, and those that changed code publishes to or
+    translates into."""
     if old is None:
         return []
     ports = {change.id for change in made if change.what == "port" and change.kind != "added"}
@@ -296,6 +298,8 @@ def touched(old: ProductSpec | None, new: ProductSpec, made: Sequence[Change]) -
     for process in new.processes:
         if process.name in ways or code & {step.logic for step in process.steps}:
             ports |= set(process.publishes)
+    translated = {change.id for change in made if change.what == "translator"}
+    ports |= {direction.target for direction in directions(new.outputs) if direction.translator in translated}
     return sorted(ports & {port.id for port in old.outputs})
 
 

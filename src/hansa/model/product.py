@@ -399,6 +399,8 @@ class ProductSpec:
     processes: tuple[ProcessSpec, ...] = ()
     requirements: tuple[str, ...] = ()
     limits: LimitSpec = LimitSpec()
+    translators: dict[str, str] = field(default_factory=dict)
+    """The digest of each translator's source, by its name; empty in a revision that an older Hansa has described."""
     status: str = ""
     """What product.yaml says of its state. The registry decides: plan tells where they differ."""
 

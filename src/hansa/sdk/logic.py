@@ -12,7 +12,7 @@ from hansa.errors import AuthorError
 from hansa.model.ids import check_name
 from hansa.sdk.context import Context
 from hansa.sdk.ports import OutputPort, Port, Record
-from hansa.sdk.source import source_of
+from hansa.sdk.source import digest_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,10 +44,9 @@ class Logic(Generic[P, R]):
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of the function's dedented source: changes when the source does."""
-        import hashlib  # an author who only imports hansa does without OpenSSL
-
-        return hashlib.sha256(source_of(inspect.unwrap(self.function).__code__).encode()).hexdigest()
+        """Changes when the source of the function does, or of what runs in its place when something raised."""
+        functions = (self.function, self.on_error_function)
+        return digest_of(*(function for function in functions if function is not None))
 
     def using(self, **settings: Any) -> Bound:
         """This logic with settings: the same logic behaves differently in two places."""

@@ -35,6 +35,7 @@ from hansa.sdk.process import Declaration, Input, Parameter, Process, Step, entr
 from hansa.sdk.product import DataProduct
 from hansa.sdk.resolve import Scope, resolve
 from hansa.sdk.signature import Fault, Signature, read_signature
+from hansa.sdk.source import digest_of
 from hansa.sdk.translators import check_translators
 from hansa.sdk.triggers import Subscription, path_names
 from hansa.sdk.uses import fields_used
@@ -61,6 +62,7 @@ def compile_product(product: DataProduct, declared: ProductSpec) -> tuple[Produc
         declared,
         logic=tuple(describe_logic(logic, plan.relative(logic.file)) for logic in logics.values()),
         processes=tuple(describe_process(process) for process in product.processes.values()),
+        translators={name: digest_of(function) for name, function in product.translators.items()},
     )
     return spec, plan.findings
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hansa.lifecycle.changes import Change, changes, triggers_in_words
+from hansa.lifecycle.planner import touched
 from hansa.model.product import (
     CompatibilityMode,
     ContractSpec,
@@ -223,6 +224,21 @@ def test_logic_is_compared_by_its_digest() -> None:
         ("added", "logic", "sum is new"),
         ("removed", "logic", "add is gone"),
     ]
+
+
+def test_a_translator_is_compared_by_its_digest_and_told_with_its_direction() -> None:
+    newer = replace(port(NUMBER, NOTE), id="shop.orders/orders@2", version="2.0.0")
+    newer = replace(newer, contract=replace(newer.contract, version="2.0.0", window=Window(1, "upgrade", "downgrade")))
+    old = replace(OLD, outputs=(port(NUMBER, NOTE), newer), translators={"upgrade": "a", "downgrade": "b"})
+    new = replace(old, translators={"upgrade": "a", "downgrade": "c"})
+    [change] = made = changes(old, new)
+    assert (change.kind, change.what, change.id) == ("changed", "translator", "downgrade")
+    assert change.text == (
+        f"downgrade, which translates shop.orders/orders@2 into {PORT}, has other code; "
+        "what it has translated stays as it is"
+    )
+    assert touched(old, new, made) == [PORT]
+    assert changes(replace(old, translators={}), new) == [], "an older Hansa kept no digests of translators"
 
 
 def test_inputs_are_compared_by_their_port_not_by_their_name() -> None:

@@ -488,6 +488,21 @@ def test_the_digest_changes_with_the_source_alone(plan: Compile) -> None:
     assert first.digest != changed.digest
 
 
+def test_the_digest_changes_with_what_runs_when_something_raised(plan: Compile) -> None:
+    source = "@product.logic\ndef add(n: int) -> int:\n    return n\n"
+    handled = source + "@add.on_error\ndef failed(error: Error) -> int:\n    return 1\n"
+    digests = {plan(code)[1].logic[0].digest for code in (source, handled, handled.replace("1", "2"))}
+    assert len(digests) == 3
+
+
+def test_translators_are_described_by_the_digest_of_their_source(plan: Compile) -> None:
+    source = "@product.translator\ndef up(departure: Departure) -> Departure:\n    return departure\n"
+    first, moved, changed = (
+        plan(code)[1].translators["up"] for code in (source, f"\n{source}", source.replace("return d", "return  d"))
+    )
+    assert first == moved != changed
+
+
 def test_options_and_descriptions_reach_the_spec(plan: Compile) -> None:
     _, spec, _ = plan('''
         @product.aggregator

@@ -133,7 +133,7 @@ KINDS: Final[dict[str, Kind]] = {
         is_ours=True,
     ),
     "reference.changed": _kind(
-        "Records refer to something else, or another thing becomes of those that refer to none; nobody who reads is hit",
+        "Records refer to something else, or what becomes of those that refer to none changes; no reader is hit",
         "{path} refers to {new}, and referred to {old}",
         is_ours=True,
     ),
