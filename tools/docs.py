@@ -108,15 +108,24 @@ def _nouns(tree: ast.AST) -> Iterator[Code]:
 
 
 def _tables(tree: ast.AST) -> Iterator[Code]:
-    """Codes that stand in tuples: (code, message, …) of runs, and (sign in a message, code) of broken contracts."""
+    """Codes that stand in tuples: (code, message, …) of runs, and (sign in a message, code) of broken contracts; and
+    those that a dict gives for a rule of the schema."""
     for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            values = [str(part.value) for part in node.values if isinstance(part, ast.Constant)]
+            yield from map(_broken, values if all(value.startswith("field.") for value in values) else ())
+            continue
         if not isinstance(node, ast.Tuple) or len(node.elts) not in (2, 3):
             continue
         values = [part.value if isinstance(part, ast.Constant) else None for part in node.elts]
         if len(values) == 3 and str(values[0]).startswith("run.") and CODE.fullmatch(str(values[0])):
             yield Code(str(values[0]), "run", _text(node.elts[1], tree))
         if len(values) == 2 and str(values[1]).startswith("field."):
-            yield Code(str(values[1]), "author", "A field of a record breaks the port's contract")
+            yield _broken(str(values[1]))
+
+
+def _broken(code: str) -> Code:
+    return Code(code, "author", "A field of a record breaks the port's contract")
 
 
 def _calls(tree: ast.AST) -> Iterator[tuple[ast.Call, ast.AST]]:

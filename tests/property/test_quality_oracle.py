@@ -10,14 +10,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import jsonschema_rs
+import msgspec
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hansa.contracts.check import Validator
+from hansa.contracts.check import Validator, hidden_fields
 from hansa.contracts.quality.judge import Judge, Verdict
 from hansa.contracts.quality.rules import compile_rules
 from hansa.contracts.quality.tables import check_file, check_frame
+from hansa.contracts.schemas import json_schema
+from hansa.contracts.schemas.contract import record_of
 from hansa.model.product import (
     ContractSpec,
     FieldSpec,
@@ -78,7 +84,7 @@ class Store:
 
     def __init__(self, port: OutputPortSpec) -> None:
         self.encoder = Validator(port).encoder
-        self.judge = Judge(port, compile_rules(port.contract), self.encoder.key, frozenset())
+        self.judge = Judge(port, compile_rules(port.contract), self.encoder.key, hidden_fields(port.contract))
         self.taken: dict[tuple[str, str], str] = {}
         self.keys: set[str] = set()
 
@@ -279,6 +285,107 @@ def test_what_is_decided_for_each_record_is_what_a_table_comes_to(
     assert {"day.limits", "at.limits", "hour.limits"} <= told.keys()
 
 
+UNIQUE = {"uniqueItems": True}
+LISTED = (
+    FieldSpec("id", "integer", True),
+    FieldSpec("tags", "array", items=FieldSpec("tag", "string"), options=UNIQUE),
+    FieldSpec("sizes", "array", items=FieldSpec("size", "number"), options=UNIQUE),
+    FieldSpec(
+        "legs",
+        "array",
+        options=UNIQUE,
+        items=FieldSpec(
+            "leg",
+            "object",
+            fields=(
+                FieldSpec("to", "string"),
+                FieldSpec("days", "array", items=FieldSpec("day", "date"), options=UNIQUE),
+                FieldSpec(
+                    "grid", "array", items=FieldSpec("row", "array", items=FieldSpec("n", "integer"), options=UNIQUE)
+                ),
+            ),
+        ),
+    ),
+    FieldSpec("fees", "map", items=FieldSpec("fee", "array", items=FieldSpec("n", "integer"), options=UNIQUE)),
+)
+_FEW = st.lists(st.integers(0, 2), max_size=3)
+LISTED_ROWS = st.lists(
+    st.fixed_dictionaries({
+        "id": st.integers(0, 3), "tags": st.none() | st.lists(st.sampled_from(["", "a", "b", "a, b"]), max_size=3),
+        "sizes": st.none() | st.lists(st.sampled_from([0.0, 1.0, 1.5]), max_size=3),
+        "legs": st.none() | st.lists(
+            st.fixed_dictionaries({
+                "to": st.sampled_from([None, "x"]), "grid": st.none() | st.lists(_FEW, max_size=2),
+                "days": st.none() | st.lists(st.sampled_from([date(2024, 1, 1), date(2024, 1, 2)]), max_size=2),
+            }),
+            max_size=2,
+        ),
+        "fees": st.none() | st.dictionaries(st.sampled_from("ab"), _FEW, max_size=2),
+    }),
+    max_size=5,
+)  # fmt: skip
+LISTED_TYPES = {
+    "id": pl.Int64, "tags": pl.List(pl.String), "sizes": pl.List(pl.Float64),
+    "legs": pl.List(pl.Struct({"to": pl.String, "days": pl.List(pl.Date), "grid": pl.List(pl.List(pl.Int64))})),
+    "fees": pl.List(pl.Struct({"key": pl.String, "value": pl.List(pl.Int64)})),
+}  # fmt: skip
+
+
+def is_repeating(values: list[Any] | None) -> bool:
+    return any(one == other for at, one in enumerate(values or ()) for other in (values or ())[:at])
+
+
+def repeats(row: dict[str, Any]) -> dict[str, bool]:
+    """By rule, whether a row breaks it, by two loops."""
+    legs = row["legs"] or []
+    return {
+        "tags.uniqueItems": is_repeating(row["tags"]),
+        "sizes.uniqueItems": is_repeating(row["sizes"]),
+        "legs.uniqueItems": is_repeating(legs),
+        "legs[].days.uniqueItems": any(is_repeating(leg["days"]) for leg in legs),
+        "legs[].grid[].uniqueItems": any(is_repeating(line) for leg in legs for line in leg["grid"] or ()),
+        "fees{}.uniqueItems": any(map(is_repeating, (row["fees"] or {}).values())),
+    }
+
+
+@settings(deadline=None, max_examples=60)
+@given(LISTED_ROWS)
+def test_equal_elements_are_found_at_any_depth_by_every_engine(rows: list[dict[str, Any]]) -> None:
+    spec = port()
+    spec = replace(spec, contract=replace(spec.contract, fields=LISTED))
+    verdict = Store(spec).decide(rows)
+    broken = [repeats(row) for row in rows]
+    assert set(verdict.aside) == {at for at, row in enumerate(broken) if any(row.values())}
+    counted = {rule: sum(row[rule] for row in broken) for rule in repeats(dict.fromkeys(LISTED_TYPES))}
+    assert {one.rule: one.bad for one in verdict.results if one.rule != "schema"} == counted
+    closed = jsonschema_rs.validator_for(json_schema.derive(record_of(spec.contract)))
+    assert [closed.is_valid(msgspec.to_builtins(row)) for row in rows] == [not any(row.values()) for row in broken]
+    pairs = [
+        {**row, "fees": None if row["fees"] is None else [{"key": k, "value": v} for k, v in row["fees"].items()]}
+        for row in rows
+    ]
+    frame = pl.DataFrame(pairs, schema=LISTED_TYPES)
+    assert {one.rule: one.bad for one in check_frame(spec.contract, frame)} == counted
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.ndjson"
+        path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+        if rows:
+            assert {one.rule: one.bad for one in check_file(spec.contract, path)} == counted
+
+
+def test_equal_elements_are_found_in_maps_of_parquet_and_in_texts_of_csv(tmp_path: Path) -> None:
+    contract = replace(port().contract, fields=(LISTED[1], LISTED[4]))
+    fees = pa.array([[("a", [1, 1])], [("a", [1]), ("b", [1])], None], pa.map_(pa.string(), pa.list_(pa.int64())))
+    pq.write_table(pa.table({"tags": [["a", "a"], ["a"], None], "fees": fees}), tmp_path / "rows.parquet")
+    (tmp_path / "rows.csv").write_text('tags,fees\n"[""a"", ""a""]",\n,"{""a"": [1, 1], ""b"": [1]}"\n[],{}\n')
+    frame = pl.read_parquet(tmp_path / "rows.parquet")
+    for found in (
+        check_frame(contract, frame),
+        *(check_file(contract, tmp_path / f"rows.{f}") for f in ("parquet", "csv")),
+    ):
+        assert [(one.rule, one.bad) for one in found] == [("tags.uniqueItems", 1), ("fees{}.uniqueItems", 1)]
+
+
 def test_limits_of_dates_are_told_as_a_range_and_never_waived() -> None:
     spec = port(action="warn")
     day, at, *others = DATED
@@ -288,3 +395,33 @@ def test_limits_of_dates_are_told_as_a_range_and_never_waived() -> None:
     assert [(one.index, one.path, one.code, one.rule) for one in verdict.refused] == [
         (1, "day", "field.range", "day.limits"),
     ]  # fmt: skip
+
+
+def test_equal_elements_are_told_as_a_breach_of_the_schema_and_personal_ones_not_shown() -> None:
+    tags, legs = LISTED[1], LISTED[3]
+    secret = replace(legs, personal=True, options={})
+    spec = port(action="warn")
+    store = Store(replace(spec, contract=replace(spec.contract, fields=(LISTED[0], tags, secret))))
+    days = [{"days": ["2024-01-01", "2024-01-01"]}]
+    verdict = store.decide([{"id": 1, "tags": ["a"]}, {"id": 2, "tags": ["b", "b"]}, {"id": 3, "legs": days}])
+    assert [(one.index, one.path, one.code, one.rule, one.value) for one in verdict.refused] == [
+        (1, "tags", "field.items", "tags.uniqueItems", "['b', 'b']"),
+        (2, "legs[].days", "field.items", "legs[].days.uniqueItems", ""),
+    ]
+    assert verdict.refused[0].message == "tags has equal elements"
+
+
+def test_true_is_not_one_and_nulls_are_equal() -> None:
+    anything = FieldSpec("any", "array", items=FieldSpec("one", "any"), options=UNIQUE)
+    spec = port()
+    store = Store(replace(spec, contract=replace(spec.contract, fields=(LISTED[0], anything))))
+    rows: list[list[Any]] = [
+        [True, 1],
+        [1, 1.0],
+        [None, None],
+        [None],
+        [{"a": 1, "b": 2}, {"b": 2, "a": 1}],
+        [[1], [2]],
+    ]
+    verdict = store.decide([{"id": 1, "any": row} for row in rows])
+    assert sorted(verdict.aside) == [1, 2, 4]

@@ -5,9 +5,9 @@
     string with format uuid UUID
 
 What ODCS limits (lengths, patterns, ranges, enumerations, time zones) stands in the annotations, so that msgspec
-checks it. Limits of dates and times are rules (`quality.limits`); `uniqueItems` is not checked. Required fields come
-first, then the optional ones, each in the contract's order: both can be given by position, and an optional field added
-later breaks no call.
+checks it. Limits of dates and times are rules (`quality.limits`), and so is `uniqueItems` (`quality.items`).
+Required fields come first, then the optional ones, each in the contract's order: both can be given by position, and
+an optional field added later breaks no call.
 """
 
 from __future__ import annotations

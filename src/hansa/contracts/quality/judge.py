@@ -5,6 +5,7 @@ asked of the caller.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -15,6 +16,7 @@ from hansa.model.product import OnViolation, OutputPortSpec, ReferenceSpec
 from hansa.model.run import CheckResult
 from hansa.sdk.encode import Violation, short
 
+_BEHIND_FIRST: Final = re.compile(r"[.\[{]")
 SCHEMA: Final = "schema"
 """The rule that a record is of the contract's schema at all, in what is told of checks."""
 _STOPS: Final[tuple[OnViolation, ...]] = ("refuse", "quarantine")
@@ -226,7 +228,7 @@ class _Case:
         return digest_of(self._judge._port, "", self._judge._key(self._records[at]))
 
     def _violation(self, at: int, path: str, code: str, message: str, value: Any, rule: str) -> Violation:
-        names = {name.partition(".")[0] for name in path.split(", ")}
+        names = {_BEHIND_FIRST.split(name, maxsplit=1)[0] for name in path.split(", ")}
         shown = "" if names & self._judge._hidden else short(value)
         return Violation(self._at[at], path, code, message, shown, rule)
 

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
+from hansa.contracts.quality.items import METRIC as ITEMS
+from hansa.contracts.quality.items import item_rules, repeating
 from hansa.contracts.quality.limits import BROKEN, comparable, limit_rules
 from hansa.contracts.quality.limits import METRIC as LIMITS
 from hansa.contracts.quality.threshold import allows_none, wanted
@@ -25,6 +27,8 @@ from hansa.sdk.encode import key_text
 Column = Callable[[list[Any]], list[Any]]
 Scan = Callable[[list[Any]], list[int]]
 _UNHASHABLE: Final = frozenset({"array", "map", "object", "vector", "any"})
+_OF_SCHEMA: Final = {LIMITS: "field.range", ITEMS: "field.items"}
+"""The codes of violations of the schema."""
 _MESSAGES: Final = {
     "nullValues": "is null",
     "missingValues": "counts as missing",
@@ -45,7 +49,7 @@ class RowRule:
     @property
     def code(self) -> str:
         """What its violations are called."""
-        return "field.range" if self.spec.metric == LIMITS else f"rule.{self.spec.metric}"
+        return _OF_SCHEMA.get(self.spec.metric) or f"rule.{self.spec.metric}"
 
     @property
     def message(self) -> str:
@@ -122,7 +126,7 @@ class Rules:
 
 def compile_rules(contract: ContractSpec) -> Rules:
     """Compiles what `read_rules` has read and checked."""
-    rows: list[RowRule] = []
+    rows = [RowRule(spec, spec.action or "refuse", repeating(spec.path), _those) for spec in item_rules(contract)]
     batch: list[BatchRule] = []
     unique = [rule for rule in _from_schema(contract) if not _is_key(rule.fields, contract)]
     skipped: list[SkippedRule] = []
@@ -220,6 +224,10 @@ def _getter(path: str) -> Callable[[Any], Any]:
         return record
 
     return get
+
+
+def _those(values: list[Any]) -> list[int]:
+    return [at for at, value in enumerate(values) if value is not None]
 
 
 def _nulls(_: RuleSpec, __: ContractSpec) -> Scan:

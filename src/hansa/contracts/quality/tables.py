@@ -14,6 +14,8 @@ from operator import and_, or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from hansa.contracts.quality.items import ELEMENTS, VALUES, item_rules, steps_of
+from hansa.contracts.quality.items import METRIC as ITEMS
 from hansa.contracts.quality.limits import BROKEN, limit_rules
 from hansa.contracts.quality.limits import METRIC as LIMITS
 from hansa.contracts.quality.queries import answered
@@ -83,7 +85,7 @@ def table_rules(contract: ContractSpec) -> list[RuleSpec]:
         for field in contract.fields
         if field.unique and all(unique_fields(rule) != (field.name,) for rule in listed if _counts_twice(rule))
     ]
-    return [*listed, *said, *limit_rules(contract)]
+    return [*listed, *said, *limit_rules(contract), *item_rules(contract)]
 
 
 def _counts_twice(rule: RuleSpec) -> bool:
@@ -115,6 +117,9 @@ def _polars(rule: RuleSpec, contract: ContractSpec, name: str) -> pl.Expr:
         there = pl.all_horizontal(field.is_not_null() for field in fields)
         together = fields[0] if len(fields) == 1 else pl.struct(fields)
         return (there.sum() - together.filter(there).n_unique()).alias(name)
+    if rule.metric == ITEMS:
+        first, *steps = steps_of(rule.path)
+        return _repeats(pl.col(first), steps).sum().alias(name)
     column = _column(rule.path)
     if rule.metric == "nullValues":
         return column.null_count().alias(name)
@@ -130,6 +135,21 @@ def _polars(rule: RuleSpec, contract: ContractSpec, name: str) -> pl.Expr:
     if "pattern" in rule.arguments:
         tests.append(column.cast(pl.String).str.contains(f"^(?:{rule.arguments['pattern']})$"))
     return (~reduce(and_, tests)).sum().alias(name)
+
+
+def _repeats(column: pl.Expr, steps: Sequence[str]) -> pl.Expr:
+    """Whether an array there has equal elements."""
+    import polars as pl
+
+    if not steps:
+        return column.list.len() > column.list.n_unique()
+    step, rest = steps[0], steps[1:]
+    if step == ELEMENTS:
+        return column.list.eval(_repeats(pl.element(), rest)).list.any()
+    if step == VALUES:
+        entries = column.to_physical()  # a list in every version of Polars; newer ones have a type for maps
+        return entries.list.eval(_repeats(pl.element().struct.field("value"), rest)).list.any()
+    return _repeats(column.struct.field(step), rest)
 
 
 def _is_beyond(column: pl.Expr, rule: RuleSpec) -> pl.Expr:
@@ -175,6 +195,9 @@ def _duckdb(rule: RuleSpec, contract: ContractSpec, values: list[Any]) -> str:
 
 
 def _bad(rule: RuleSpec, contract: ContractSpec, values: list[Any]) -> str:
+    if rule.metric == ITEMS:
+        first, *steps = steps_of(rule.path)
+        return _repeated(f"CAST({_quoted(first)} AS JSON)", steps)
     column = _quoted(rule.path)
     if rule.metric == "missingValues":
         missing = listed_values(rule.arguments.get("missingValues", [None]), rule, contract)
@@ -199,6 +222,21 @@ def _among(column: str, listed: Any, values: list[Any]) -> str:
     if known and all(isinstance(value, str) for value in known):
         return f"list_contains([{places}], CAST({column} AS VARCHAR))"
     return f"{column} IN ({places})" if known else "false"
+
+
+def _repeated(value: str, steps: Sequence[str]) -> str:
+    """Whether an array there has equal elements; `value` is JSON, for so all files can say arrays and maps."""
+    if not steps:
+        listed = f"CAST({value} AS JSON[])"
+        texts = f"list_transform({listed}, lambda element: coalesce(CAST(element AS VARCHAR), 'null'))"
+        return f"coalesce(len({listed}) > list_unique({texts}), false)"
+    step, rest = steps[0], steps[1:]
+    if step in (ELEMENTS, VALUES):
+        inner = f"inner_{len(rest)}"
+        listed = f"CAST({value} AS JSON[])" if step == ELEMENTS else f"map_values(CAST({value} AS MAP(VARCHAR, JSON)))"
+        return f"coalesce(list_bool_or(list_transform({listed}, lambda {inner}: {_repeated(inner, rest)})), false)"
+    pointer = step.replace("~", "~0").replace("/", "~1").replace("'", "''")
+    return _repeated(f"json_extract({value}, '/{pointer}')", rest)
 
 
 def _beyond(column: str, name: str, limit: Any) -> str:
