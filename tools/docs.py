@@ -112,7 +112,7 @@ def _tables(tree: ast.AST) -> Iterator[Code]:
     those that a dict gives for a rule of the schema."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Dict):
-            values = [str(part.value) for part in node.values if isinstance(part, ast.Constant)]
+            values = [str(part.value) if isinstance(part, ast.Constant) else "" for part in node.values]
             yield from map(_broken, values if all(value.startswith("field.") for value in values) else ())
             continue
         if not isinstance(node, ast.Tuple) or len(node.elts) not in (2, 3):
