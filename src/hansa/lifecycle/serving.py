@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -53,12 +54,15 @@ class Serving:
         self._specs = specs
         self._idle_s = idle_s
         self._rest_s = rest_s
+        self._unpacking = threading.Lock()
 
     def folder(self, revision: Revision) -> Path:
-        """The unpacked files of a revision; unpacked now if they are not there."""
+        """The unpacked files of a revision; unpacked now if they are not there. Blocking work: for a thread."""
         folder = self._data / "revisions" / revision.hash
         if not folder.exists():
-            unpack(self._blobs.get(revision.bundle), folder)
+            with self._unpacking:
+                if not folder.exists():
+                    unpack(self._blobs.get(revision.bundle), folder)
         return folder
 
     async def to_serve(
@@ -119,6 +123,6 @@ class Serving:
 
     async def pool_of(self, revision: Revision) -> Pool:
         """The pool of a revision that was deployed before, without a worker yet."""
-        folder, spec = self.folder(revision), revision.spec
+        folder, spec = await asyncio.to_thread(self.folder, revision), revision.spec
         declared = replace(spec, logic=(), processes=())  # its files may be older than what reads them today
         return self.pool(await self.to_serve(spec.id, revision.hash, folder, declared, lambda _: None))
