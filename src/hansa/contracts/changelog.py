@@ -7,7 +7,7 @@ rules of quality, Hansa's own terms. What changes no promise is metadata.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -26,6 +26,14 @@ _NEW: Final = frozenset({"field.new", "reference.new"})
 _GONE: Final = frozenset({"field.removed", "field.default_missing", "reference.removed"})
 _NAMING: Final = frozenset({"name", "type", "metric"})
 _TOLD_ELSEWHERE: Final = frozenset(["schema", "slaProperties", "customProperties", "version", "id", "kind", "status"])
+
+
+class Said(NamedTuple):
+    """A promise that came, went or changed: of which field, and the sentence, without a full stop."""
+
+    kind: Literal["added", "changed", "removed"]
+    path: str
+    text: str
 
 
 class ContractChange(msgspec.Struct, frozen=True):
@@ -96,11 +104,12 @@ def _of_version(old: ContractSpec, new: ContractSpec) -> Iterator[ContractChange
 def _of_document(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ContractChange]:
     if (was := old.get("status", "active")) != (now := new.get("status", "active")):
         yield ContractChange("changed", "", f"The status changes from {was} to {now}.")
-    yield from _listed("the SLA", "", _named(old, "slaProperties"), _named(new, "slaProperties"))
-    yield from _listed("the term", "", _terms(old), _terms(new))
-    before, after = _rules(old), _rules(new)
-    for path in sorted({*before, *after}):
-        yield from _listed("the rule", path, before.get(path, {}), after.get(path, {}))
+    promises = [
+        *_listed("the SLA", "", _named(old, "slaProperties"), _named(new, "slaProperties")),
+        *_listed("the term", "", _terms(old), _terms(new)),
+        *rules_changed(old, new),
+    ]
+    yield from (ContractChange(kind, path, _sentence(text)) for kind, path, text in promises)
     if sorted(unchecked_references(old)) != sorted(unchecked_references(new)):
         yield ContractChange("metadata", "", "References that nobody checks change.")
     for name in sorted({*old, *new} - _TOLD_ELSEWHERE):
@@ -110,18 +119,24 @@ def _of_document(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Con
         yield ContractChange("metadata", "", "Custom properties of other vendors change.")
 
 
-def _listed(what: str, path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ContractChange]:
+def rules_changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Said]:
+    """What differs in the rules of quality of two contracts' documents."""
+    before, after = _rules(old), _rules(new)
+    for path in sorted({*before, *after}):
+        yield from _listed("the rule", path, before.get(path, {}), after.get(path, {}))
+
+
+def _listed(what: str, path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Said]:
     """What came, went and changed among promises that have names."""
     place = f" of {path}" if path else ""
     for name in sorted({*old, *new}):
         if name not in old:
-            yield ContractChange("added", path, _sentence(f"{what} {name}{place} is new: {_value(new[name])}"))
+            yield Said("added", path, f"{what} {name}{place} is new: {_value(new[name])}")
         elif name not in new:
-            told = f"{what} {name}{place} is gone; it was {_value(old[name])}"
-            yield ContractChange("removed", path, _sentence(told))
+            yield Said("removed", path, f"{what} {name}{place} is gone; it was {_value(old[name])}")
         elif old[name] != new[name]:
             told = f"{what} {name}{place} changes from {_value(old[name])} to {_value(new[name])}"
-            yield ContractChange("changed", path, _sentence(told))
+            yield Said("changed", path, told)
 
 
 def _named(data: Mapping[str, Any], section: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from hansa.contracts.changelog import rules_changed
 from hansa.contracts.dates import NAMES
 from hansa.contracts.part import VENDOR
 from hansa.lifecycle.changes import Change
@@ -32,6 +33,8 @@ def terms_changed(old: Mapping[str, dict[str, Any]], new: Mapping[str, dict[str,
             if before.get(name) != after.get(name):
                 text = f"the {name} of {port} changes{_said(before.get(name), after.get(name))}"
                 found.append(Change("metadata", "terms", port, text))
+        rules = rules_changed(old[port], new[port])
+        found += [Change(one.kind, "terms", port, f"in {port}, {one.text}", one.path) for one in rules]
     return found
 
 
@@ -49,9 +52,6 @@ def _terms(contract: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for item in _mappings(contract.get("customProperties")):
         if item.get("vendor") == VENDOR and item.get("property") in _OURS:
             yield str(item["property"]), item.get("value")
-    for item in _mappings(contract.get("schema")):
-        if "quality" in item:
-            yield f"quality rules of {item.get('name')}", item["quality"]
 
 
 def _mappings(value: Any) -> Iterable[dict[str, Any]]:

@@ -97,6 +97,8 @@ def told() -> Callable[..., ChangeLog]:
         ("What there is.", "What stands there.", ("metadata", "", "Description changes.")),
         ("value: ada", "value: bert", ("metadata", "", "Custom properties of other vendors change.")),
         ("id: shop.stock\n", "id: shop.stock\ndataProduct: shop.orders\n", ("metadata", "", "Data product comes.")),
+        ("      - name: place\n", "        unique: true\n      - name: place\n",
+         ("changed", "count", "count changes from not unique to unique.")),
         ("      - name: place\n", f"{REFERENCE}      - name: place\n",
          ("added", "count", "count refers to shelves.number from now on, and whoever publishes is held to it.")),
         ("      - name: place\n", f"{UNCHECKED}      - name: place\n",

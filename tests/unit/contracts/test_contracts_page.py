@@ -230,3 +230,23 @@ def test_references_are_told_with_what_becomes_of_a_record_that_refers_to_none()
         (Mono("item"), Mono("books.page"), "", "nobody checks it"),
     ]
     assert "| wares |" in markdown(page_of(made)).replace("`", "")
+
+
+def test_what_must_be_unique_and_rules_of_nested_fields_are_told() -> None:
+    shelf = {"name": "shelf", "logicalType": "string", "quality": [{"metric": "nullValues", "mustBe": 0}]}
+    fields = [
+        {"name": "item", "logicalType": "string", "unique": True},
+        {"name": "tags", "logicalType": "array", "logicalTypeOptions": {"uniqueItems": True}},
+        {"name": "place", "logicalType": "object", "properties": [shelf]},
+    ]
+    page = page_of(contract(schema=[{"name": "stock", "properties": fields}]))
+    [rows, rules] = (section.blocks[0] for section in page.sections if section.title in ("Fields", "Quality"))
+    assert isinstance(rows, Table)
+    assert isinstance(rules, Table)
+    assert [row[2] for row in rows.rows] == [
+        [Mark("optional"), " no two records have the same"],
+        [Mark("optional"), " no two elements are equal"],
+        [Mark("optional")],
+        [Mark("optional")],
+    ]
+    assert [row[:2] for row in rules.rows] == [("nullValues", Mono("place.shelf"))]

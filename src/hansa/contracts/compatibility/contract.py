@@ -112,6 +112,8 @@ def _field(old: FieldSpec, new: FieldSpec, path: str) -> Iterator[Difference]:
     """A field that both contracts have, and the fields within it."""
     found = list(both_ways(old, new, lambda writer, reader: _read(writer, reader, path)))
     yield from found
+    if old.unique is not new.unique:
+        yield Difference(path, "unique.changed", frozenset(), _shared(old), _shared(new), "unique")
     if not found and _described(old) != _described(new):
         yield Difference(path, "description.changed", frozenset(), "", "")
     yield from _fields(old.fields, new.fields, f"{path}.")
@@ -135,6 +137,10 @@ def _read(writer: FieldSpec, reader: FieldSpec, path: str) -> Iterator[Break]:
     yield from limit_breaks(_shape(writer), _shape(reader), path)
     if reader.options.get("uniqueItems") is True and writer.options.get("uniqueItems") is not True:
         yield Break(path, "limit.tightened", "equal elements", "unique elements", "uniqueItems")
+
+
+def _shared(field: FieldSpec) -> str:
+    return "unique" if field.unique else "not unique"
 
 
 def _meaning_differs(writer: FieldSpec, reader: FieldSpec) -> str | None:

@@ -122,6 +122,11 @@ KINDS: Final[dict[str, Kind]] = {
         "the wire format changes from {old} to {new}",
         is_ours=True,
     ),
+    "unique.changed": _kind(
+        "Values must be, or need not be, those of one record: whoever publishes is held to it, no reader is hit",
+        "{path} changes from {old} to {new}",
+        is_ours=True,
+    ),
     "reference.new": _kind(
         "Records must refer to one of another port: whoever publishes is held to it, nobody who reads is hit",
         "{path} refers to {new} from now on, and whoever publishes is held to it",

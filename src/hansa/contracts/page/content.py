@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hansa.contracts.changelog import ChangeLog, rules_by_name, unchecked_references
+from hansa.contracts.changelog import ChangeLog, fields_with_paths, rules_by_name, unchecked_references
 from hansa.contracts.odcs import ContractFile
 from hansa.contracts.page.blocks import (
     Block,
@@ -158,8 +158,8 @@ def _quality(data: Mapping[str, Any]) -> Iterator[Block]:
     rows = [*_rules("all records", data)]
     for item in data.get("schema") or ():
         rows += _rules("all records", item)
-        for field in item.get("properties") or ():
-            rows += _rules(str(field.get("name")), field)
+        for path, field in fields_with_paths(item):
+            rows += _rules(path, field)
     if rows:
         yield Table("Rules that are checked", ("rule", "on", "promise", "meaning"), rows)
 

@@ -58,6 +58,8 @@ def _rules(field: FieldSpec, *, is_key: bool) -> list[Inline]:
     if field.personal:
         parts.append(Mark("personal", "warn"))
     words = [text.format(field.options[name]) for name, text in _LIMITS.items() if name in field.options]
+    if field.unique:
+        words.append("no two records have the same")
     if field.options.get("uniqueItems") is True:
         words.append("no two elements are equal")
     if values := field.options.get("enum"):
