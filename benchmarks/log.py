@@ -99,6 +99,9 @@ class _Writer:
     """Writes one entry behind the other, each when the one before was acknowledged."""
 
     def __init__(self, log: Any, number: int) -> None:
+        from hansa.eventlog.interface import Append, CommitSet
+
+        self._append, self._commit_set = Append, CommitSet
         self._log = log
         self.number = number
         self.count = 0
@@ -113,10 +116,8 @@ class _Writer:
         return self._done
 
     def _write(self) -> None:
-        from hansa.eventlog.interface import Append, CommitSet
-
-        body = entry(self.number, self.count)
-        self._log.submit(CommitSet(appends=(Append(TOPIC, 0, 1, body, {"run": "bench"}),)), self._told)
+        append = self._append(TOPIC, 0, 1, entry(self.number, self.count), {"run": "bench"})
+        self._log.submit(self._commit_set(appends=(append,)), self._told)
 
     def _told(self, outcome: Any) -> None:
         if isinstance(outcome, Exception):
