@@ -16,11 +16,13 @@ import msgspec
 from hansa.contracts.compatibility.contract import said
 from hansa.contracts.odcs import read_field
 from hansa.contracts.part import VENDOR, Part
-from hansa.contracts.types import limits, value_type
+from hansa.contracts.quality.rules import RowRule, compile_rules
+from hansa.contracts.types import limits, struct_type
 from hansa.model.ids import did_you_mean
-from hansa.model.product import Expectation, FieldSpec
+from hansa.model.product import ContractSpec, Expectation, FieldSpec
 
 _WORDS: Final = ("name", "logicalType", "required", "enum", "logicalTypeOptions", "description")
+_OF_TYPES: Final = ("format", "physicalType", "timezone")
 _LOWER: Final = ("ge", "gt")
 _UPPER: Final = ("le", "lt")
 
@@ -74,6 +76,10 @@ def contradiction(expected: FieldSpec, fields: Sequence[FieldSpec]) -> str | Non
     wanted, given = expected.options.get("enum"), promised.options.get("enum")
     if wanted and given and not set(wanted) & set(given):
         return f"{expected.name} is one of {_listed(given)}, never of {_listed(wanted)}"
+    try:
+        _rules(_tried(expected, promised))
+    except msgspec.ValidationError as wrong:
+        return f"{expected.name} is {said(promised)}, and is held against something else: {wrong}"
     return _apart(expected, promised)
 
 
@@ -95,25 +101,40 @@ def complete(expected: FieldSpec, promised: FieldSpec) -> FieldSpec:
 
 def check_of(expected: FieldSpec, promised: FieldSpec) -> Callable[[dict[str, Any]], str | None]:
     """What says why a record is not as expected; None where it is. A personal value is never named."""
-    field = replace(complete(expected, promised), options={**_types_of(promised), **expected.options})
-    return partial(_failure, field, value_type("Expected", field), expected.personal or promised.personal)
+    field = _tried(expected, promised)
+    return partial(
+        _failure, field, struct_type("Expected", [field]), _rules(field), expected.personal or promised.personal
+    )
+
+
+def _tried(expected: FieldSpec, promised: FieldSpec) -> FieldSpec:
+    return replace(complete(expected, promised), options={**_types_of(promised), **expected.options})
+
+
+def _rules(field: FieldSpec) -> tuple[RowRule, ...]:
+    """What of the schema is no part of a type. Raises `msgspec.ValidationError` for a limit that is no value of it."""
+    return compile_rules(ContractSpec("expected", "1.0.0", (field,))).rows
 
 
 def _types_of(promised: FieldSpec) -> dict[str, Any]:
     """What of a field's options decides its type, and limits nothing."""
-    return {name: promised.options[name] for name in ("format", "physicalType") if name in promised.options}
+    return {name: promised.options[name] for name in _OF_TYPES if name in promised.options}
 
 
-def _failure(field: FieldSpec, kind: Any, is_personal: bool, record: dict[str, Any]) -> str | None:
+def _failure(
+    field: FieldSpec, kind: type[Any], rules: Sequence[RowRule], is_personal: bool, record: dict[str, Any]
+) -> str | None:
     value = record.get(field.name)
     if value is None:
         return f"{field.name} is missing" if field.required else None
     try:
-        msgspec.convert(value, kind)
+        found = msgspec.convert({field.name: value}, kind)
+        why = next((rule.message for rule in rules if rule.scan(rule.column([found]))), "")
     except msgspec.ValidationError as wrong:
         why = str(wrong).partition(" - at")[0]
-        return f"{field.name} is not as expected" if is_personal else f"{field.name} is {value!r}: {why}"
-    return None
+    if not why:
+        return None
+    return f"{field.name} is not as expected" if is_personal else f"{field.name} is {value!r}: {why}"
 
 
 def _listed(values: Sequence[Any]) -> str:

@@ -82,6 +82,11 @@ def field(kind: str, name: str = "a", **options: object) -> FieldSpec:
     ("expected", "promised", "why"),
     [
         (field("any", "b"), field("string"), "there is no field b"),
+        (
+            field("any", minimum="soon"),
+            field("date"),
+            "a is date, and is held against something else: Invalid RFC3339 encoded date",
+        ),
         (field("string"), field("integer"), "a is integer, not string"),
         (field("number"), field("integer"), None),
         (field("integer"), field("number"), "a is number, not integer"),
@@ -101,6 +106,22 @@ def test_what_a_contract_can_never_keep(expected: FieldSpec, promised: FieldSpec
     ("expected", "promised", "value", "why"),
     [
         (field("any"), field("integer"), None, None),
+        (field("any"), field("timestamp", timezone=True), "2024-01-01T00:00:00Z", None),
+        (
+            field("timestamp", maximum="2024-01-01T00:00:00Z"),
+            field("timestamp", timezone=True),
+            "2024-01-01T00:00:01Z",
+            "a is '2024-01-01T00:00:01Z': a is not within maximum 2024-01-01T00:00:00Z",
+        ),
+        (field("any", minimum="2024-01-02"), field("date"), "2024-01-02", None),
+        (
+            field("any", minimum="2024-01-02"),
+            field("date"),
+            "2024-01-01",
+            "a is '2024-01-01': a is not within minimum 2024-01-02",
+        ),
+        (field("array", uniqueItems=True), field("array"), [1, 2], None),
+        (field("array", uniqueItems=True), field("array"), [1, 1], "a is [1, 1]: a has equal elements"),
         (FieldSpec("a", "any", required=True), field("integer"), None, "a is missing"),
         (field("integer", maximum=5), field("integer"), 6, "a is 6: Expected `int` <= 5"),
         (field("integer", maximum=5), field("integer"), 5, None),
