@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from operator import ge, le
 from typing import Any, Final
 
 from hansa.contracts.compatibility.json_scalars import limit_breaks
 from hansa.contracts.compatibility.json_shape import NUMBERS, Bound, Shape
 from hansa.contracts.compatibility.verdict import Break, Difference, Direction, Format, Verdict, both_ways, judge
+from hansa.contracts.quality.limits import TYPES, limit_of
 from hansa.contracts.types import has_zone, is_decimal, limits
 from hansa.model.product import CompatibilityMode, ContractSpec, FieldSpec, ReferenceSpec
 
@@ -24,7 +26,15 @@ _BACKWARD: Final = frozenset({Direction.READERS_OF_OLD_DATA})
 _FORWARD: Final = frozenset({Direction.OLD_READERS})
 _READ_ALSO: Final = {"number": {"integer"}, "map": {"object"}, "any": None}
 """By the reader's type: the other types whose values it reads as they were meant; None for all."""
-_SHAPES: Final = {"string": {"string"}, "integer": {"integer"}, "number": NUMBERS, "array": {"array"}}
+_SHAPES: Final = {
+    "string": {"string"},
+    "integer": {"integer"},
+    "number": NUMBERS,
+    "array": {"array"},
+    "vector": {"array"},
+}
+_LOWER: Final = ("minimum", "exclusiveMinimum")
+_UPPER: Final = ("maximum", "exclusiveMaximum")
 _SIZES: Final = {"min_length": "min", "max_length": "max"}
 _SCALE: Final = re.compile(r"(?:decimal|numeric)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)", re.IGNORECASE)
 
@@ -135,6 +145,8 @@ def _read(writer: FieldSpec, reader: FieldSpec, path: str) -> Iterator[Break]:
         yield Break(path, "logical.changed", said(writer), said(reader), rule)
     yield from _enumeration(writer, reader, path)
     yield from limit_breaks(_shape(writer), _shape(reader), path)
+    if writer.type == reader.type:
+        yield from _moments(writer, reader, path)
     if reader.options.get("uniqueItems") is True and writer.options.get("uniqueItems") is not True:
         yield Break(path, "limit.tightened", "equal elements", "unique elements", "uniqueItems")
 
@@ -176,6 +188,28 @@ def _digits(field: FieldSpec) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2] or 0)) if found else None
 
 
+def _moments(writer: FieldSpec, reader: FieldSpec, path: str) -> Iterator[Break]:
+    """Limits of dates and times: each of the reader must follow from one of the writer."""
+    for names, reaches in ((_LOWER, ge), (_UPPER, le)):
+        mine = _bounds(writer, names)
+        for name, (limit, is_excluded) in _bounds(reader, names).items():
+            follows = (
+                reaches(at, limit) and (at != limit or excludes >= is_excluded) for at, excludes in mine.values()
+            )
+            if not any(follows):
+                before = ", ".join(f"{one} {writer.options[one]}" for one in mine) or f"no {names[0]}"
+                yield Break(path, "limit.tightened", before, f"{name} {reader.options[name]}", name)
+
+
+def _bounds(field: FieldSpec, names: tuple[str, str]) -> dict[str, tuple[Any, bool]]:
+    """The limits of a date or time, and whether each is itself excluded."""
+    return {
+        name: (limit_of(field.options[name], field.type), name.startswith("exclusive"))
+        for name in names
+        if name in field.options and field.type in TYPES
+    }
+
+
 def _enumeration(writer: FieldSpec, reader: FieldSpec, path: str) -> Iterator[Break]:
     written, read = writer.options.get("enum"), reader.options.get("enum")
     if read and (not written or any(value not in read for value in written)):
@@ -189,7 +223,7 @@ def _values(values: Any) -> str:
 def _shape(field: FieldSpec) -> Shape:
     """The limits of a field, as those of a JSON Schema. Limits of integers count their width in."""
     found: dict[str, Any] = limits(field)
-    name = "Items" if field.type == "array" else "Length"
+    name = "Items" if field.type in ("array", "vector") else "Length"
     return Shape(
         types=frozenset(_SHAPES.get(field.type, set())),
         lower=_bound(found, "ge", "gt"),

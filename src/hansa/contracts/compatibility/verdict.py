@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from hansa.contracts.compatibility.kinds import KINDS
 from hansa.model.product import CompatibilityMode
 
-RULES: Final = "1"
+RULES: Final = "2"
 """The version of the rule set. It goes up when a pair of schemas gets another verdict."""
 _HIT: Final = ("what was written before no longer fits", "readers that have the old schema break")
 
