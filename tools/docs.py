@@ -281,13 +281,50 @@ SETTINGS: Final = {
     "HANSA_DATABASE": (
         "server",
         "",
-        "`postgresql://USER:PASSWORD@HOST:PORT/DATABASE`: the registry is kept in this PostgreSQL, which nodes can share; "
-        "else in the file `registry.db`.",
+        "`postgresql://USER:PASSWORD@HOST:PORT/DATABASE`: the registry is kept in this PostgreSQL, which nodes can "
+        "share; else in the file `registry.db`.",
     ),
     "HANSA_LEASE_S": (
         "server",
         "`30`",
         "Seconds for which a node that does not reach its registry lets people in by what it knew; then it denies.",
+    ),
+    "HANSA_LOG": (
+        "server",
+        "",
+        "`kafka://HOST:PORT,HOST:PORT/NAME`: the log is kept in this Kafka cluster, and shared by all nodes that name "
+        "it; they name the same `HANSA_DATABASE`, `HANSA_BLOBS` and `HANSA_PEPPER`. Else it is the file `log.db`.",
+    ),
+    "HANSA_KAFKA_SETTINGS": (
+        "server",
+        "",
+        "A file of lines `name=value`, settings of librdkafka: TLS, SASL and what else a client of this cluster needs.",
+    ),
+    "HANSA_REPLICATION": (
+        "server",
+        "`1`",
+        "Replicas of the topics of the log that are made; 3 where it must not be lost.",
+    ),
+    "HANSA_PEPPER": (
+        "server",
+        "",
+        "64 hexadecimal digits, the secret that nodes share: tokens are hashed with it, and nodes know one another by "
+        "it. A Hansa that is alone makes its own, in the file `pepper`.",
+    ),
+    "HANSA_NODE": ("server", "host name and port", "What a node is called; no other node has the name."),
+    "HANSA_ROLES": (
+        "server",
+        "`api,worker,scheduler`",
+        "What a node does: `api` answers people and callers, `worker` works what the log brings, `scheduler` may own "
+        "the log, and with it fires schedules and takes what is old enough.",
+    ),
+    "HANSA_ADVERTISE": ("server", "where it listens", "The host name or address at which other nodes reach this one."),
+    "HANSA_CHANNEL_PORT": ("server", "any", "The port at which the other nodes reach the one that owns the log."),
+    "HANSA_SESSION_S": (
+        "server",
+        "`5`",
+        "Seconds of silence after which a node is lost: so long may the log be without an owner when one dies, and a "
+        "node that stood still for longer is not the owner any more.",
     ),
     "HANSA_REST_S": (
         "server",

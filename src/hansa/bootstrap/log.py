@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from hansa.bootstrap.place import Place
 from hansa.errors import OperatorError
+from hansa.eventlog.ownership import Ownership
 from hansa.eventlog.sqlite import SqliteLog
 from hansa.eventlog.sqlite_reading import SqliteLogReader
 
 if TYPE_CHECKING:
-    from hansa.bootstrap.nodes import LeasedOwnership
     from hansa.eventlog.kafka_reading import KafkaLogReader
     from hansa.eventlog.shared import SharedLog
 
@@ -23,20 +23,18 @@ def open_log(data: Path) -> SqliteLog:
     return SqliteLog(data)
 
 
-def open_shared(place: Place, ownership: LeasedOwnership, pepper: bytes, changed: Callable[[], None]) -> SharedLog:
+def open_shared(place: Place, ownership: Ownership, pepper: bytes, changed: Callable[[], None]) -> SharedLog:
     """The log in Kafka. Raises `OperatorError` (`log.address`, `log.driver`, and what Kafka says)."""
     settings, name = place.kafka_log()
     try:
         from hansa.eventlog.shared import SharedLog
     except ImportError as failure:
         raise _no_driver() from failure
-    log = SharedLog(
+    return SharedLog(
         settings, name, place.node, ownership,
         host=place.listen, port=place.channel, key=hmac.digest(pepper, b"channel", "sha256"),
         replication=place.replication, changed=changed,
     )  # fmt: skip
-    ownership.at(place.node, place.host, log.port)
-    return log
 
 
 def open_reader(data: Path, place: Place) -> SqliteLogReader | KafkaLogReader:

@@ -131,6 +131,7 @@ class Nodes:
         may_own = place.has("scheduler")
         ownership = LeasedOwnership(registry, name, may_own=may_own, session_s=place.session_s)
         self.log = open_shared(place, ownership, pepper, self._led)
+        ownership.at(place.node, place.host, self.log.port)
         node = Node(place.node, place.url, place.roles, version)
         self.reassigned: Callable[[], Awaitable[None]] = _nothing
         self.membership = Membership(registry, node, place.session_s, lambda: self.reassigned())

@@ -57,7 +57,7 @@ class Desk:
             raise OperatorError(
                 "port.taken",
                 f"The channel between nodes, {host}:{port}, cannot be listened on: {failure.strerror}",
-                hint="Set HANSA_CHANNEL to another HOST:PORT.",
+                hint="Set HANSA_CHANNEL_PORT to another.",
             ) from failure
         self.port: int = self._listener.getsockname()[1]
         self._key = key

@@ -159,7 +159,7 @@ class KafkaLogReader(KafkaReading):
         self._kinds = kinds
         self._moved = threading.Condition(self._lock)
         self._tail = Tail(settings, facts_topic(name))
-        self._closing = False
+        self._closing = threading.Event()
         with translated():
             self._goal = self._tail.begin()
         self._is_level = threading.Event()
@@ -172,7 +172,7 @@ class KafkaLogReader(KafkaReading):
     def reach(self, mark: int, timeout_s: float) -> bool:
         """Waits until the transaction `mark` is known here; False where that takes longer than `timeout_s`."""
         with self._moved:
-            return self._moved.wait_for(lambda: self._state.mark >= mark or self._closing, timeout_s)
+            return self._moved.wait_for(lambda: self._state.mark >= mark or self._closing.is_set(), timeout_s)
 
     def hand_over(self) -> tuple[State, int]:
         """Ends following; what is known, and the offset of the facts behind it."""
@@ -186,7 +186,7 @@ class KafkaLogReader(KafkaReading):
 
     def close(self) -> None:
         """Ends following. A second call does nothing."""
-        self._closing = True
+        self._closing.set()
         self._thread.join()
         self._records.close()
 
@@ -196,7 +196,7 @@ class KafkaLogReader(KafkaReading):
 
     def _follow(self) -> None:
         held: list[Fact] = []
-        while not self._closing:
+        while not self._closing.is_set():
             try:
                 for record in self._tail.news():
                     fact = None if record is None else self._wanted(*record)
@@ -206,7 +206,7 @@ class KafkaLogReader(KafkaReading):
                         self._take(held)
                         if record is None or self._tail.next >= self._goal:
                             self._is_level.set()
-                        if self._closing:
+                        if self._closing.is_set():
                             break
             except KafkaException as failure:
                 _report.error("the log is not followed any more: %s", failure)
