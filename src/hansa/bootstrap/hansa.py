@@ -256,7 +256,9 @@ class Hansa:
             adoption = Adoption(partial(self._adopt, self._nodes.membership), settings.place.session_s)
             self._duties = Duties(self._scheduler, keeper.run, adoption.run)
             self._nodes.led_by(self._duties)
-            mesh.spawn(Following(mesh, locks, self._pause).run())
+            following = Following(mesh, locks, settings.place.node, self._nodes.membership.others, self._pause)
+            mesh.spread = following.spread
+            mesh.spawn(following.run())
         return self.services
 
     def _pause(self, keys: frozenset[TriggerKey]) -> None:

@@ -68,6 +68,10 @@ class Membership:
         """Who is there, this node too, by id."""
         return [self._nodes[name] for name in sorted(self._nodes)]
 
+    def others(self) -> list[str]:
+        """The other nodes that are there."""
+        return [name for name in self._nodes if name != self._node.id]
+
     def is_lost(self, node: str) -> bool:
         """True where a node of that name was there, or is known from the log, and is not there any more."""
         if node in self._nodes:

@@ -28,7 +28,8 @@ class AwaitableLog:
         self.fenced: asyncio.Future[HansaError] = loop.create_future()
         """Resolves to why, once a commit was refused as another process has taken the log: nothing more can be done
         here."""
-        self._hears = log.watch(lambda topics: _quietly(loop, self._wake, topics))
+        self.hears = log.watch(lambda topics: _quietly(loop, self._wake, topics))
+        """True where other processes may commit."""
         log.start(self._on_outcomes)
 
     def submit(self, commit: CommitSet, tell: Tell) -> None:
@@ -65,7 +66,7 @@ class AwaitableLog:
     async def hear(self, token: str, timeout_s: float) -> bool:
         """True when what the token came from is committed here; where another process may have committed it, that is
         waited for. Raises `ValueError` for a text that is no token."""
-        if self.log.covers(self.log.now(), token) or not self._hears:
+        if self.log.covers(self.log.now(), token) or not self.hears:
             return self.log.covers(self.log.now(), token)
         woken = asyncio.Event()
         stop = self.watch("", woken.set)

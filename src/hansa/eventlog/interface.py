@@ -243,6 +243,10 @@ class Log(LogReader):
         return."""
 
     @abstractmethod
+    def epoch(self, resource: str) -> int:
+        """The latest epoch of a resource, whichever process acquired it; 0 where none ever did."""
+
+    @abstractmethod
     def position(self, group: str, topic: str, partition: int) -> int | None:
         """Where a group stands, or None where it never stood."""
 

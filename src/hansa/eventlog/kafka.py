@@ -182,6 +182,9 @@ class KafkaLog(KafkaReading, Log):
             self._write([], [(("epoch", resource), epoch)])
             return epoch
 
+    def epoch(self, resource: str) -> int:
+        return self._state.epoch(resource)
+
     def trim(self, topic: str, partition: int, before: int, *, seen: str | None = None) -> int:
         with self._lock:
             rows = self._state.batches(topic, partition)

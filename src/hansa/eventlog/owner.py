@@ -112,6 +112,7 @@ class Owner:
 CONTROL: Final[dict[str, Callable[..., Any]]] = {
     "declare": lambda log, topic, config: log.declare(topic, msgspec.convert(config, TopicConfig)),
     "acquire": lambda log, resource: log.acquire(resource),
+    "epoch": lambda log, resource: log.epoch(resource),
     "trim": lambda log, topic, partition, before, seen: log.trim(topic, partition, before, seen=seen),
     "erase": lambda log, topic, partition, bodies: log.erase(topic, partition, bodies),
 }

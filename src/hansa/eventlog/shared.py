@@ -238,6 +238,9 @@ class SharedLog(Log):
     def acquire(self, resource: str) -> int:
         return int(self._control("acquire", resource))
 
+    def epoch(self, resource: str) -> int:
+        return int(self._control("epoch", resource))
+
     def trim(self, topic: str, partition: int, before: int, *, seen: str | None = None) -> int:
         return int(self._control("trim", topic, partition, before, seen))
 

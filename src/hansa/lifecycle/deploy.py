@@ -88,6 +88,7 @@ class Deployer:
             deployed, done, is_new = await self._deploy(
                 actor, product, folder, declared, bundle, note, accept_breaking, plan, progress
             )
+        await self._mesh.spread()
         told = self._told(deployed, list(done.changes), time.monotonic() - begun, is_new=is_new)
         return msgspec.structs.replace(told, notes=list(done.notes))
 
@@ -192,6 +193,7 @@ class Deployer:
             candidate = await self._planner.earlier(product, to)
             roll_back = partial(self._mesh.registry.rollback, actor, product, to)
             deployed, is_new = await self._switch(candidate, plan, accept_breaking, roll_back, lambda _: None)
+        await self._mesh.spread()
         told = self._told(deployed, list(candidate.plan.changes), time.monotonic() - begun, is_new=is_new)
         return msgspec.structs.replace(told, notes=list(candidate.plan.notes))
 

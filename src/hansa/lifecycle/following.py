@@ -7,11 +7,16 @@ product → what differs is served anew. Nothing rests on an entry being told: w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import time
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from hansa.errors import HansaError
+from hansa.eventlog.interface import CommitSet, Put
 from hansa.lifecycle.deploy import Locks
 from hansa.lifecycle.ended import retirements
 from hansa.lifecycle.mesh import Mesh
@@ -21,14 +26,27 @@ from hansa.registry.values import Product, TriggerKey
 AGAIN_S: Final = 1.0
 ANYWAY_S: Final = 30.0
 """How often it is compared though nothing was told."""
+SPREAD_S: Final = 3.0
+LOOK_S: Final = 0.02
+REACHED: Final = "_reached"
+"""The scope of how far nodes have followed the audit."""
 _report = logging.getLogger("hansa.lifecycle")
 
 
 class Following:
-    """Runs beside the server until it is cancelled. `paused` is told the triggers that are paused now."""
+    """Runs beside the server until it is cancelled. `node` is this one, `others` says which others are there. `paused`
+    is told the triggers that are paused now."""
 
-    def __init__(self, mesh: Mesh, locks: Locks, paused: Callable[[frozenset[TriggerKey]], None]) -> None:
+    def __init__(
+        self,
+        mesh: Mesh,
+        locks: Locks,
+        node: str,
+        others: Callable[[], list[str]],
+        paused: Callable[[frozenset[TriggerKey]], None],
+    ) -> None:
         self._mesh, self._locks, self._paused = mesh, locks, paused
+        self._node, self._others = node, others
         self._known_paused = mesh.registry.paused_triggers()
         self._failed: dict[str, str] = {}
         """By product, the revision that could not be served."""
@@ -41,16 +59,16 @@ class Following:
             loop.call_soon_threadsafe(told.set)
 
         end = self._mesh.registry.audit_watch(wake)
-        wait_s = ANYWAY_S
+        due_s = 0.0
         try:
             while True:
-                try:
-                    async with asyncio.timeout(wait_s):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(AGAIN_S):
                         await told.wait()
-                except TimeoutError:
-                    pass
-                told.clear()
-                wait_s = ANYWAY_S if await self._turn() else AGAIN_S
+                is_fenced = any(live.is_fenced for live in self._mesh.products.values())
+                if told.is_set() or is_fenced or time.monotonic() > due_s:
+                    told.clear()
+                    due_s = time.monotonic() + (ANYWAY_S if await self._turn() else 0)
         finally:
             end()
 
@@ -65,14 +83,35 @@ class Following:
     async def catch_up(self) -> None:
         """Has this node serve what the registry says."""
         mesh = self._mesh
+        newest = await asyncio.to_thread(self._newest)
         known = await asyncio.to_thread(lambda: mesh.registry.search(limit=100_000).products)
         for product in known:
             if not self._is_served(product):
                 await self._serve(product.id)
+            elif (live := mesh.products.get(product.id)) is not None and live.is_fenced:
+                live.fence, live.is_fenced = await mesh.fence(product.id), False
         for port, retirement in retirements(mesh.log.log).items():
             if port not in mesh.ended:
                 await mesh.leave(port, retirement)
         await self._pause()
+        if self._reached(self._node) != newest:
+            reached = Put(REACHED, self._node, msgspec.msgpack.encode(newest))
+            await mesh.log.commit(CommitSet(puts=(reached,)))
+
+    async def spread(self) -> None:
+        """Waits until the other nodes that are there serve what the registry says now, for at most `SPREAD_S`."""
+        newest = await asyncio.to_thread(self._newest)
+        end_s = time.monotonic() + SPREAD_S
+        while any(self._reached(node) < newest for node in self._others()) and time.monotonic() < end_s:
+            await asyncio.sleep(LOOK_S)
+
+    def _newest(self) -> int:
+        entries = self._mesh.registry.audit_list(limit=1)
+        return entries[0].seq if entries else 0
+
+    def _reached(self, node: str) -> int:
+        value = self._mesh.log.log.get(REACHED, node)
+        return 0 if value is None else msgspec.msgpack.decode(value)
 
     def _is_served(self, product: Product) -> bool:
         """Whether this node serves a product as the registry says, or knows why it cannot."""

@@ -52,6 +52,10 @@ async def _left(pool: Pool) -> None:
     await pool.drain()
 
 
+async def _at_once() -> None:
+    """There are no other nodes."""
+
+
 class Mesh:
     """Live products by id. `engine`, `routes` and `products` are what the server's routes use."""
 
@@ -93,6 +97,8 @@ class Mesh:
         self.on_change: list[Callable[[], None]] = []
         self.shares: Callable[[str, int], bool] = lambda *_: True
         """Whether a partition of a group is to be followed here; `reassign` when that changes."""
+        self.spread: Callable[[], Awaitable[None]] = _at_once
+        """Waits until other nodes serve what this one has changed, where there are any."""
 
     # Starting and stopping
 
@@ -268,14 +274,19 @@ class Mesh:
             pool.keep_workers()
         old = self.products.get(spec.id)
         self._specs[spec.id] = spec
-        self.products[spec.id] = LiveProduct(
-            spec, revision.hash, pool, product.state, product.successor, product.state_us
-        )
+        live = LiveProduct(spec, revision.hash, pool, product.state, product.successor, product.state_us)
+        live.fence = await self.fence(spec.id)
+        self.products[spec.id] = live
         self.failures.pop(spec.id, None)
         self.retired.pop(spec.id, None)
         await self._changed(spec.id)
         if old is not None:
             self.spawn(_left(old.pool))
+
+    async def fence(self, product: str) -> tuple[str, int]:
+        """What the runs of a product's live revision commit with."""
+        resource, log = f"windows:{product}", self.log.log
+        return resource, await asyncio.to_thread(log.epoch, resource) if self.log.hears else log.epoch(resource)
 
     async def restate(self, product: Product) -> None:
         """Has a product served in another state from now on, or no more."""

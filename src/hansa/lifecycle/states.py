@@ -114,4 +114,5 @@ class States:
                 raise CallerError(found.code, found.refusal, hint=found.hint, details=details)
             moved = await asyncio.to_thread(self._mesh.registry.set_state, actor, product, after, successor)
             await self._mesh.restate(moved)
+        await self._mesh.spread()
         return msgspec.structs.replace(found, done=True)

@@ -89,7 +89,11 @@ class Windows:
             return
         live.barred = frozenset(port.id for pair in pairs for port in pair)
         try:
-            await self._log.commit(CommitSet())  # in order: what was let through before the bar is in the log now
+            assert live.fence is not None
+            # in order: what was let through before the bar is in the log now; other nodes are fenced off
+            epoch = await asyncio.to_thread(self._log.log.acquire, live.fence[0])
+            await self._log.commit(CommitSet())
+            live.fence = (live.fence[0], epoch)
             yield
         finally:
             self._mesh.engine.release(live, replaced=self._mesh.products.get(product) is not live)

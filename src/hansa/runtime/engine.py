@@ -44,6 +44,7 @@ DEPTH_MAX: Final = 16
 STORE_PAUSE_S: Final = 1.0
 """After which a run that was accepted is tried again where the disk was full."""
 
+FENCED_PAUSE_S: Final = 0.1
 UNKNOWN: Final = frozenset({"log.stopped", "log.unknown"})
 """Errors of a commit that may have been made. A run that must not be lost is taken up again by whoever reads the log
 next."""
@@ -282,6 +283,12 @@ class Engine:
                 _answer_with(run, earlier_run(run.id.encode()))
             else:
                 self._again(run)
+            return
+        if isinstance(outcome, Refused) and outcome.code == "epoch.fenced":
+            run.live.product.is_fenced = True
+            self._journal.rewind(run, steps=False)
+            self.active[run.id] = run
+            self._later(run, FENCED_PAUSE_S)  # until what is live elsewhere is so here, too
             return
         if isinstance(outcome, Unavailable) and outcome.code not in UNKNOWN and self._journal.rewind(run):
             self.active[run.id] = run

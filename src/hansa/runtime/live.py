@@ -27,6 +27,10 @@ class LiveProduct:
     """The ports of each version window: older, newer."""
     barred: frozenset[str] = frozenset()
     """Ports to which nothing of this revision may be committed any more: the next one's windows begin or end there."""
+    fence: tuple[str, int] | None = None
+    """What its runs commit with: refused once the windows of its ports are those of another revision."""
+    is_fenced: bool = False
+    """True once such a commit was refused."""
     held: list[Any] = field(default_factory=list)
     """Runs that ended behind the bar, until the next revision takes them over."""
 

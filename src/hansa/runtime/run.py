@@ -43,7 +43,6 @@ class Run:
     records: Sequence[wire.Records] = ()
     reads: Sequence[tuple[str, int, int, int]] = ()
     advances: tuple[Advance, ...] = ()
-    fence: tuple[str, int] | None = None
     idempotency_key: str | None = None
     parent: str | None = None
     trace: str | None = None
@@ -92,6 +91,11 @@ class Run:
     def durable(self) -> bool:
         """True once the run goes on by itself after a crash."""
         return self.pending is not None
+
+    @property
+    def fence(self) -> tuple[str, int] | None:
+        """What it commits with."""
+        return self.live.product.fence
 
     def advance(self, **reached: Any) -> None:
         """Where another worker is to go on, should this one be lost before it is told that the run is done."""

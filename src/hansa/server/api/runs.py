@@ -383,4 +383,5 @@ async def _toggle(asked: Asked, *, paused: bool) -> TriggerSet:
     await asyncio.to_thread(change, asked.principal.id, key)
     await asked.services.mesh.resubscribe(live.product.id)
     (asked.services.scheduler.pause if paused else asked.services.scheduler.resume)(str(key))
+    await asked.services.mesh.spread()
     return TriggerSet(process, index, paused)
