@@ -24,7 +24,7 @@ from hansa.bootstrap.doctor import examine
 from hansa.bootstrap.duties import Adoption, Duties
 from hansa.bootstrap.folder import make_folder
 from hansa.bootstrap.log import open_log
-from hansa.bootstrap.nodes import Membership, Nodes
+from hansa.bootstrap.nodes import Membership, Nodes, Turns
 from hansa.bootstrap.place import Place, place_from
 from hansa.bootstrap.registry import open_registry
 from hansa.bootstrap.schedules import LogStarter, Timetable
@@ -258,6 +258,7 @@ class Hansa:
             self._nodes.led_by(self._duties)
             following = Following(mesh, locks, settings.place.node, self._nodes.membership.others, self._pause)
             mesh.spread = following.spread
+            locks.among_nodes = Turns(registry, settings.place.node, settings.place.session_s, following.serve).turn
             mesh.spawn(following.run())
         return self.services
 

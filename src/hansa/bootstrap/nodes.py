@@ -8,7 +8,7 @@ import hashlib
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Final
 
 from hansa.bootstrap.duties import Duties
@@ -21,6 +21,7 @@ from hansa.registry.values import Node
 
 BEATS: Final = 5
 """How often a node says that it is there, while a session lasts."""
+TURN_S: Final = 0.05
 _report = logging.getLogger("hansa.nodes")
 
 
@@ -115,6 +116,41 @@ class Membership:
     async def leave(self) -> None:
         """Says that this node ends."""
         await asyncio.to_thread(self._registry.remove_node, self._node.id)
+
+
+class Turns:
+    """The turns of nodes to change a product: a lease for each, kept as long as the change takes. `current` has this
+    node serve what the one before has made of it."""
+
+    def __init__(
+        self, registry: registries.Nodes, node: str, session_s: float, current: Callable[[str], Awaitable[None]]
+    ) -> None:
+        self._registry, self._session_s, self._current = registry, session_s, current
+        self._holder = f"{node} {uuid.uuid4().hex[:8]}"
+
+    @contextlib.asynccontextmanager
+    async def turn(self, product: str) -> AsyncIterator[None]:
+        """Waits for the turn. Turns of one product at this node take turns among themselves: each asks as another."""
+        name, holder = f"product:{product}", f"{self._holder} {uuid.uuid4().hex[:8]}"
+        while not await self._take(name, holder):
+            await asyncio.sleep(TURN_S)
+        keeping = asyncio.create_task(self._keep(name, holder))
+        try:
+            await self._current(product)
+            yield
+        finally:
+            keeping.cancel()
+            with contextlib.suppress(HansaError):
+                await asyncio.to_thread(self._registry.release_lease, name, holder)
+
+    async def _keep(self, name: str, holder: str) -> None:
+        while True:
+            await asyncio.sleep(self._session_s / BEATS)
+            with contextlib.suppress(HansaError):
+                await self._take(name, holder)
+
+    async def _take(self, name: str, holder: str) -> bool:
+        return await asyncio.to_thread(self._registry.take_lease, name, holder, self._session_s) is not None
 
 
 def node_for(name: str, nodes: Iterable[str]) -> str | None:

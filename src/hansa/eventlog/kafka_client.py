@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -28,6 +29,11 @@ QUEUE_MAX: Final = 10_000_000
 """Records of one transaction."""
 CACHE_BYTES: Final = 16 << 20
 NEWS_S: Final = 0.2
+NOT_YET_S: Final = 0.05
+_NOT_YET: Final = frozenset(
+    {KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART,
+     KafkaError.LEADER_NOT_AVAILABLE}
+)  # fmt: skip
 _READING: Final = {
     "group.id": "hansa-readers",
     "enable.auto.commit": False,
@@ -216,10 +222,20 @@ class Tail:
 
     def begin(self) -> int:
         """Begins to read; the offset behind what is committed now."""
-        self._consumer.list_topics(self._topic, START_S)
-        _, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, 0), START_S)
+        end = self._end()
         self._consumer.assign([TopicPartition(self._topic, 0, self.next)])
-        return int(end)
+        return end
+
+    def _end(self) -> int:
+        until_s = time.monotonic() + START_S
+        while True:
+            try:
+                self._consumer.list_topics(self._topic, START_S)
+                return int(self._consumer.get_watermark_offsets(TopicPartition(self._topic, 0), START_S)[1])
+            except KafkaException as failure:  # a topic that was made this moment is not known everywhere yet
+                if failure.args[0].code() not in _NOT_YET or time.monotonic() > until_s:
+                    raise
+            time.sleep(NOT_YET_S)
 
     def to_end(self) -> Iterator[tuple[bytes, bytes | None]]:
         """Key and value of every record up to the end, where nobody writes any more."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -80,7 +81,7 @@ class Deployer:
         """
         begun = time.monotonic()
         seen = self._live(product)
-        async with self._locks.of(product):
+        async with self._locks.turn(product):
             folder, declared, same = await asyncio.to_thread(self._compared, product, bundle)
             if same is not None:
                 return self._told(same, [], time.monotonic() - begun, is_new=False)
@@ -188,7 +189,7 @@ class Deployer:
         and refused where it breaks consumers whose consents are missing. Raises as `deploy` does."""
         begun = time.monotonic()
         seen = self._live(product)
-        async with self._locks.of(product):
+        async with self._locks.turn(product):
             self._check_seen(product, seen)
             candidate = await self._planner.earlier(product, to)
             roll_back = partial(self._mesh.registry.rollback, actor, product, to)
@@ -198,14 +199,26 @@ class Deployer:
         return msgspec.structs.replace(told, notes=list(candidate.plan.notes))
 
 
+Turn = Callable[[str], AbstractAsyncContextManager[None]]
+"""A product's turn among the nodes that share a registry."""
+
+
 class Locks:
-    """One lock for each product: what changes one waits for its turn."""
+    """One lock for each product: what changes one waits for its turn, here and at other nodes."""
 
     def __init__(self) -> None:
         self._locks: dict[str, asyncio.Lock] = {}
+        self.among_nodes: Turn = lambda _: nullcontext()
 
     def of(self, product: str) -> asyncio.Lock:
+        """The lock of this node."""
         return self._locks.setdefault(product, asyncio.Lock())
+
+    @asynccontextmanager
+    async def turn(self, product: str) -> AsyncIterator[None]:
+        """Nobody else changes the product meanwhile, and this node serves what the one before has made of it."""
+        async with self.among_nodes(product), self.of(product):
+            yield
 
 
 def consent_to(plan: Plan, seen: str, forced: str) -> Consent | None:

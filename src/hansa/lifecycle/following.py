@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from hansa.errors import HansaError
+from hansa.errors import CallerError, HansaError
 from hansa.eventlog.interface import CommitSet, Put
 from hansa.lifecycle.deploy import Locks
 from hansa.lifecycle.ended import retirements
@@ -121,6 +121,15 @@ class Following:
         if live is None:
             return self._failed.get(product.id) == product.live.hash
         return (live.revision, live.state, live.successor) == (product.live.hash, product.state, product.successor)
+
+    async def serve(self, product: str) -> None:
+        """Has this node serve what the registry says of one product, where there is such a product."""
+        try:
+            found = await asyncio.to_thread(self._mesh.registry.product, product)
+        except CallerError:
+            return
+        if not self._is_served(found):
+            await self._serve(product)
 
     async def _serve(self, product: str) -> None:
         mesh = self._mesh

@@ -107,7 +107,7 @@ class States:
     async def move(self, actor: str, product: str, after: ProductState, successor: str | None = None) -> StatePlan:
         """Takes the step, audited. Raises `CallerError` (`product.state`, `product.successor`, `product.in_use`) where
         it is refused."""
-        async with self._locks.of(product):
+        async with self._locks.turn(product):
             found = await self.plan(product, after, successor)
             if found.refusal:
                 details = {"status": 409, "readers": list(found.read_by)}
