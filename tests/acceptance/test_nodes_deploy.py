@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,24 @@ def test_a_window_opens_while_both_nodes_publish(pair: Cluster, tmp_path: Path) 
     assert_side_by_side(old, new)
     ids = [one["id"] for one in new]
     assert not [*lacking("weights", ids, told), *doubled("weight", ids)]
+
+
+def test_a_node_that_stood_still_while_a_window_was_opened_publishes_to_no_version_alone(
+    pair: Cluster, tmp_path: Path
+) -> None:
+    """It wakes with the revision of before, and callers that waited for it."""
+    first, second = pair.nodes
+    first.deploy(scale(tmp_path / "one"), SCALE)
+    first.call("POST", "/yard/scale/weigh", {"before": 1}).raise_for_status()
+    first.process.send_signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(WRITERS) as callers:
+        answers = [callers.submit(first.call, "POST", "/yard/scale/weigh", {f"{n}": n}) for n in range(WRITERS)]
+        second.deploy(scale(tmp_path / "both", (1, 2)), SCALE)
+        first.process.send_signal(signal.SIGCONT)
+        assert [answer.result().status_code for answer in answers] == [200] * WRITERS
+    old, new = second.records(OLD), second.records(NEW)
+    assert_side_by_side(old, new)
+    assert len(new) == WRITERS + 1
 
 
 def test_of_two_deployments_at_once_one_is_told_of_the_other(pair: Cluster, tmp_path: Path) -> None:
