@@ -11,6 +11,7 @@ from attacks import attack
 from audit import audit, audit_views
 from ledger import Ledger, selling
 from nodes import Cluster, Engines, nodes
+from server import running
 from test_faults_kills import assert_well, come_to_rest
 
 PRODUCTS = Path(__file__).parent / "products"
@@ -72,3 +73,30 @@ def test_whatever_befalls_nodes_loses_and_doubles_nothing(tmp_path: Path, engine
         cluster.nodes[0].start()
         assert_well([*audit(books, ledger), *audit_views(cluster.nodes[0], books)])
     assert len(ledger.acknowledged) > 200
+
+
+def test_a_node_without_workers_passes_calls_on(pair: Cluster, tmp_path: Path) -> None:
+    environment = pair.engines.environment(HANSA_NODE="c", HANSA_ROLES="api")
+    with running(tmp_path / "c", environment=environment) as front:
+        answer = front.call("POST", "/shop/till/sync", {"id": "a name with 100 %"})
+        assert answer.json() == {"sold": "a name with 100 %"}
+        assert front.run(answer)["state"] == "succeeded"
+        assert front.call("POST", "/shop/till/sync", {}).status_code == pair.nodes[0].call(
+            "POST", "/shop/till/sync", {}
+        ).status_code
+        told = {node["id"]: (node["roles"], node["is_owner"]) for node in front.http.get("/nodes").json()["items"]}
+        assert told.keys() == {"a", "b", "c"}
+        assert told["c"] == (["api"], False)
+        assert sum(is_owner for _, is_owner in told.values()) == 1
+
+
+def test_a_run_is_cancelled_through_any_node(pair: Cluster) -> None:
+    first, second = pair.nodes
+    first.deploy(PRODUCTS / "lab", "lab.bench")
+    slow = {"params": {"how": "slow"}, "headers": {"prefer": "respond-async"}}
+    started = first.call("POST", "/lab/bench/single", {"seconds": 4.5}, **slow)
+    run = started.json()["run"]
+    assert second.until(lambda: second.http.get(f"/runs/{run}").json().get("state") in ("accepted", "running"))
+    cancelled = second.http.post(f"/runs/{run}/cancel")
+    assert cancelled.is_success, cancelled.text
+    assert second.http.get(f"/runs/{run}").json()["state"] == "cancelled"

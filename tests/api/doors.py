@@ -105,6 +105,7 @@ DOORS: Final = {
     "GET /audit/verify": Door("a", "/audit/verify"),
     "POST /backup": Door("a", "/backup", {"path": "not/absolute"}),
     "GET /doctor": Door("a", "/doctor"),
+    "GET /nodes": Door("a", "/nodes"),
     "GET /views": Door("a", "/views"),
     "POST /views/{view}/rebuild": Door("a", "/views/runs/rebuild", {}),
     "POST /forget": Door("oa", "/forget", {"subject": "nobody", "product": "shop.orders"}),

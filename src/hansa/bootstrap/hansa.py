@@ -67,7 +67,8 @@ from hansa.runtime.pool import REST_S
 from hansa.runtime.workshop import Workshop
 from hansa.server.api.operations import declared
 from hansa.server.descriptions import Descriptions
-from hansa.server.services import Services
+from hansa.server.passing import Passing
+from hansa.server.services import Services, Standing
 from hansa.triggers.scheduler import Scheduler
 from hansa.views.damage import were_set_aside
 from hansa.views.remote import ProjectorsProcess
@@ -240,6 +241,9 @@ class Hansa:
             doctor=lambda: asyncio.to_thread(examine, self._log, registry, standings, retention, data),
             descriptions=Descriptions(self._version, declared),
             history=History(registry, mesh.serving.folder),
+            nodes=self._standing,
+            others=self._nodes.urls if self._nodes else tuple,
+            passing=None if self._nodes is None or settings.place.has("worker") else Passing(self._nodes.workers),
         )
         await asyncio.gather(starting, mesh.start())
         mesh.spawn(meter.run())
@@ -261,6 +265,12 @@ class Hansa:
             locks.among_nodes = Turns(registry, settings.place.node, settings.place.session_s, following.serve).turn
             mesh.spawn(following.run())
         return self.services
+
+    async def _standing(self) -> list[Standing]:
+        place = self.settings.place
+        if self._nodes is None:
+            return [Standing(place.node, place.url, place.roles, self._version, is_owner=True)]
+        return await self._nodes.standing()
 
     def _pause(self, keys: frozenset[TriggerKey]) -> None:
         """Exactly these triggers are paused."""

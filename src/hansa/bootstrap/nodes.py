@@ -18,6 +18,7 @@ from hansa.errors import HansaError
 from hansa.eventlog.ownership import Address, Ownership
 from hansa.registry import interface as registries
 from hansa.registry.values import Node
+from hansa.server.services import Standing
 
 BEATS: Final = 5
 """How often a node says that it is there, while a session lasts."""
@@ -43,6 +44,11 @@ class LeasedOwnership(Ownership):
 
     def release(self) -> None:
         self._registry.release_lease(self._lease, self._holder)
+
+    def holder(self) -> str | None:
+        """The node that owns the log now."""
+        lease = self._registry.lease(self._lease)
+        return lease.holder.partition(" ")[0] if lease else None
 
     def owner(self) -> Address | None:
         lease = self._registry.lease(self._lease)
@@ -169,7 +175,7 @@ class Nodes:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._duties: Duties | None = None
         may_own = place.has("scheduler")
-        ownership = LeasedOwnership(registry, name, may_own=may_own, session_s=place.session_s)
+        self._ownership = ownership = LeasedOwnership(registry, name, may_own=may_own, session_s=place.session_s)
         self.log = open_shared(place, ownership, pepper, self._led)
         ownership.at(place.node, place.host, self.log.port)
         node = Node(place.node, place.url, place.roles, version)
@@ -183,6 +189,20 @@ class Nodes:
         await self.membership.join()
         self.log.own()
         self._running = self._loop.create_task(self.membership.run())
+
+    def urls(self, role: str = "") -> list[str]:
+        """Where the other nodes are: all, or those with a role."""
+        others = set(self.membership.others())
+        return [node.url for node in self.membership.nodes if node.id in others and (not role or role in node.roles)]
+
+    def workers(self) -> list[str]:
+        """Where nodes are that have workers."""
+        return self.urls("worker")
+
+    async def standing(self) -> list[Standing]:
+        """Who is there, and who owns the log."""
+        owner = await asyncio.to_thread(self._ownership.holder)
+        return [Standing(*node, is_owner=node.id == owner) for node in self.membership.nodes]
 
     def led_by(self, duties: Duties) -> None:
         """What this node does while it owns the log."""

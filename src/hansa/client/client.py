@@ -76,6 +76,10 @@ class Client:
         """`{name, in_force, detail, fix}` of each protection and limit."""
         return self._transport.items("/doctor")
 
+    def nodes(self) -> list[dict[str, Any]]:
+        """`{id, url, roles, version, is_owner}` of each node that shares the log."""
+        return self._transport.items("/nodes")
+
     def close(self) -> None:
         """Closes the connections."""
         self._transport.close()

@@ -37,6 +37,7 @@ RESERVED: Final = frozenset(
         "forget",
         "health",
         "hansa",
+        "nodes",
         "lineage",
         "metrics",
         "me",

@@ -27,6 +27,7 @@ from hansa.server.answers import Response, json_answer, problem_answer, run_answ
 from hansa.server.api.base import bearer, require
 from hansa.server.deprecation import warning_headers
 from hansa.server.merge import encapsulated, merged
+from hansa.server.passing import Passing
 from hansa.server.seen import checked_token
 from hansa.server.services import Services
 from hansa.triggers.routes import Route
@@ -91,12 +92,25 @@ class Calls:
         try:
             if len(request.body) > route.trigger.body_max_bytes:
                 raise too_large(route.trigger.body_max_bytes)
+            if self.services.passing is not None:
+                self.spawn(self._pass_on(self.services.passing, request, respond))
+                return
             _Call(self, route, parameters, request, respond)
         except HansaError as refusal:
             respond(problem_answer(refusal, trace=traceparent(request.headers)))
         except Exception:
             _report.exception("%s %s", request.method, request.path)
             respond(failed(traceparent(request.headers)))
+
+    async def _pass_on(self, passing: Passing, request: Request, respond: Respond) -> None:
+        try:
+            response = await passing.pass_on(request)
+        except HansaError as refusal:
+            response = problem_answer(refusal, trace=traceparent(request.headers))
+        except Exception:
+            _report.exception("a call could not be passed on")
+            response = failed(traceparent(request.headers))
+        respond(response)
 
     def admitted(self, route: Route, authorization: str) -> Principal:
         """Who calls. Raises `CallerError` where they may not."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hansa.access.tokens import Authenticator, TokenIssuer
 from hansa.discovery.event_search import EventSearch
@@ -28,8 +28,19 @@ from hansa.protocols.schema_registry.registry import SchemaRegistry
 from hansa.registry.interface import Registry
 from hansa.runtime.engine import Engine
 from hansa.server.descriptions import Descriptions
+from hansa.server.passing import Passing
 from hansa.triggers.scheduler import Scheduler
 from hansa.views.waiting import Awaited
+
+
+class Standing(NamedTuple):
+    """A node: what it does, and whether it owns the log."""
+
+    id: str
+    url: str
+    roles: tuple[str, ...]
+    version: str
+    is_owner: bool
 
 
 @dataclass(slots=True)
@@ -68,3 +79,9 @@ class Services:
     doctor: Callable[[], Awaitable[list[dict[str, Any]]]]
     descriptions: Descriptions
     history: History
+    nodes: Callable[[], Awaitable[list[Standing]]]
+    """The nodes that share the log with this one, it too."""
+    others: Callable[[], Sequence[str]]
+    """Where the other nodes are."""
+    passing: Passing | None
+    """Passes calls on to nodes that have workers, where this one has none."""

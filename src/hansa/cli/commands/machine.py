@@ -19,6 +19,13 @@ DOCTOR: Final = (
     Column("detail", "detail"),
     Column("fix", "fix"),
 )
+NODES: Final = (
+    Column("node", "id"),
+    Column("where", "url"),
+    Column("does", "roles"),
+    Column("version", "version"),
+    Column("owns the log", "is_owner"),
+)
 Data = Annotated[Path, typer.Option("--data", help="The data folder.")]
 
 
@@ -28,6 +35,7 @@ def register(app: typer.Typer) -> None:
     app.command()(backup)
     app.command()(restore)
     app.command()(doctor)
+    app.command()(nodes)
     app.command()(completion)
 
 
@@ -82,6 +90,12 @@ def doctor(to: To = None, as_json: AsJson = False) -> None:
         session.screen.table(found, DOCTOR, empty="Nothing was checked.")
     if not all(item["in_force"] for item in found):
         raise typer.Exit(1)
+
+
+def nodes(to: To = None, as_json: AsJson = False) -> None:
+    """Show the nodes that share this Hansa's log: where they are, what they do, which one owns it."""
+    with open_session(to, as_json) as session:
+        session.screen.table(session.client.nodes(), NODES, empty="There is no node.")
 
 
 def completion(

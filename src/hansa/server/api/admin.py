@@ -125,6 +125,16 @@ class Protection(msgspec.Struct, frozen=True):
     fix: str
 
 
+class NodeTold(msgspec.Struct, frozen=True):
+    """A node that shares the log: where it is reached, what it does, which release it is, whether it owns the log."""
+
+    id: str
+    url: str
+    roles: list[str]
+    version: str
+    is_owner: bool
+
+
 def routes(endpoint: Endpoint) -> list[ApiRoute]:
     return [
         endpoint.route("GET", "/domains", domains, Action.CATALOGUE_READ),
@@ -134,6 +144,7 @@ def routes(endpoint: Endpoint) -> list[ApiRoute]:
         endpoint.route("GET", "/audit/verify", verify, Action.AUDIT_READ),
         endpoint.route("POST", "/backup", backup, Action.BACKUP, status=201),
         endpoint.route("GET", "/doctor", doctor, Action.AUDIT_READ),
+        endpoint.route("GET", "/nodes", nodes, Action.AUDIT_READ),
     ]
 
 
@@ -204,3 +215,12 @@ async def doctor(asked: Asked) -> list[Protection]:
     """What this machine offers and whether the stores are whole."""
     asked.allow()
     return msgspec.convert(await asked.services.doctor(), list[Protection])
+
+
+async def nodes(asked: Asked) -> list[NodeTold]:
+    """The nodes that share the log; of a Hansa that is alone, itself."""
+    asked.allow()
+    return [
+        NodeTold(node.id, node.url, list(node.roles), node.version, node.is_owner)
+        for node in await asked.services.nodes()
+    ]

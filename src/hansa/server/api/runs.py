@@ -27,6 +27,7 @@ from hansa.server.api.streaming import sse, sse_event
 from hansa.server.forms import Limit, Moment, ServerSentEvent, Time, Waiting
 from hansa.server.merge import rfc3339
 from hansa.server.operation import EVENT_STREAM, JSON
+from hansa.server.passing import passed_on
 from hansa.triggers import schedule
 from hansa.views.times import parse_time
 
@@ -246,11 +247,13 @@ async def result(asked: Asked) -> Response:
 
 
 async def cancel(asked: Asked) -> RunDetail:
-    """Ends a run that is not over."""
+    """Ends a run that is not over, at whichever node it is."""
     run_id = asked.path("run")
     active = asked.services.engine.active.get(run_id)
     product = active.live.product.id if active else (await asked.services.operations.detail(run_id)).product
     asked.allow(asked.of(product))
+    if active is None and (told := await passed_on(asked.request, asked.services.others())) is not None:
+        return msgspec.json.decode(told, type=RunDetail)
     return await _detail(asked, await asked.services.operations.cancel(asked.principal.id, run_id))
 
 
