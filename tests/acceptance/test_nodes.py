@@ -81,9 +81,10 @@ def test_a_node_without_workers_passes_calls_on(pair: Cluster, tmp_path: Path) -
         answer = front.call("POST", "/shop/till/sync", {"id": "a name with 100 %"})
         assert answer.json() == {"sold": "a name with 100 %"}
         assert front.run(answer)["state"] == "succeeded"
-        assert front.call("POST", "/shop/till/sync", {}).status_code == pair.nodes[0].call(
-            "POST", "/shop/till/sync", {}
-        ).status_code
+        assert (
+            front.call("POST", "/shop/till/sync", {}).status_code
+            == pair.nodes[0].call("POST", "/shop/till/sync", {}).status_code
+        )
         told = {node["id"]: (node["roles"], node["is_owner"]) for node in front.http.get("/nodes").json()["items"]}
         assert told.keys() == {"a", "b", "c"}
         assert told["c"] == (["api"], False)

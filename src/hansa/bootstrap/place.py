@@ -58,7 +58,7 @@ class Place:
                 f"HANSA_LOG is not an address of a log: {self.log!r}",
                 hint="It reads kafka://HOST:PORT/NAME, with more brokers behind commas.",
             )
-        return {**dict(self.kafka), "bootstrap.servers": found["brokers"]}, found["name"]
+        return {"log_level": "2", **dict(self.kafka), "bootstrap.servers": found["brokers"]}, found["name"]
 
 
 def place_from(environment: Mapping[str, str], host: str, port: int) -> Place:

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -59,6 +60,8 @@ class KafkaLog(KafkaReading, Log):
         self._name, self._clock_us = name, clock_us
         self._facts = facts_topic(name)
         self._failure: object = None
+        self._writing = threading.RLock()
+        """Held by whoever has a transaction under way; `_lock` for moments alone, so that readers wait for nothing."""
         self._topics = Topics(settings, replication)
         self._topics.ensure(self._facts, 1)
         self._transactions = Transactions(settings, name)
@@ -89,7 +92,7 @@ class KafkaLog(KafkaReading, Log):
 
     @contextlib.contextmanager
     def _planned(self) -> Iterator[Plan]:
-        with self._lock:
+        with self._writing:
             time_us = max(self._time_us + 1, self._clock_us())
             plan = Plan(self._state, time_us)
             yield plan
@@ -166,7 +169,7 @@ class KafkaLog(KafkaReading, Log):
     # Control
 
     def declare(self, topic: str, config: TopicConfig) -> None:
-        with self._lock:
+        with self._writing:
             config = grown(self._state.topic(topic), config)
             if self._state.topic(topic) == config:
                 return
@@ -177,7 +180,7 @@ class KafkaLog(KafkaReading, Log):
             self._write([], [(("topic", topic), (config, name))])
 
     def acquire(self, resource: str) -> int:
-        with self._lock:
+        with self._writing:
             epoch = self._state.epoch(resource) + 1
             self._write([], [(("epoch", resource), epoch)])
             return epoch
@@ -186,7 +189,7 @@ class KafkaLog(KafkaReading, Log):
         return self._state.epoch(resource)
 
     def trim(self, topic: str, partition: int, before: int, *, seen: str | None = None) -> int:
-        with self._lock:
+        with self._writing:
             rows = self._state.batches(topic, partition)
             reached = self._state.seq if seen is None else int(seen or 0)
             ended = bisect.bisect_right(rows[:-1], before, key=lambda row: row.end)
@@ -200,7 +203,7 @@ class KafkaLog(KafkaReading, Log):
 
     def erase(self, topic: str, partition: int, bodies: Mapping[int, bytes | None]) -> None:
         """As the interface says; Kafka drops the bytes when it compacts the topic."""
-        with self._lock:
+        with self._writing:
             rows = self._state.batches(topic, partition)
             touched = [row for row in rows if any(row.base <= at < row.end for at in bodies)]
             found = [

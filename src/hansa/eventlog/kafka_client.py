@@ -22,6 +22,7 @@ from hansa.errors import OperatorError, Unavailable
 START_S: Final = 15.0
 SEND_S: Final = 10.0
 """How long records of a transaction may take to reach the brokers before it is given up."""
+ABORT_S: Final = 1.0
 COMMIT_S: Final = 30.0
 """How long it is asked again whether a commit was done."""
 RECORD_BYTES_MAX: Final = 64 << 20
@@ -84,6 +85,7 @@ class Transactions:
                 "message.timeout.ms": int(SEND_S * 1000),
             }
         )
+        self._is_open = False
         with translated():
             # Without a connection it looks for its coordinator each 500 ms alone.
             self._producer.list_topics(timeout=START_S)
@@ -94,17 +96,43 @@ class Transactions:
         """A transaction that is committed when the block ends, or aborted. The block writes records with what it is
         given, and gets their offsets back. Raises `Fenced`; `Unavailable` where nothing was written; any other
         `KafkaException` where it is unknown, or nothing more can be written."""
+        self._close()
         self._told(self._producer.begin_transaction)
+        self._is_open = True
         try:
             yield self._write
             self._told(self._producer.commit_transaction, COMMIT_S)
+            self._is_open = False
         except KafkaException as failure:
-            self._abort(failure)
+            error: KafkaError = failure.args[0]
+            if error.code() in _FENCED:
+                raise Fenced from failure
+            if error.fatal():
+                raise
+            with contextlib.suppress(Unavailable):
+                self._close()
+            raise unavailable(error) from failure
         except Fenced:
             raise
         except BaseException:
-            self._told(self._producer.abort_transaction, COMMIT_S)
+            self._close()
             raise
+
+    def _close(self) -> None:
+        """Aborts what is open. Where the broker cannot be asked now, it is asked before the next one begins; until then
+        nobody sees anything of it, and when it is over its time the broker aborts it."""
+        if not self._is_open:
+            return
+        try:
+            self._producer.abort_transaction(ABORT_S)
+        except KafkaException as failure:
+            error: KafkaError = failure.args[0]
+            if error.code() in _FENCED:
+                raise Fenced from failure
+            if error.fatal():
+                raise
+            raise unavailable(error) from failure
+        self._is_open = False
 
     def _write(self, records: list[Record]) -> list[int]:
         offsets = [-1] * len(records)
@@ -124,16 +152,6 @@ class Transactions:
         if failures or left:
             raise KafkaException(failures[0] if failures else KafkaError(KafkaError._TIMED_OUT))
         return offsets
-
-    def _abort(self, failure: KafkaException) -> None:
-        """Raises what came of a transaction that failed."""
-        error: KafkaError = failure.args[0]
-        if error.code() in _FENCED:
-            raise Fenced from failure
-        if error.fatal():
-            raise failure
-        self._told(self._producer.abort_transaction, COMMIT_S)
-        raise unavailable(error) from failure
 
     def _told(self, act: Callable[..., Any], *arguments: Any) -> None:
         """Does one step; again, where its outcome is not known yet."""

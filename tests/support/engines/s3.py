@@ -46,14 +46,16 @@ class SeaweedFS(Process):
     def is_ready(self) -> bool:
         """Its servers find one another within seconds; only then it takes an object. The bucket is made thereby."""
         with contextlib.suppress(OSError, http.client.HTTPException):
-            made = self._ask("s3.port", "GET", "/status") and self._ask("filer.port", "POST", f"/buckets/{BUCKET}/")
+            is_up = self._ask("s3.port", "GET", "/status")
+            made = is_up and self._ask("filer.port", "POST", f"/buckets/{BUCKET}/", exists=http.client.CONFLICT)
             return made and self._ask("filer.port", "PUT", "/ready", b"ready")
         return False
 
-    def _ask(self, port: str, method: str, path: str, body: bytes | None = None) -> bool:
+    def _ask(self, port: str, method: str, path: str, body: bytes | None = None, exists: int = 200) -> bool:
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self._ports[port], timeout=5)) as connection:
             connection.request(method, path, body)
-            return connection.getresponse().status < 300
+            status = connection.getresponse().status
+            return status < 300 or status == exists
 
 
 def _person(name: str, *more: str) -> dict[str, Any]:

@@ -1,0 +1,144 @@
+"""The engines under several nodes die, stand still and come back: what cannot be durable is refused with a reason,
+what can be read is read, everything goes on by itself, and nothing is lost or there twice."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from audit import audit, audit_views
+from engines.kafka import Kafka
+from engines.postgresql import PostgreSQL
+from engines.process import Process, removed, scratch
+from engines.s3 import SeaweedFS
+from ledger import Ledger, selling
+from nodes import Cluster, Engines, nodes
+from server import Server
+from test_faults_kills import assert_well, come_to_rest
+
+PRODUCTS = Path(__file__).parent / "products"
+AWAY_S = 3.0
+
+
+@pytest.fixture(scope="module")
+def own(kafka_address: str, postgresql_address: str, s3_address: str) -> Iterator[tuple[Process, Process, Process]]:
+    """Engines of this module's own, to be killed. (The shared ones say whether any can run here.)"""
+    del kafka_address, postgresql_address, s3_address
+    with contextlib.ExitStack() as ended:
+        started = []
+        for name, kind in (("kafka", Kafka), ("postgresql", PostgreSQL), ("s3", SeaweedFS)):
+            folder = scratch(name)
+            ended.callback(removed, folder)
+            engine = kind(folder)
+            ended.callback(engine.stop)
+            engine.start()
+            started.append(engine)
+        yield started[0], started[1], started[2]
+
+
+@pytest.fixture
+def pair(own: tuple[Process, Process, Process], tmp_path: Path) -> Iterator[Cluster]:
+    kafka, postgresql, s3 = own
+    with nodes(tmp_path, Engines(kafka.address, postgresql.address, s3.address)) as cluster:
+        for product in ("till", "books"):
+            cluster.nodes[0].deploy(PRODUCTS / product, f"shop.{product}")
+        yield cluster
+
+
+def sells(node: Server, name: str) -> bool:
+    """Whether a call is answered with a success."""
+    return node.call("POST", "/shop/till/sync", {"id": name}, headers={"idempotency-key": name}).status_code == 200
+
+
+def test_without_the_broker_writing_is_refused_with_a_reason_and_goes_on_by_itself(
+    own: tuple[Process, Process, Process], pair: Cluster
+) -> None:
+    kafka = own[0]
+    assert all(sells(node, f"before {number}") for number, node in enumerate(pair.nodes))
+    kafka.kill()
+    for number, node in enumerate(pair.nodes):
+        refused = node.call("POST", "/shop/till/sync", {"id": f"meanwhile {number}"})
+        assert refused.status_code == 503, refused.text
+        assert refused.headers["retry-after"]
+        assert refused.json()["code"].startswith("log.")
+        assert node.http.get("/products/shop.till").status_code == 200
+        assert node.http.get("/runs?limit=1").status_code == 200
+    kafka.start()
+    for number, node in enumerate(pair.nodes):
+        assert node.until(partial(sells, node, f"behind {number}"), 30)
+
+
+def test_without_the_registry_calls_go_on_and_deploying_is_refused(
+    own: tuple[Process, Process, Process], pair: Cluster
+) -> None:
+    postgresql = own[1]
+    postgresql.kill()
+    time.sleep(AWAY_S)
+    for number, node in enumerate(pair.nodes):
+        assert sells(node, f"without {number}")
+        assert node.http.post("/domains", json={"name": "other"}).status_code == 503
+    postgresql.start()
+    first = pair.nodes[0]
+    assert first.until(lambda: first.http.post("/domains", json={"name": "other"}).is_success, 30)
+    assert all(sells(node, f"after {number}") for number, node in enumerate(pair.nodes))
+
+
+def test_without_the_object_store_what_is_served_goes_on_and_deploying_is_refused(
+    own: tuple[Process, Process, Process], pair: Cluster
+) -> None:
+    s3 = own[2]
+    s3.kill()
+    first = pair.nodes[0]
+    assert sells(first, "no store")
+    with pytest.raises(Exception, match="blob"):
+        first.deploy(PRODUCTS / "lab", "lab.bench")
+    s3.start()
+    first.deploy(PRODUCTS / "lab", "lab.bench")
+
+
+@pytest.mark.slow
+def test_engines_that_die_under_load_lose_and_double_nothing(
+    own: tuple[Process, Process, Process], pair: Cluster
+) -> None:
+    kafka, postgresql, s3 = own
+    ledger = Ledger()
+    attacks: list[Callable[[], None]] = [
+        partial(_again, kafka), partial(_again, postgresql), partial(_away, kafka), partial(_away, postgresql),
+        partial(_again, s3), partial(_paused, kafka), partial(_paused, postgresql),
+    ]  # fmt: skip
+    with selling(pair, ledger, 5):
+        for attack in attacks:
+            attack()
+            goal = len(ledger.acknowledged) + 20
+            assert pair.nodes[0].until(partial(_has, ledger, goal), 60), attack
+    pair.nodes[0].http.post("/triggers/shop.till:sell_on_time/0/pause").raise_for_status()
+    come_to_rest(pair.nodes[1])
+    pair.close()
+    books = pair.books()
+    pair.nodes[0].start()
+    assert_well([*audit(books, ledger), *audit_views(pair.nodes[0], books)])
+
+
+def _has(ledger: Ledger, count: int) -> bool:
+    return len(ledger.acknowledged) >= count
+
+
+def _again(engine: Process) -> None:
+    engine.kill()
+    engine.start()
+
+
+def _away(engine: Process) -> None:
+    engine.kill()
+    time.sleep(AWAY_S)
+    engine.start()
+
+
+def _paused(engine: Process) -> None:
+    engine.pause()
+    time.sleep(AWAY_S)
+    engine.resume()
