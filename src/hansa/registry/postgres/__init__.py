@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from hansa.databases.postgres import Pool
 from hansa.errors import HansaError
 from hansa.registry.audit import START
 from hansa.registry.interface import Registry
@@ -18,7 +19,6 @@ from hansa.registry.postgres.access_copy import AccessCopy, account_of
 from hansa.registry.postgres.database import PostgresDatabase
 from hansa.registry.postgres.follower import Age, Follower
 from hansa.registry.postgres.migrate import migrate
-from hansa.registry.postgres.pool import Pool
 from hansa.registry.tables import RegistryTables
 from hansa.registry.tables.audit import entries_after
 from hansa.registry.tables.base import last_entry

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import psycopg
 
+from hansa.databases.postgres import Pool, Raw
 from hansa.errors import HansaError, Unavailable
 from hansa.registry.database import Connection, Database, Rows
-from hansa.registry.postgres.pool import Pool, Raw
 
 SETTLE_S: Final = 10.0
 _AGAIN_S: Final = 0.05

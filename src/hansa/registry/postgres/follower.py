@@ -14,8 +14,8 @@ from typing import Final
 
 import psycopg
 
+from hansa.databases.postgres import Pool, Raw
 from hansa.errors import HansaError
-from hansa.registry.postgres.pool import Pool, Raw
 
 POLL_S: Final = 0.25
 _report = logging.getLogger("hansa.registry")

@@ -11,9 +11,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+from hansa.databases.postgres import Raw
 from hansa.errors import InternalError
 from hansa.registry.migration import Migration, check_had, newer
-from hansa.registry.postgres.pool import Raw
 
 _TURN: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 _EXISTS: Final = "SELECT to_regnamespace(%s) IS NOT NULL"

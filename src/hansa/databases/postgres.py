@@ -12,8 +12,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
+from hansa.databases.postgres_errors import error_of
 from hansa.errors import OperatorError, Unavailable
-from hansa.registry.postgres.errors import error_of
 
 SIZE: Final = 8
 WAIT_S: Final = 10.0
@@ -30,6 +30,7 @@ _SETTINGS: Final = {
 _SESSION: Final = """
     SELECT set_config('search_path', %s, false), set_config('lock_timeout', '10s', false),
         set_config('statement_timeout', '60s', false), set_config('idle_in_transaction_session_timeout', '10s', false),
+        set_config('jit', 'off', false),
         set_config('synchronous_commit', CASE s WHEN 'off' THEN 'on' ELSE s END, false)
     FROM current_setting('synchronous_commit') s"""
 """A node that stands still in the middle of a change is not waited for: the others go on and it has changed nothing."""
