@@ -281,8 +281,8 @@ SETTINGS: Final = {
     "HANSA_DATABASE": (
         "server",
         "",
-        "`postgresql://USER:PASSWORD@HOST:PORT/DATABASE`: the registry is kept in this PostgreSQL, which nodes can "
-        "share; else in the file `registry.db`.",
+        "`postgresql://USER:PASSWORD@HOST:PORT/DATABASE`: registry and views are kept in this PostgreSQL, "
+        "which nodes can share; else in the files `registry.db` and `views.db`.",
     ),
     "HANSA_LEASE_S": (
         "server",

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from msgspec.structs import replace
+from view_stores import Stores
 
 from hansa.discovery.events import Event, EventsView
 from hansa.discovery.lineage import LineageView
@@ -24,10 +25,12 @@ from hansa.eventlog.memory import MemoryLog
 from hansa.eventlog.sqlite import SqliteLog
 from hansa.model.run import KEEPING_TOPIC, RunEntry, RunError, without_content
 from hansa.testing.log_bench import Bench, entries
+from hansa.views.database import Connection
 from hansa.views.group import ViewGroup
 from hansa.views.interface import View
 from hansa.views.keeping import Forget, Prune, Rebuild, order_append
 from hansa.views.projector import Projector
+from hansa.views.table import Table
 
 VIEWS: list[type[View]] = [RunsView, EventsView, LineageView]
 
@@ -77,9 +80,15 @@ def history(seed: int, runs: int) -> Iterator[CommitSet]:
         )
 
 
-def dump(db: sqlite3.Connection, view: View) -> list[str]:
+def rows_of(db: Connection, table: Table, columns: Iterable[str]) -> list[Any]:
+    by = ", ".join([*table.key, *table.unique])
+    rows = db.execute(f"SELECT {', '.join(columns)} FROM {table.name} ORDER BY {by}")
+    return [tuple(row) for row in rows]
+
+
+def dump(db: Connection, view: View) -> list[str]:
     """Every row of a view's tables, as it stands."""
-    return [repr(row) for table in view.tables for row in db.execute(f"SELECT * FROM {table}")]
+    return [repr(row) for table in view.tables for row in rows_of(db, table, table.columns)]
 
 
 def dump_of(group: ViewGroup, view: View) -> list[str]:
@@ -92,9 +101,8 @@ def content_of(group: ViewGroup, view: View) -> list[str]:
     with group.store.reading() as db:
         rows: list[str] = []
         for table in view.tables:
-            names = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
-            kept = [name for name in names if name != "seq" and not name.startswith("payload_")]
-            rows += sorted(repr(row) for row in db.execute(f"SELECT {', '.join(kept)} FROM {table}"))
+            kept = [name for name in table.columns if name != "seq" and not name.startswith("payload_")]
+            rows += sorted(repr(row) for row in rows_of(db, table, kept))
         return rows
 
 
@@ -119,12 +127,12 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_the_size_of_the_batches_makes_no_difference(bench: Bench, view: type[View], tmp_path: Path) -> None:
-    step_by_step = ViewGroup(bench.log, tmp_path / "a.db", [view()])
+def test_the_size_of_the_batches_makes_no_difference(bench: Bench, view: type[View], stores: Stores) -> None:
+    step_by_step = ViewGroup(bench.log, stores.open("a"), [view()])
     for commit in history(1, 60):
         bench.write(commit)
         settle(step_by_step)
-    at_once = ViewGroup(bench.log, None, [view()])
+    at_once = ViewGroup(bench.log, stores.open("fresh"), [view()])
     settle(at_once)
     assert len(dump_of(at_once, view())) > 20
     assert dump_of(step_by_step, view()) == dump_of(at_once, view())
@@ -133,8 +141,8 @@ def test_the_size_of_the_batches_makes_no_difference(bench: Bench, view: type[Vi
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_rebuilding_gives_the_same_rows(bench: Bench, view: type[View], tmp_path: Path) -> None:
-    group = ViewGroup(bench.log, tmp_path / "views.db", [v() for v in VIEWS])
+def test_rebuilding_gives_the_same_rows(bench: Bench, view: type[View], stores: Stores) -> None:
+    group = ViewGroup(bench.log, stores.open("views"), [v() for v in VIEWS])
     bench.write(*history(2, 60))
     settle(group)
     before = dump_of(group, view())
@@ -146,10 +154,10 @@ def test_rebuilding_gives_the_same_rows(bench: Bench, view: type[View], tmp_path
 
 @pytest.mark.parametrize("view", [RunsView, EventsView])
 def test_rebuilding_gives_the_same_after_what_was_kept_and_forgotten(
-    bench: Bench, view: type[View], tmp_path: Path
+    bench: Bench, view: type[View], stores: Stores
 ) -> None:
     """Retention and forgetting change log and view by different ways: they must meet."""
-    group = ViewGroup(bench.log, tmp_path / "views.db", [view()])
+    group = ViewGroup(bench.log, stores.open("views"), [view()])
     bench.write(*history(6, 80))
     settle(group)
     runs = [f"run-{n:04d}" for n in range(30, 60, 3)]
@@ -167,7 +175,7 @@ def test_rebuilding_gives_the_same_after_what_was_kept_and_forgotten(
         bench.write(CommitSet((order_append(Prune(topic, 0, first)),)))
     bench.write(CommitSet((order_append(forget),)))
     settle(group)
-    fresh = ViewGroup(bench.log, None, [view()])
+    fresh = ViewGroup(bench.log, stores.open("fresh"), [view()])
     settle(fresh)
     before, after = content_of(group, view()), content_of(fresh, view())
     assert len(after) > 20
@@ -176,8 +184,8 @@ def test_rebuilding_gives_the_same_after_what_was_kept_and_forgotten(
     fresh.close()
 
 
-def test_a_row_written_is_read_by_its_token(bench: Bench, tmp_path: Path) -> None:
-    group = ViewGroup(bench.log, tmp_path / "views.db", [view() for view in VIEWS])
+def test_a_row_written_is_read_by_its_token(bench: Bench, stores: Stores) -> None:
+    group = ViewGroup(bench.log, stores.open("views"), [view() for view in VIEWS])
     projector = Projector(bench.log.covers, [group])
     projector.start()
     for commit in history(3, 20):
@@ -190,7 +198,7 @@ def test_a_row_written_is_read_by_its_token(bench: Bench, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_forgotten_entries_are_passed_over(bench: Bench, view: type[View]) -> None:
+def test_forgotten_entries_are_passed_over(bench: Bench, view: type[View], stores: Stores) -> None:
     bench.write(
         CommitSet(
             (
@@ -200,7 +208,7 @@ def test_forgotten_entries_are_passed_over(bench: Bench, view: type[View]) -> No
         )
     )
     bench.write(CommitSet(forgets=("bo",)))
-    group = ViewGroup(bench.log, None, [view()])
+    group = ViewGroup(bench.log, stores.open(), [view()])
     settle(group)
     assert group.statuses()[0].error is None
     assert dump_of(group, view()) == []
@@ -208,7 +216,7 @@ def test_forgotten_entries_are_passed_over(bench: Bench, view: type[View]) -> No
 
 
 FOLLOWER = """
-import sys
+import sys, time
 from pathlib import Path
 from hansa.discovery.events import EventsView
 from hansa.discovery.lineage import LineageView
@@ -216,17 +224,21 @@ from hansa.discovery.runs import RunsView
 from hansa.eventlog.sqlite import SqliteLog
 from hansa.views import group
 from hansa.views.group import ViewGroup
+from hansa.views.postgres import PostgresDatabase
+from hansa.views.sqlite import SqliteDatabase
 
 group._BATCH_BYTES = 1
-folder = Path(sys.argv[1])
-found = ViewGroup(SqliteLog(folder / "log"), folder / "views.db", [RunsView(), EventsView(), LineageView()])
+store = eval(sys.argv[2])
+while store.hold() is None:
+    time.sleep(0.005)
+found = ViewGroup(SqliteLog(Path(sys.argv[1]) / "log"), store, [RunsView(), EventsView(), LineageView()])
 print("begun", flush=True)
 while found.advance():
     pass
 """
 
 
-def test_a_process_killed_between_log_and_view_leaves_nothing_out(tmp_path: Path) -> None:
+def test_a_process_killed_between_log_and_view_leaves_nothing_out(tmp_path: Path, lasting: Stores) -> None:
     bench = Bench(lambda clock_us: SqliteLog(tmp_path / "log", clock_us=clock_us))
     for topic in ("_runs", "_events"):
         bench.log.declare(topic, TopicConfig())
@@ -236,7 +248,9 @@ def test_a_process_killed_between_log_and_view_leaves_nothing_out(tmp_path: Path
     bench.log.stop()
     rng, killed = random.Random(5), 0
     for _ in range(8):
-        child = subprocess.Popen([sys.executable, "-c", FOLLOWER, str(tmp_path)], stdout=subprocess.PIPE)
+        child = subprocess.Popen(
+            [sys.executable, "-c", FOLLOWER, str(tmp_path), lasting.source()], stdout=subprocess.PIPE
+        )
         with contextlib.closing(child.stdout) as begun:  # type: ignore[type-var]
             assert begun is not None
             assert begun.readline() == b"begun\n"
@@ -245,7 +259,7 @@ def test_a_process_killed_between_log_and_view_leaves_nothing_out(tmp_path: Path
             killed += child.wait() == -signal.SIGKILL
     assert killed > 0
     bench.reopen()
-    survivor, fresh = (ViewGroup(bench.log, file, [v() for v in VIEWS]) for file in (tmp_path / "views.db", None))
+    survivor, fresh = (ViewGroup(bench.log, lasting.open(name), [v() for v in VIEWS]) for name in ("views", "fresh"))
     settle(survivor)
     settle(fresh)
     for view in VIEWS:

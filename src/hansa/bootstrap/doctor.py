@@ -26,7 +26,6 @@ def machine() -> list[dict[str, Any]]:
 def examine(log: Log, registry: Registry, views: Views, retention: Retention, data: Path) -> list[dict[str, Any]]:
     """Everything: the machine, the log, the audit, the views, what is kept, the disk."""
     damage = [str(finding) for finding in log.verify()]
-    broken = [f"{status.name}: {status.error}" for status in views.statuses() if status.error]
     free = shutil.disk_usage(data).free
     space = f"{free / 1e9:.1f} GB are free"
     return [
@@ -35,12 +34,7 @@ def examine(log: Log, registry: Registry, views: Views, retention: Retention, da
             "log", not damage, "; ".join(damage[:5]) or "every batch and row matches its checksum", "Restore a backup."
         ),
         *_registry(registry),
-        _finding(
-            "views",
-            not broken,
-            "; ".join(broken) or "all follow the log",
-            "`hansa views rebuild NAME`, with a Hansa that has the fault mended.",
-        ),
+        _views(views),
         _finding("retention", not retention.waiting, _kept(log, retention), "Let what is named read on, or end it."),
         _finding("disk", free > _SPACE_MIN_BYTES, space, "Free space; writing stops when the disk is full."),
         _finding("sqlite", True, sqlite3.sqlite_version, ""),
@@ -59,6 +53,16 @@ def _registry(registry: Registry) -> list[dict[str, Any]]:
         _finding("registry", True, f"{registry.place()} answers", ""),
         _finding("audit", not bad, f"{audit.intact} entries are intact{bad}", fix),
     ]
+
+
+def _views(views: Views) -> dict[str, Any]:
+    """Whether the views can be read, and follow the log."""
+    try:
+        broken = [f"{status.name}: {status.error}" for status in views.statuses() if status.error]
+    except Unavailable as failure:
+        return _finding("views", False, failure.message, failure.hint or "")
+    fix = "`hansa views rebuild NAME`, with a Hansa that has the fault mended."
+    return _finding("views", not broken, "; ".join(broken) or "all follow the log", fix)
 
 
 def _kept(log: Log, retention: Retention) -> str:

@@ -72,7 +72,6 @@ from hansa.server.services import Services, Standing
 from hansa.triggers.scheduler import Scheduler
 from hansa.views.damage import were_set_aside
 from hansa.views.remote import ProjectorsProcess
-from hansa.views.store import ViewReader
 
 GRACE_S: Final = 10.0
 SWITCH_S: Final = 0.0005
@@ -97,7 +96,7 @@ class Settings:
     blobs: str = ""
     """`s3://BUCKET/PREFIX`, or nothing for the folder `blobs`."""
     database: str = ""
-    """`postgresql://…` for the registry, or nothing for the file `registry.db`."""
+    """`postgresql://…` for registry and views, or nothing for the files `registry.db` and `views.db`."""
     lease_s: float = LEASE_S
     """How long access is decided by what is known, where the registry does not answer."""
     place: Place = field(default_factory=Place)
@@ -166,7 +165,7 @@ class Hansa:
         self._followed = self._keeping.projector(views.LOOKUPS)
         starting = asyncio.create_task(self._keeping.start())
         renew = partial(asyncio.get_running_loop().call_soon_threadsafe, self._keeping.renew)
-        reader = ViewReader(views.views_file(data), renew)
+        reader = self._reader = views.open_reader_of_views(data, settings.database, renew)
         asks = self._asks = Asks(self._log, FileSettings(data, os.environ))
         engine = Engine(log, asks, settings.place.node if self._nodes else "")
         workshop = Workshop(data / "scratch", isolation=settings.isolation, spares=settings.spares)
@@ -304,6 +303,7 @@ class Hansa:
         with contextlib.suppress(HansaError):  # the log may have stopped before
             await self._meter.store()
         await self._keeping.stop()
+        self._reader.close()
         await asyncio.to_thread(self._log.stop)
         await asyncio.to_thread(self._asks.close)
         with contextlib.suppress(Unavailable):  # when tokens were used is not worth waiting for

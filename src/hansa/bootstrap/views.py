@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -21,21 +22,25 @@ from hansa.discovery.quarantine import QuarantineView
 from hansa.discovery.runs import RunsView
 from hansa.outputs.lookup import LookupProjector, lookup_path
 from hansa.views.damage import set_aside
+from hansa.views.database import Database, Reader
 from hansa.views.group import ViewGroup
 from hansa.views.interface import View
 from hansa.views.projector import Projector
 from hansa.views.remote import Server, standing
+from hansa.views.sqlite import SqliteDatabase, SqliteReader
 
 VIEWS: Final = "views"
 LOOKUPS: Final = "lookups"
 VIEWS_GATHER_S: Final = 0.05
+PATIENT_S: Final = 10.0
+"""How long a node that takes the views over waits until what it has heard of the log has come as far as they have."""
 GARBAGE_AFTER: Final = 200_000
 LOOKUPS_GATHER_S: Final = 0.01
 """Logic that looks something up does not wait: this is how far behind its read model is."""
 
 
 def kinds() -> list[View]:
-    """Every view that is kept in the file of views."""
+    """Every view that is kept."""
     return [RunsView(), EventsView(), LineageView(), QuarantineView()]
 
 
@@ -45,6 +50,28 @@ def views_file(data: Path) -> Path:
 
 def lookups_folder(data: Path) -> Path:
     return data / "lookups"
+
+
+def open_reader_of_views(data: Path, database: str, on_damage: Callable[[], object]) -> Reader:
+    """Reads the views in `database`, or in the file of views where that is nothing. Raises `OperatorError` where views
+    cannot be kept there."""
+    if not database:
+        return SqliteReader(views_file(data), on_damage)
+    from hansa.databases.postgres import Pool
+    from hansa.views.postgres import SCHEMA, PostgresReader, check
+
+    pool = Pool(database, SCHEMA)
+    check(pool)
+    return PostgresReader(pool)
+
+
+def open_views(data: Path, database: str) -> Database:
+    """The views in `database`, or in the file of views where that is nothing, for who may write them."""
+    if not database:
+        return SqliteDatabase(views_file(data))
+    from hansa.views.postgres import PostgresDatabase
+
+    return PostgresDatabase(database)
 
 
 async def spawn(data: Path, sock: socket.socket) -> asyncio.subprocess.Process:
@@ -61,12 +88,15 @@ def main(data: Path, descriptor: int) -> None:
     fcntl.flock(held, fcntl.LOCK_EX)  # one that lost its server is at its end: it is waited for
     server = Server(socket.socket(fileno=descriptor))
     log = open_reader(data, place_from(os.environ, "", 0))
-    group = ViewGroup(log, views_file(data), kinds())
+    store = open_views(data, os.environ.get("HANSA_DATABASE", ""))
+    group = ViewGroup(log, store, kinds(), patient_s=PATIENT_S)
     followers = {VIEWS: (group,), LOOKUPS: ()}
     gather_s = {VIEWS: VIEWS_GATHER_S, LOOKUPS: LOOKUPS_GATHER_S}
     projectors = {name: Projector(log.covers, followers[name], gather_s=gather_s[name]) for name in (VIEWS, LOOKUPS)}
     for name, projector in projectors.items():
         projector.start(partial(_tell, server, name, projector))
+
+    store.watch(projectors[VIEWS].hurry)
 
     def wake(_: set[str]) -> None:
         for projector in projectors.values():

@@ -6,7 +6,6 @@ next step. Each sequence moves at most once per step, so the work grows with the
 
 from __future__ import annotations
 
-import sqlite3
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
@@ -15,6 +14,7 @@ import msgspec
 
 from hansa.discovery.events import EVENT_COLUMNS, EVENT_FIELDS, Event, event_of
 from hansa.views.condition import And, Condition, Or, malformed
+from hansa.views.database import Connection, Dialect, Sql, told
 
 _STEPS_MAX: Final = 16
 _SHARING_MAX: Final = 4
@@ -88,7 +88,7 @@ def follow(fits: Iterable[Fit], steps: int, within_us: int | None) -> Iterator[F
             waiting[1][fit.keys[0]].append((fit.time_us, (fit.place,)))
 
 
-def find_sequences(db: sqlite3.Connection, query: PatternQuery, steps: list[Condition], where: Condition) -> Sequences:
+def find_sequences(db: Connection, query: PatternQuery, steps: list[Condition], where: Condition) -> Sequences:
     """The sequences of `query`, with its conditions parsed. Raises `CallerError("query.malformed")`."""
     if not 2 <= len(steps) <= _STEPS_MAX:
         raise malformed(f"The pattern has {len(steps)} steps", f"Between 2 and {_STEPS_MAX}.")
@@ -117,30 +117,38 @@ def _shared(sharing: Sequence[str | list[str]], steps: int) -> list[list[str]]:
     return [[entry[step] for entry in named] for step in range(steps)]
 
 
-def _fits(db: sqlite3.Connection, steps: list[Condition], where: Condition, shared: list[list[str]]) -> Iterator[Fit]:
+def _fits(db: Connection, steps: list[Condition], where: Condition, shared: list[list[str]]) -> Iterator[Fit]:
     """The events that fit any step, in order of time and log. SQL decides, so that steps mean what searches do."""
-    tests = [EVENT_FIELDS.where(step) for step in steps]
-    fields = list(dict.fromkeys(field for step in shared for field in step))
-    keys = [EVENT_FIELDS.value(field) for field in fields]
-    any_step, any_values = EVENT_FIELDS.where(And([Or(steps), where]))
-    columns = ["place", "time_us", *(sql for sql, _ in tests), *(sql for sql, _ in keys)]
-    given = [value for _, parameters in (*tests, *keys) for value in parameters]
+    tests = [EVENT_FIELDS.where(step, db.dialect) for step in steps]
+    parts, at = _places_of(shared, 2 + len(steps), db.dialect)
+    any_step, any_values = EVENT_FIELDS.where(And([Or(steps), where]), db.dialect)
+    columns = ["place", "time_us", *(sql for sql, _ in tests), *(sql for sql, _ in parts)]
+    given = [value for _, parameters in (*tests, *parts) for value in parameters]
     sql = f"SELECT {', '.join(columns)} FROM event WHERE {any_step} ORDER BY time_us, place"
-    at = [[2 + len(steps) + fields.index(field) for field in step] for step in shared]
     for row in db.execute(sql, (*given, *any_values)):
         yield Fit(row[0], row[1], [_key(row, at[n]) if row[2 + n] else None for n in range(len(steps))])
 
 
-def _key(row: Sequence[Any], columns: Sequence[int]) -> tuple[Any, ...] | None:
-    key = tuple([row[column] for column in columns])
+def _places_of(shared: list[list[str]], begin: int, dialect: Dialect) -> tuple[list[Sql], list[list[slice]]]:
+    """The parts of all fields that are shared, and where in a row each step has those of its fields."""
+    parts: list[Sql] = []
+    places: dict[str, slice] = {}
+    for field in dict.fromkeys(field for step in shared for field in step):
+        found = EVENT_FIELDS.parts(field, dialect)
+        places[field] = slice(begin + len(parts), begin + len(parts) + len(found))
+        parts += found
+    return parts, [[places[field] for field in step] for step in shared]
+
+
+def _key(row: Sequence[Any], places: Sequence[slice]) -> tuple[Any, ...] | None:
+    key = tuple([told(row[place]) for place in places])
     return None if None in key else key
 
 
-def _with_events(db: sqlite3.Connection, found: list[Found]) -> list[EventSequence]:
-    places = msgspec.json.encode(sorted({place for one in found for place in one.places})).decode()
+def _with_events(db: Connection, found: list[Found]) -> list[EventSequence]:
+    places = sorted({place for one in found for place in one.places})
     rows = db.execute(
-        f"SELECT place, {', '.join(EVENT_COLUMNS)} FROM event WHERE place IN (SELECT value FROM json_each(?))",
-        (places,),
+        f"SELECT place, {', '.join(EVENT_COLUMNS)} FROM event WHERE {db.dialect.among('place')}", (places,)
     )
     events = {row[0]: event_of(row[1:]) for row in rows}
     return [EventSequence([events[place] for place in one.places], list(one.key)) for one in found]

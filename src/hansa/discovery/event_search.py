@@ -5,7 +5,6 @@ Every query is bounded by `size`, and all of it is one snapshot.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
@@ -15,15 +14,16 @@ from hansa.discovery.event_pattern import PatternQuery, Sequences, find_sequence
 from hansa.discovery.events import EVENT_COLUMNS, EVENT_FIELDS, Event, event_of
 from hansa.errors import CallerError
 from hansa.views.condition import And, Condition, malformed, parse_condition
-from hansa.views.condition_sql import Sql
 from hansa.views.condition_text import parse_text
 from hansa.views.cursor import decode_cursor, encode_cursor
-from hansa.views.store import ViewReader
+from hansa.views.database import Connection, Dialect, Reader, Sql, told
 
 SIZE_MAX: Final = 1000
 _SORTS_MAX: Final = 3
 _GROUPS_MAX: Final = 3
 _MICROSECONDS: Final = 1_000_000
+_ALWAYS: Final = ("time_us", "place")
+"""What every event has."""
 
 
 class Sort(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,17 +93,18 @@ def condition_of(where: Any) -> Condition:
 class EventSearch:
     """Questions about events. Every method is blocking work: call it from a thread."""
 
-    def __init__(self, store: ViewReader) -> None:
+    def __init__(self, store: Reader) -> None:
         self._store = store
 
     def find(self, query: EventQuery) -> EventPage:
         """One page. Raises `CallerError` (`query.malformed`, `time.malformed`)."""
         _check_size(query.size)
-        where, values = EVENT_FIELDS.where(condition_of(query.where))
-        keys = _sort_keys(query.sorts)
-        behind = _behind(keys, decode_cursor(query.after, len(keys))) if query.after is not None else ("1", [])
+        dialect = self._store.dialect
+        where, values = EVENT_FIELDS.where(condition_of(query.where), dialect)
+        keys = _sort_keys(query.sorts, dialect)
+        behind = _behind(keys, decode_cursor(query.after, len(keys))) if query.after is not None else ("TRUE", [])
         columns = ", ".join([*EVENT_COLUMNS, *(sql for (sql, _), _ in keys)])
-        order = ", ".join(f"{sql} {direction}" for (sql, _), direction in keys)
+        order = ", ".join(_ordered(sql, direction) for (sql, _), direction in keys)
         sql = f"SELECT {columns} FROM event WHERE {where} AND {behind[0]} ORDER BY {order} LIMIT ?"
         paths = [value for (_, given), _ in keys for value in given]
         with self._store.reading() as db:
@@ -119,18 +120,20 @@ class EventSearch:
         _check_size(query.size)
         if not 1 <= len(query.by) <= _GROUPS_MAX:
             raise malformed(f"`by` has {len(query.by)} fields", f"Between 1 and {_GROUPS_MAX}.")
-        where, values = EVENT_FIELDS.where(condition_of(query.where))
-        groups = [_group(group) for group in query.by]
-        numbers = ", ".join(str(n + 1) for n in range(len(groups)))
-        order = f"{len(groups) + 1} DESC, {numbers}" if query.order == "count" else numbers
+        where, values = EVENT_FIELDS.where(condition_of(query.where), self._store.dialect)
+        groups = [_group(group, self._store.dialect) for group in query.by]
+        parts = [part for group in groups for part in group]
+        numbers = [str(n + 1) for n in range(len(parts))]
+        by_key = ", ".join(_ordered(number, "asc") for number in numbers)
+        order = f"{len(parts) + 1} DESC, {by_key}" if query.order == "count" else by_key
         sql = (
-            f"SELECT {', '.join(sql for sql, _ in groups)}, COUNT(*) FROM event WHERE {where} "
-            f"GROUP BY {numbers} ORDER BY {order} LIMIT ?"
+            f"SELECT {', '.join(sql for sql, _ in parts)}, COUNT(*) FROM event WHERE {where} "
+            f"GROUP BY {', '.join(numbers)} ORDER BY {order} LIMIT ?"
         )
-        given = [value for _, parameters in groups for value in parameters]
+        given = [value for _, parameters in parts for value in parameters]
         with self._store.reading() as db:
             rows = db.execute(sql, (*given, *values, query.size)).fetchall()
-        return [Bucket(list(row[:-1]), row[-1]) for row in rows]
+        return [Bucket(_keys(row, groups), row[-1]) for row in rows]
 
     def get(self, event_id: str) -> Event:
         """The event of an id. Raises `CallerError("event.unknown")`."""
@@ -155,20 +158,35 @@ def _check_size(size: int) -> None:
         raise malformed(f"size is {size}", f"It is between 1 and {SIZE_MAX}; page with `after`.")
 
 
-def _count(db: sqlite3.Connection, where: str, values: list[Any]) -> int:
+def _count(db: Connection, where: str, values: list[Any]) -> int:
     return int(db.execute(f"SELECT COUNT(*) FROM event WHERE {where}", values).fetchone()[0])
 
 
-def _sort_keys(sorts: Sequence[Sort]) -> list[tuple[Sql, str]]:
+def _sort_keys(sorts: Sequence[Sort], dialect: Dialect) -> list[tuple[Sql, str]]:
     """(expression, direction) of each key; the last one is unique."""
     if len(sorts) > _SORTS_MAX:
         raise malformed(f"There are {len(sorts)} sorts", f"At most {_SORTS_MAX}.")
-    keys = [(EVENT_FIELDS.value(sort.field), sort.order) for sort in sorts or [Sort("time", "desc")]]
+    keys = [
+        (part, sort.order)
+        for sort in sorts or [Sort("time", "desc")]
+        for part in EVENT_FIELDS.parts(sort.field, dialect)
+    ]
     return [*keys, (("place", []), keys[-1][1])]
+
+
+def _ordered(sql: str, direction: str) -> str:
+    """By an expression. Where there may be NULL, it is said to stand before everything, though no index has it so."""
+    if sql in _ALWAYS:
+        return f"{sql} {direction.upper()}"
+    return f"{sql} {'ASC NULLS FIRST' if direction == 'asc' else 'DESC NULLS LAST'}"
 
 
 def _behind(keys: list[tuple[Sql, str]], last: list[Any]) -> Sql:
     """The rows that come after the row with the sort values `last`: NULL sorts before everything."""
+    names, directions = [sql for (sql, _), _ in keys], {direction for _, direction in keys}
+    if len(directions) == 1 and set(names) <= set(_ALWAYS):
+        sign = ">" if directions == {"asc"} else "<"
+        return f"({', '.join(names)}) {sign} ({', '.join('?' * len(names))})", last
     alternatives: list[str] = []
     values: list[Any] = []
     abreast: list[tuple[str, list[Any]]] = []
@@ -177,20 +195,26 @@ def _behind(keys: list[tuple[Sql, str]], last: list[Any]) -> Sql:
         parts = [*abreast, beyond]
         alternatives.append("(" + " AND ".join(text for text, _ in parts) + ")")
         values += [one for _, parameters in parts for one in parameters]
-        abreast.append((f"{sql} IS ?", [*given, value]))
+        abreast.append((f"{sql} IS NULL", given) if value is None else (f"{sql} = ?", [*given, value]))
     return "(" + " OR ".join(alternatives) + ")", values
 
 
 def _beyond(sql: str, given: list[Any], direction: str, value: Any) -> Sql:
     if direction == "asc":
         return (f"{sql} IS NOT NULL", given) if value is None else (f"{sql} > ?", [*given, value])
-    return ("0", []) if value is None else (f"({sql} < ? OR {sql} IS NULL)", [*given, value, *given])
+    return ("FALSE", []) if value is None else (f"({sql} < ? OR {sql} IS NULL)", [*given, value, *given])
 
 
-def _group(group: Group) -> Sql:
+def _group(group: Group, dialect: Dialect) -> list[Sql]:
     if group.interval_s is None:
-        return EVENT_FIELDS.value(group.field)
+        return EVENT_FIELDS.parts(group.field, dialect)
     step = round(group.interval_s * _MICROSECONDS)
     if group.field != "time" or step < 1:
         raise malformed(f"{group.field!r} is grouped by {group.interval_s} s", "Intervals above 0 s are for `time`.")
-    return "time_us - time_us % ?", [step]
+    return [("time_us - time_us % ?", [step])]
+
+
+def _keys(row: Sequence[Any], groups: Sequence[list[Sql]]) -> list[Any]:
+    """The value of each group in a row that has its parts."""
+    values = iter(row)
+    return [told([next(values) for _ in parts]) for parts in groups]

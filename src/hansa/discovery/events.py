@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -10,10 +9,11 @@ import msgspec
 
 from hansa.eventlog.interface import Chunk, as_array
 from hansa.model.run import EVENTS_TOPIC
-from hansa.views.bulk import BulkWriter
 from hansa.views.condition_sql import Column, SqlFields
+from hansa.views.database import Connection
 from hansa.views.interface import View
 from hansa.views.keeping import Forget, Order, Prune
+from hansa.views.table import Index, Insert, Table
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -39,8 +39,8 @@ class Event(msgspec.Struct, frozen=True):
 
 EVENT_FIELDS: Final = SqlFields(
     {
-        **{name: Column(name) for name in ("id", "name", "source", "target", "run", "process", "logic", "product")},
-        **{name: Column(name) for name in ("revision", "principal")},
+        **{name: Column(name, "long") for name in ("name", "source", "target")},
+        **{name: Column(name) for name in ("id", "run", "process", "logic", "product", "revision", "principal")},
         "time": Column("time_us", "time"),
         "seq": Column("seq", "number"),
     },
@@ -52,6 +52,36 @@ EVENT_COLUMNS: Final = Event.__struct_fields__
 _to_json = msgspec.json.Encoder().encode
 _from_json = msgspec.json.Decoder().decode
 
+_EVENT: Final = Table(
+    "event",
+    {
+        "place": "number",
+        "id": "long",
+        "name": "long",
+        "source": "long",
+        "target": "long",
+        "payload": "json",
+        "time_us": "number",
+        "run": "text",
+        "product": "text",
+        "process": "text",
+        "logic": "text",
+        "revision": "text",
+        "principal": "text",
+        "seq": "number",
+    },
+    key=("place",),
+    indexes=(
+        Index("event_time", ("time_us",)),
+        Index("event_name", ("name", "time_us")),
+        Index("event_source", ("source", "time_us"), "source IS NOT NULL"),
+        Index("event_target", ("target", "time_us"), "target IS NOT NULL"),
+        Index("event_run", ("run",), "run IS NOT NULL"),
+        Index("event_id", ("id",), exact=True),
+    ),
+)
+_ROWS: Final = Insert(_EVENT)
+
 
 class EventsView(View):
     """A row per event, in the order of the log: `place` is its position there."""
@@ -59,38 +89,23 @@ class EventsView(View):
     name = "events"
     version = 2
     prunes = True
-    tables = ("event",)
-    schema = (
-        """CREATE TABLE event (
-            place INTEGER PRIMARY KEY, id TEXT, name TEXT NOT NULL, source TEXT, target TEXT, payload TEXT,
-            time_us INTEGER NOT NULL, run TEXT, product TEXT, process TEXT, logic TEXT, revision TEXT, principal TEXT,
-            seq INTEGER)""",
-        "CREATE INDEX event_time ON event (time_us)",
-        "CREATE INDEX event_name ON event (name, time_us)",
-        "CREATE INDEX event_source ON event (source, time_us) WHERE source IS NOT NULL",
-        "CREATE INDEX event_target ON event (target, time_us) WHERE target IS NOT NULL",
-        "CREATE INDEX event_run ON event (run) WHERE run IS NOT NULL",
-        "CREATE INDEX event_id ON event (id)",
-    )
+    tables = (_EVENT,)
 
     def __init__(self) -> None:
         self._decode = msgspec.msgpack.Decoder(list[tuple[str | None, Event | None]]).decode
-        columns = ("place", *EVENT_COLUMNS)
-        self._writer = BulkWriter(f"INSERT INTO event ({', '.join(columns)})", len(columns))
 
     def follows(self, topic: str) -> bool:
         return topic == EVENTS_TOPIC
 
-    def apply(self, db: sqlite3.Connection, chunks: Sequence[Chunk]) -> None:
+    def apply(self, db: Connection, chunks: Sequence[Chunk]) -> None:
         entries = self._decode(as_array(b"".join([c.entries for c in chunks]), sum([c.count for c in chunks])))
         places = (position for chunk in chunks for position in range(chunk.base, chunk.end))
         placed = zip(places, entries, strict=True)
-        self._writer.write(db, [_row(place, event) for place, (_, event) in placed if event is not None])
+        db.write(_ROWS, [_row(place, event) for place, (_, event) in placed if event is not None])
 
-    def keep(self, db: sqlite3.Connection, order: Order) -> None:
+    def keep(self, db: Connection, order: Order) -> None:
         if isinstance(order, Forget):
-            ids = msgspec.json.encode(order.events).decode()
-            db.execute("UPDATE event SET payload = NULL WHERE id IN (SELECT value FROM json_each(?))", (ids,))
+            db.execute(f"UPDATE event SET payload = NULL WHERE {db.dialect.among('id')}", (order.events,))
         elif isinstance(order, Prune) and order.topic == EVENTS_TOPIC:
             db.execute("DELETE FROM event WHERE place < ?", (order.first,))
 

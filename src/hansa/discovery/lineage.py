@@ -11,8 +11,8 @@ Edges are kept per hour, so that a graph can be asked for as it was known at a p
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import blake2b
 from typing import Any, Final, Literal
 
 import msgspec
@@ -20,9 +20,10 @@ import msgspec
 from hansa.discovery.events import Event
 from hansa.eventlog.interface import Chunk, as_array
 from hansa.model.run import CARRIED, EVENTS_TOPIC, FINAL, RUNS_TOPIC
-from hansa.views.bulk import BulkWriter
+from hansa.views.database import Connection
 from hansa.views.interface import View
 from hansa.views.keeping import Order
+from hansa.views.table import Index, Insert, Table
 
 EdgeKind = Literal["read", "write", "call", "emit", "trigger", "event", "use", "owns"]
 NodeKind = Literal["product", "port", "process", "event", "connection", "identity"]
@@ -31,6 +32,8 @@ _PARTS: Final = frozenset({"chunk", "record"})
 """Triggers of children that are parts of their parent's own work, not calls."""
 _RAW: Final = msgspec.Raw(b"\xc0")
 HOUR_US: Final = 3_600_000_000
+_TEXT_CHARS_MAX: Final = 160
+_HEAD_CHARS: Final = 127
 _NAME: Final = r"[a-z][a-z0-9_]*"
 _KINDS: Final[list[tuple[NodeKind, re.Pattern[str]]]] = [
     ("product", re.compile(rf"{_NAME}\.{_NAME}")),
@@ -44,6 +47,13 @@ _KINDS: Final[list[tuple[NodeKind, re.Pattern[str]]]] = [
 def node_kind(node: str) -> NodeKind:
     """What a node is, by the grammar of its id; whatever has none is an identity that an event named."""
     return next((kind for kind, pattern in _KINDS if pattern.fullmatch(node)), "identity")
+
+
+def known_as(text: str) -> str:
+    """The text as it stands in the graph: a long one is its beginning and a digest, so that it can be a key."""
+    if len(text) <= _TEXT_CHARS_MAX:
+        return text
+    return f"{text[:_HEAD_CHARS]}…{blake2b(text.encode(), digest_size=16).hexdigest()}"
 
 
 def event_node(name: str) -> str:
@@ -127,6 +137,38 @@ def uses_of_event(event: Event) -> Iterator[Use]:
         yield Use(emitter, event_node(event.name), "emit", event.name, event.time_us)
 
 
+_EDGE: Final = Table(
+    "lineage_edge",
+    {
+        "source": "text",
+        "target": "text",
+        "kind": "text",
+        "name": "text",
+        "hour": "number",
+        "count": "number",
+        "records": "number",
+        "first_us": "number",
+        "last_us": "number",
+    },
+    key=("source", "target", "kind", "name", "hour"),
+    indexes=(Index("lineage_target", ("target",)),),
+)
+_CALL: Final = Table(
+    "lineage_call",
+    {"parent": "text", "child": "text", "target": "text", "time_us": "number"},
+    key=("parent", "child"),
+)
+_ROWS: Final = Insert(
+    _EDGE,
+    on=_EDGE.key,
+    do="UPDATE SET count = lineage_edge.count + excluded.count, records = lineage_edge.records + excluded.records, "
+    "first_us = CASE WHEN excluded.first_us < lineage_edge.first_us THEN excluded.first_us"
+    " ELSE lineage_edge.first_us END, "
+    "last_us = CASE WHEN excluded.last_us > lineage_edge.last_us THEN excluded.last_us ELSE lineage_edge.last_us END",
+)
+_CALLS: Final = Insert(_CALL, on=_CALL.key, do="UPDATE SET target = excluded.target, time_us = excluded.time_us")
+
+
 class LineageView(View):
     """A row per edge and hour. Only finished runs count, and dry ones never.
 
@@ -136,40 +178,24 @@ class LineageView(View):
 
     name = "lineage"
     version = 1
-    tables = ("lineage_edge", "lineage_call")
-    schema = (
-        """CREATE TABLE lineage_edge (
-            source TEXT NOT NULL, target TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, hour INTEGER NOT NULL,
-            count INTEGER NOT NULL, records INTEGER NOT NULL, first_us INTEGER NOT NULL, last_us INTEGER NOT NULL,
-            PRIMARY KEY (source, target, kind, name, hour)) WITHOUT ROWID""",
-        "CREATE INDEX lineage_target ON lineage_edge (target)",
-        """CREATE TABLE lineage_call (
-            parent TEXT NOT NULL, child TEXT NOT NULL, target TEXT NOT NULL, time_us INTEGER NOT NULL,
-            PRIMARY KEY (parent, child)) WITHOUT ROWID""",
-    )
+    tables = (_EDGE, _CALL)
 
     def __init__(self) -> None:
         self._runs = msgspec.msgpack.Decoder(list[tuple[str | None, LinkedEntry | None]]).decode
         self._events = msgspec.msgpack.Decoder(list[tuple[str | None, Event | None]]).decode
-        self._writer = BulkWriter(
-            "INSERT INTO lineage_edge",
-            9,
-            "ON CONFLICT DO UPDATE SET count = count + excluded.count, records = records + excluded.records, "
-            "first_us = MIN(first_us, excluded.first_us), last_us = MAX(last_us, excluded.last_us)",
-        )
 
     def follows(self, topic: str) -> bool:
         return topic in (RUNS_TOPIC, EVENTS_TOPIC)
 
-    def apply(self, db: sqlite3.Connection, chunks: Sequence[Chunk]) -> None:
+    def apply(self, db: Connection, chunks: Sequence[Chunk]) -> None:
         runs = _bodies(self._runs, [c for c in chunks if c.topic == RUNS_TOPIC and CARRIED not in c.header])
         events = _bodies(self._events, [c for c in chunks if c.topic == EVENTS_TOPIC])
         uses = [use for run in runs if run.state in FINAL and not run.dry for use in uses_of_run(run)]
         uses += [use for event in events for use in uses_of_event(event)]
         uses += _calls(db, runs)
-        self._writer.write(db, _hourly(uses))
+        db.write(_ROWS, _hourly(uses))
 
-    def keep(self, db: sqlite3.Connection, order: Order) -> None:
+    def keep(self, db: Connection, order: Order) -> None:
         """Edges outlive the entries they come from, and hold no content: names of nodes, counts and times."""
 
 
@@ -179,33 +205,52 @@ def _bodies(decode: Callable[[bytes], list[tuple[str | None, Any]]], chunks: Seq
     return [body for _, body in entries if body is not None]
 
 
-def _calls(db: sqlite3.Connection, runs: Sequence[LinkedEntry]) -> list[Use]:
+def _calls(db: Connection, runs: Sequence[LinkedEntry]) -> list[Use]:
     """The calls that these entries settle, each entry in turn; children whose caller is not known yet are kept."""
-    ids = msgspec.json.encode([run.id for run in runs]).decode()
-    rows = db.execute("SELECT parent FROM lineage_call WHERE parent IN (SELECT value FROM json_each(?))", (ids,))
-    waited_for = {row[0] for row in rows}
+    waiting = _Waiting(db, [run.id for run in runs])
     uses = []
     for run in runs:
         process = process_node(run.product, run.process)
-        if run.id in waited_for:
-            uses += [_call(process, target, at) for target, at in _take_children(db, run.id)]
+        uses += [_call(process, target, at) for target, at in waiting.taken(run.id)]
         if not run.parent or run.trigger in _PARTS or run.state not in FINAL or run.dry:
             continue
         caller = run.trigger_detail.get("process")
         if isinstance(caller, str):
             uses.append(_call(process_node(run.product, caller), process, run.finished_us))
         else:
-            row = (run.parent, run.id, process, run.finished_us)
-            db.execute("INSERT OR REPLACE INTO lineage_call VALUES (?, ?, ?, ?)", row)
-            waited_for.add(run.parent)
+            waiting.add(run.parent, run.id, process, run.finished_us)
+    waiting.store()
     return [use for use in uses if use.source != use.target]
 
 
-def _take_children(db: sqlite3.Connection, parent: str) -> list[tuple[str, int]]:
-    """The (process, time) of the children that waited for `parent`; they wait no more."""
-    found = db.execute("SELECT target, time_us FROM lineage_call WHERE parent = ?", (parent,)).fetchall()
-    db.execute("DELETE FROM lineage_call WHERE parent = ?", (parent,))
-    return found
+class _Waiting:
+    """The children that wait for an entry of their parent, for as long as a batch is applied."""
+
+    def __init__(self, db: Connection, parents: list[str]) -> None:
+        self._db = db
+        self._added: dict[str, dict[str, tuple[str, int]]] = {}
+        self._stored: dict[str, dict[str, tuple[str, int]]] = {}
+        sql = f"SELECT parent, child, target, time_us FROM lineage_call WHERE {db.dialect.among('parent')}"
+        for parent, child, target, time_us in db.execute(sql, (parents,)):
+            self._stored.setdefault(parent, {})[child] = (target, time_us)
+        self._gone: list[str] = []
+
+    def taken(self, parent: str) -> Iterable[tuple[str, int]]:
+        """The (process, time) of the children that waited for `parent`; they wait no more."""
+        stored, added = self._stored.pop(parent, {}), self._added.pop(parent, {})
+        if stored:
+            self._gone.append(parent)
+        return (stored | added).values()
+
+    def add(self, parent: str, child: str, process: str, time_us: int) -> None:
+        self._added.setdefault(parent, {})[child] = (process, time_us)
+
+    def store(self) -> None:
+        """Keeps what is still waited for."""
+        if self._gone:
+            self._db.execute(f"DELETE FROM lineage_call WHERE {self._db.dialect.among('parent')}", (self._gone,))
+        rows = [(parent, child, *call) for parent, calls in self._added.items() for child, call in calls.items()]
+        self._db.write(_CALLS, rows)
 
 
 def _call(caller: str, process: str, time_us: int) -> Use:
@@ -216,7 +261,8 @@ def _hourly(uses: Iterable[Use]) -> list[list[Any]]:
     """The rows of the uses, one per edge and hour."""
     rows: dict[tuple[str, str, str, str, int], list[Any]] = {}
     for use in uses:
-        key = (use.source, use.target, use.kind, use.name, use.time_us - use.time_us % HOUR_US)
+        source, target, name = known_as(use.source), known_as(use.target), known_as(use.name)
+        key = (source, target, use.kind, name, use.time_us - use.time_us % HOUR_US)
         row = rows.get(key)
         if row is None:
             rows[key] = [*key, 1, use.records, use.time_us, use.time_us]

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
-from hansa.discovery.lineage import EdgeKind, NodeKind, event_node, node_kind, process_node
+from hansa.discovery.lineage import EdgeKind, NodeKind, event_node, known_as, node_kind, process_node
 from hansa.errors import CallerError
 from hansa.model.product import EventTrigger, PortTrigger, ProductSpec
 from hansa.views.condition import malformed
-from hansa.views.store import ViewReader
+from hansa.views.database import Connection, Reader
 
 Direction = Literal["up", "down", "both"]
 
@@ -56,7 +56,7 @@ class Graph(msgspec.Struct, frozen=True):
 class LineageGraph:
     """Questions about lineage. Every method is blocking work: call it from a thread."""
 
-    def __init__(self, store: ViewReader) -> None:
+    def __init__(self, store: Reader) -> None:
         self._store = store
 
     def graph(
@@ -78,8 +78,9 @@ class LineageGraph:
         """
         if not 1 <= depth <= _DEPTH_MAX:
             raise malformed(f"depth is {depth}", f"It is between 1 and {_DEPTH_MAX}.")
+        node = known_as(node)
         with self._store.reading() as db:
-            source = _Edges(db, declared, _FOREVER_US if at_us is None else at_us, event)
+            source = _Edges(db, declared, _FOREVER_US if at_us is None else at_us, event and known_as(event))
             starts = source.members(node) if node_kind(node) == "product" else [node]
             owned = {Edge(node, member, "owns") for member in starts if member != node}
             found, complete = set(owned), True
@@ -96,7 +97,7 @@ class LineageGraph:
 class _Edges:
     """The edges around nodes: those that were seen, and those that were declared."""
 
-    def __init__(self, db: sqlite3.Connection, declared: Sequence[Edge], at_us: int, event: str | None) -> None:
+    def __init__(self, db: Connection, declared: Sequence[Edge], at_us: int, event: str | None) -> None:
         self._db = db
         self._declared = declared
         self._at_us = at_us
@@ -105,7 +106,7 @@ class _Edges:
     def around(self, direction: str, nodes: Sequence[str]) -> list[Edge]:
         """The edges that end in (up) or begin at (down) any of `nodes`."""
         end = "target" if direction == "up" else "source"
-        seen = self._seen(f"{end} IN (SELECT value FROM json_each(?))", msgspec.json.encode(nodes).decode())
+        seen = self._seen(self._db.dialect.among(end), list(nodes))
         known = {(edge.source, edge.target, edge.kind, edge.name) for edge in seen}
         wanted = set(nodes)
         return seen + [
@@ -130,13 +131,15 @@ class _Edges:
         found |= {node for edge in self._declared for node in (edge.source, edge.target)}
         return sorted(node for node in found if node.startswith((f"{product}:", f"{product}/")))
 
-    def _seen(self, where: str, nodes: str) -> list[Edge]:
+    def _seen(self, where: str, nodes: list[str]) -> list[Edge]:
         rows = self._db.execute(
-            "SELECT source, target, kind, name, MIN(first_us), MIN(MAX(last_us), ?), SUM(count), SUM(records) "
-            f"FROM lineage_edge WHERE {where} AND first_us <= ? GROUP BY source, target, kind, name",
-            (self._at_us, nodes, self._at_us),
+            "SELECT source, target, kind, name, MIN(first_us), MAX(last_us), CAST(SUM(count) AS BIGINT), "
+            f"CAST(SUM(records) AS BIGINT) FROM lineage_edge WHERE {where} AND first_us <= ? "
+            "GROUP BY source, target, kind, name",
+            (nodes, self._at_us),
         )
-        return [edge for edge in (Edge(*row) for row in rows) if self._named(edge)]
+        edges = [Edge(*row) for row in rows]
+        return [replace(edge, last_us=min(edge.last_us, self._at_us)) for edge in edges if self._named(edge)]
 
     def _named(self, edge: Edge) -> bool:
         return self._event is None or not edge.name or edge.name == self._event

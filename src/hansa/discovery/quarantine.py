@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeGuard
 
 import msgspec
 
+from hansa.discovery.runs import of_domains
 from hansa.errors import CallerError
 from hansa.eventlog.interface import Chunk, LogReader, as_array
 from hansa.model.quarantine import Change, Corrected, Held, Reason, Settled, quarantine_topic, quarantined_port
-from hansa.views.bulk import BulkWriter
 from hansa.views.cursor import decode_cursor, encode_cursor
+from hansa.views.database import LIKE, Connection, Reader, contained
 from hansa.views.interface import View
 from hansa.views.keeping import Forget, Order, Prune
-from hansa.views.store import ViewReader
+from hansa.views.table import Index, Insert, Table
 
 State = Literal["waiting", "replayed", "discarded"]
 _changes: Final = msgspec.msgpack.Decoder(list[tuple[str | None, Change | None]]).decode
@@ -44,43 +44,69 @@ class Entry(msgspec.Struct, frozen=True):
 _COLUMNS: Final = Entry.__struct_fields__
 _STORED: Final = ("id", "port", "product", "process", "run", "state", "held_us", "reasons", "position", "person")
 
+_ID_CHARS_MAX: Final = 64
+_ORDER: Final = ("held_us", "position", "id")
+_NEWEST_FIRST: Final = ", ".join(f"{name} DESC" for name in _ORDER)
+_QUARANTINED: Final = Table(
+    "quarantined",
+    {
+        "id": "text",
+        "port": "text",
+        "product": "text",
+        "process": "text",
+        "run": "text",
+        "state": "text",
+        "held_us": "number",
+        "reasons": "long",
+        "corrected_by": "text",
+        "settled_us": "number",
+        "settled_by": "text",
+        "settled_run": "text",
+        "reason": "long",
+        "position": "number",
+        "corrected": "number",
+        "person": "number",
+    },
+    key=("id",),
+    indexes=(
+        Index("quarantined_time", _ORDER),
+        Index("quarantined_port", ("port", "position")),
+        Index("quarantined_state", ("state", *_ORDER)),
+        Index("quarantined_run", ("run",)),
+    ),
+)
+_ROWS: Final = Insert(_QUARANTINED, _STORED, on=("id",), do="NOTHING")
+
 
 class QuarantineView(View):
     """A row for each record that was set aside. It holds no record: who is forgotten is so in the log alone."""
 
     name = "quarantine"
-    version = 1
+    version = 2
     prunes = True
-    tables = ("quarantined",)
-    schema = (
-        """CREATE TABLE quarantined (
-            seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, port TEXT, product TEXT, process TEXT, run TEXT,
-            state TEXT, held_us INTEGER, reasons TEXT, corrected_by TEXT, settled_us INTEGER, settled_by TEXT,
-            settled_run TEXT, reason TEXT, position INTEGER, corrected INTEGER, person INTEGER)""",
-        "CREATE INDEX quarantined_port ON quarantined (port, position)",
-        "CREATE INDEX quarantined_state ON quarantined (state, seq)",
-        "CREATE INDEX quarantined_run ON quarantined (run)",
-    )
-
-    def __init__(self) -> None:
-        self._rows = BulkWriter(f"INSERT OR IGNORE INTO quarantined ({', '.join(_STORED)})", len(_STORED))
+    tables = (_QUARANTINED,)
 
     def follows(self, topic: str) -> bool:
         return quarantined_port(topic) is not None
 
-    def apply(self, db: sqlite3.Connection, chunks: Sequence[Chunk]) -> None:
+    def apply(self, db: Connection, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
             entries = _changes(as_array(chunk.entries, chunk.count))
-            held = [(at, one) for at, (_, one) in enumerate(entries, chunk.base) if isinstance(one, Held)]
-            self._rows.write(db, [_row(chunk, at, one) for at, one in held])
+            held = [(at, one) for at, (_, one) in enumerate(entries, chunk.base) if _is_held(one)]
+            db.write(_ROWS, [_row(chunk, at, one) for at, one in held])
             for at, (_, change) in enumerate(entries, chunk.base):
                 _change(db, chunk, at, change)
 
-    def keep(self, db: sqlite3.Connection, order: Order) -> None:
+    def keep(self, db: Connection, order: Order) -> None:
         if isinstance(order, Forget):
             db.execute("DELETE FROM quarantined WHERE person = ?", (order.person,))
         elif isinstance(order, Prune) and (port := quarantined_port(order.topic)) is not None:
             db.execute("DELETE FROM quarantined WHERE port = ? AND position < ?", (port, order.first))
+
+
+def _is_held(change: Change | None) -> TypeGuard[Held]:
+    """A record that was set aside; none of ours has a longer id, and no index would take one without end."""
+    return isinstance(change, Held) and len(change.id) <= _ID_CHARS_MAX
 
 
 def _row(chunk: Chunk, at: int, held: Held) -> tuple[Any, ...]:
@@ -91,7 +117,7 @@ def _row(chunk: Chunk, at: int, held: Held) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _change(db: sqlite3.Connection, chunk: Chunk, at: int, change: Change | None) -> None:
+def _change(db: Connection, chunk: Chunk, at: int, change: Change | None) -> None:
     if isinstance(change, Corrected):
         db.execute(
             "UPDATE quarantined SET corrected = ?, corrected_by = ?, person = COALESCE(?, person) WHERE id = ?",
@@ -130,19 +156,21 @@ class QuarantinePage(msgspec.Struct, frozen=True):
 class QuarantineSearch:
     """Questions about what was set aside. Blocking: call it from a thread."""
 
-    def __init__(self, store: ViewReader, log: LogReader) -> None:
+    def __init__(self, store: Reader, log: LogReader) -> None:
         self._store = store
         self._log = log
 
     def find(self, query: QuarantineQuery) -> QuarantinePage:
         """One page, newest first."""
         where, values = _where(query)
-        sql = f"SELECT seq, {', '.join(_COLUMNS)} FROM quarantined {where} ORDER BY seq DESC LIMIT ?"
+        columns = ", ".join([*_COLUMNS, *_ORDER])
+        sql = f"SELECT {columns} FROM quarantined {where} ORDER BY {_NEWEST_FIRST} LIMIT ?"
         with self._store.reading() as db:
             rows = db.execute(sql, (*values, query.size + 1)).fetchall()
         more = len(rows) > query.size
-        entries = [_entry(row[1:]) for row in rows[: query.size]]
-        return QuarantinePage(entries, encode_cursor([rows[query.size - 1][0]]) if more else None)
+        width = len(_COLUMNS)
+        entries = [_entry(row[:width]) for row in rows[: query.size]]
+        return QuarantinePage(entries, encode_cursor(rows[query.size - 1][width:]) if more else None)
 
     def get(self, entry: str) -> tuple[Entry, Any]:
         """An entry and its record as it stands now, None where it was forgotten or retention took it. Raises
@@ -183,15 +211,16 @@ def _where(query: QuarantineQuery) -> tuple[str, list[Any]]:
             tests.append(f"{name} = ?")
             values.append(value)
     if query.domains is not None:
-        tests.append(f"({' OR '.join(['product GLOB ?'] * len(query.domains)) or '0'})")
-        values += [f"{domain}.*" for domain in query.domains]
+        test, *texts = of_domains(query.domains)
+        tests.append(test)
+        values += texts
     if query.since_us is not None:
         tests.append("held_us >= ?")
         values.append(query.since_us)
     if query.text:
-        tests.append("instr(lower(reasons), lower(?))")
-        values.append(query.text)
+        tests.append(f"lower(reasons) {LIKE}")
+        values.append(contained(query.text))
     if query.after is not None:
-        tests.append("seq < ?")
-        values += decode_cursor(query.after, 1)
+        tests.append(f"({', '.join(_ORDER)}) < (?, ?, ?)")
+        values += decode_cursor(query.after, len(_ORDER))
     return ("WHERE " + " AND ".join(tests) if tests else ""), values

@@ -17,7 +17,7 @@ import msgspec
 from hansa.errors import HansaError
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import CommitSet, Put
-from hansa.views.store import ViewReader
+from hansa.views import database
 
 STORE_S: Final = 1.0
 ALL: Final = "*"
@@ -119,7 +119,7 @@ class Meter:
 class Readers:
     """Who reads what. Its method is blocking work: call it from a thread."""
 
-    def __init__(self, meter: Meter, views: ViewReader) -> None:
+    def __init__(self, meter: Meter, views: database.Reader) -> None:
         self._meter = meter
         self._views = views
 
@@ -135,7 +135,7 @@ class Readers:
     def _processes(self, port: str) -> Iterator[Reader]:
         with self._views.reading() as db:
             rows = db.execute(
-                "SELECT target, MAX(last_us), SUM(count) FROM lineage_edge"
+                "SELECT target, MAX(last_us), CAST(SUM(count) AS BIGINT) FROM lineage_edge"
                 " WHERE source = ? AND kind = 'read' GROUP BY target",
                 (port,),
             ).fetchall()

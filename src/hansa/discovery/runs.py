@@ -6,7 +6,6 @@ keeps the coordinates of the run's latest entry and of the entry that has its pa
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final
@@ -16,11 +15,11 @@ import msgspec
 from hansa.errors import CallerError
 from hansa.eventlog.interface import Chunk, LogReader, as_array
 from hansa.model.run import CARRIED, FORGOTTEN, RUNS_TOPIC, RunEntry, RunError, RunState
-from hansa.views.bulk import BulkWriter
 from hansa.views.cursor import decode_cursor, encode_cursor
+from hansa.views.database import LIKE, Connection, Reader, contained
 from hansa.views.interface import View
 from hansa.views.keeping import Forget, Order, Prune
-from hansa.views.store import ViewReader
+from hansa.views.table import Index, Insert, Table
 
 _NO_BYTES: Final = msgspec.msgpack.encode(b"")
 _RAW: Final = msgspec.Raw(b"\xc0")
@@ -99,29 +98,74 @@ class RunSummary(msgspec.Struct, frozen=True):
 _SUMMARY: Final = RunSummary.__struct_fields__
 _PLACE: Final = ("partition", "position", "payload_partition", "payload_position")
 _COLUMNS: Final = (*_SUMMARY, *_PLACE)
-_UPSERT: Final = (
-    "ON CONFLICT (id) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name != "id" and not name.startswith("payload_"))
-    + ", payload_partition = COALESCE(payload_partition, excluded.payload_partition)"
-    + ", payload_position = COALESCE(payload_position, excluded.payload_position)"
+_RUN: Final = Table(
+    "run",
+    {
+        "seq": "number",
+        "id": "text",
+        "state": "text",
+        "product": "text",
+        "revision": "text",
+        "process": "text",
+        "attempt": "number",
+        "trigger": "text",
+        "principal": "text",
+        "parent": "text",
+        "trace": "text",
+        "accepted_us": "number",
+        "started_us": "number",
+        "finished_us": "number",
+        "status": "number",
+        "events": "number",
+        "dead": "truth",
+        "dry": "truth",
+        "replay_of": "text",
+        "idempotency_key": "long",
+        "error_code": "text",
+        "error_message": "long",
+        "partition": "number",
+        "position": "number",
+        "payload_partition": "number",
+        "payload_position": "number",
+    },
+    key=("seq",),
+    unique=("id",),
+    indexes=(
+        Index("run_time", ("accepted_us",)),
+        Index("run_product", ("product", "accepted_us")),
+        Index("run_process", ("product", "process", "accepted_us")),
+        Index("run_state", ("state", "accepted_us"), "state <> 'succeeded'"),
+        Index("run_parent", ("parent",), "parent IS NOT NULL"),
+        Index("run_position", ("position",)),
+    ),
 )
-
-
+"""`seq` is the position of the run's first entry."""
+_TEXT: Final = Table("run_text", {"id": "text", "text": "long"}, key=("id",))
+_ROWS: Final = Insert(
+    _RUN,
+    ("seq", *_COLUMNS),
+    on=("id",),
+    do="UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name != "id" and not name.startswith("payload_"))
+    + ", payload_partition = COALESCE(run.payload_partition, excluded.payload_partition)"
+    + ", payload_position = COALESCE(run.payload_position, excluded.payload_position)",
+)
+_TEXTS: Final = Insert(_TEXT, on=("id",), do="UPDATE SET text = excluded.text")
+_FIRST_TEXTS: Final = Insert(_TEXT, on=("id",), do="NOTHING")
 _CARRY: Final = (
-    f"INSERT INTO run ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT (id) DO UPDATE SET "
+    f"INSERT INTO run (seq, {', '.join(_COLUMNS)}) VALUES (?, {', '.join('?' * len(_COLUMNS))}) "
+    + "ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _PLACE)
     + " WHERE run.position = ?"
 )
 _OLD: Final = "SELECT id FROM run WHERE partition = ? AND position < ? AND finished_us > 0 AND NOT dead"
 _PRUNE: Final = (f"DELETE FROM run_text WHERE id IN ({_OLD})", f"DELETE FROM run WHERE id IN ({_OLD})")
 """Rows go with their latest entry, but for runs that are not over and dead letters that nobody has dealt with."""
-_NAMED: Final = "IN (SELECT value FROM json_each(?))"
 _FORGET: Final = (
-    f"DELETE FROM run_text WHERE id {_NAMED}",
-    f"""INSERT INTO run_text SELECT id, error_code || ' {FORGOTTEN}' || char(10) FROM run
-        WHERE error_code IS NOT NULL AND id {_NAMED}""",
+    "DELETE FROM run_text WHERE ",
+    f"INSERT INTO run_text SELECT id, error_code || ' {FORGOTTEN}\n' FROM run WHERE error_code IS NOT NULL AND ",
     f"""UPDATE run SET idempotency_key = NULL, payload_partition = NULL, payload_position = NULL,
-        error_message = CASE WHEN error_code IS NOT NULL THEN '{FORGOTTEN}' END WHERE id {_NAMED}""",
+        error_message = CASE WHEN error_code IS NOT NULL THEN '{FORGOTTEN}' END WHERE """,
 )
 """Leaves what the entries of these runs say after `hansa.model.run.without_content`."""
 
@@ -130,62 +174,44 @@ class RunsView(View):
     """A row per run, whatever the number of its entries."""
 
     name = "runs"
-    version = 2
+    version = 3
     prunes = True
-    tables = ("run", "run_text")
-    schema = (
-        """CREATE TABLE run (
-            seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT, product TEXT, revision TEXT, process TEXT,
-            attempt INTEGER, trigger TEXT, principal TEXT, parent TEXT, trace TEXT, accepted_us INTEGER,
-            started_us INTEGER, finished_us INTEGER, status INTEGER, events INTEGER, dead INTEGER, dry INTEGER,
-            replay_of TEXT, idempotency_key TEXT, error_code TEXT, error_message TEXT,
-            partition INTEGER, position INTEGER, payload_partition INTEGER, payload_position INTEGER)""",
-        "CREATE INDEX run_time ON run (accepted_us)",
-        "CREATE INDEX run_product ON run (product, accepted_us)",
-        "CREATE INDEX run_process ON run (product, process, accepted_us)",
-        "CREATE INDEX run_state ON run (state, accepted_us) WHERE state <> 'succeeded'",
-        "CREATE INDEX run_parent ON run (parent) WHERE parent IS NOT NULL",
-        "CREATE INDEX run_position ON run (position)",
-        "CREATE TABLE run_text (id TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID",
-    )
+    tables = (_RUN, _TEXT)
 
     def __init__(self) -> None:
         self._decode = msgspec.msgpack.Decoder(list[tuple[str | None, IndexedEntry | None]]).decode
-        self._runs = BulkWriter(f"INSERT INTO run ({', '.join(_COLUMNS)})", len(_COLUMNS), _UPSERT)
-        self._texts = BulkWriter("INSERT OR REPLACE INTO run_text", 2)
 
     def follows(self, topic: str) -> bool:
         return topic == RUNS_TOPIC
 
-    def apply(self, db: sqlite3.Connection, chunks: Sequence[Chunk]) -> None:
+    def apply(self, db: Connection, chunks: Sequence[Chunk]) -> None:
         for is_carried, together in groupby(chunks, lambda chunk: CARRIED in chunk.header):
             (self._carry if is_carried else self._add)(db, list(together))
 
-    def _add(self, db: sqlite3.Connection, chunks: Sequence[Chunk]) -> None:
+    def _add(self, db: Connection, chunks: Sequence[Chunk]) -> None:
         entries = self._decode(as_array(b"".join([c.entries for c in chunks]), sum([c.count for c in chunks])))
         rows, texts = [], []
         for (_, entry), (partition, position) in zip(entries, _places(chunks), strict=True):
             if entry is None:  # the person's key was destroyed
                 continue
-            rows.append(_row(entry, partition, position))
+            rows.append((position, *_row(entry, partition, position)))
             if entry.output or entry.error is not None:
                 texts.append((entry.id, _text(entry)))
-        self._runs.write(db, rows)
-        self._texts.write(db, texts)
+        db.write(_ROWS, rows)
+        db.write(_TEXTS, texts)
 
-    def _carry(self, db: sqlite3.Connection, chunks: Sequence[Chunk]) -> None:
+    def _carry(self, db: Connection, chunks: Sequence[Chunk]) -> None:
         """Dead letters that stand elsewhere now, unless something happened to them since they were read there."""
         for chunk in chunks:
             ((_, entry),) = self._decode(as_array(chunk.entries, chunk.count))
             if entry is not None:
-                db.execute(_CARRY, (*_row(entry, chunk.partition, chunk.base), chunk.header[CARRIED]))
-                db.execute("INSERT OR IGNORE INTO run_text VALUES (?, ?)", (entry.id, _text(entry)))
+                db.execute(_CARRY, (chunk.base, *_row(entry, chunk.partition, chunk.base), chunk.header[CARRIED]))
+                db.write(_FIRST_TEXTS, [(entry.id, _text(entry))])
 
-    def keep(self, db: sqlite3.Connection, order: Order) -> None:
+    def keep(self, db: Connection, order: Order) -> None:
         if isinstance(order, Forget):
-            ids = msgspec.json.encode(order.runs).decode()
             for statement in _FORGET:
-                db.execute(statement, (ids,))
+                db.execute(statement + db.dialect.among("id"), (order.runs,))
         elif isinstance(order, Prune) and order.topic == RUNS_TOPIC:
             for statement in _PRUNE:
                 db.execute(statement, (order.partition, order.first))
@@ -250,7 +276,7 @@ _SIZE_MAX: Final = 1000
 class RunHistory:
     """Questions about runs. Every method is one short piece of blocking work: call it from a thread."""
 
-    def __init__(self, store: ViewReader, log: LogReader) -> None:
+    def __init__(self, store: Reader, log: LogReader) -> None:
         self._store = store
         self._log = log
         self._decode = msgspec.msgpack.Decoder(list[tuple[str | None, RunEntry | None]]).decode
@@ -343,7 +369,7 @@ def _where(query: RunQuery) -> tuple[str, list[Any]]:
     test("product = ?", query.product)
     test("product = ?", product or None)
     if query.domains is not None:
-        test(f"({' OR '.join(['product GLOB ?'] * len(query.domains)) or '0'})", *(f"{d}.*" for d in query.domains))
+        test(*of_domains(query.domains))
     test("process = ?", process or None)
     for name in ("state", "parent", "principal", "trigger", "dead"):
         test(f"{name} = ?", getattr(query, name))
@@ -352,14 +378,16 @@ def _where(query: RunQuery) -> tuple[str, list[Any]]:
     test("accepted_us >= ?", query.since_us)
     test("accepted_us < ?", query.until_us)
     if query.text:
-        test("id IN (SELECT id FROM run_text WHERE text LIKE ? ESCAPE '!')", f"%{_literal(query.text)}%")
+        test(f"id IN (SELECT id FROM run_text WHERE lower(text) {LIKE})", contained(query.text))
     if query.after is not None:
         test("(accepted_us, seq) < (?, ?)", *decode_cursor(query.after, 2))
     return ("WHERE " + " AND ".join(tests) if tests else "") + " ORDER BY accepted_us DESC, seq DESC", values
 
 
-def _literal(text: str) -> str:
-    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+def of_domains(domains: Sequence[str]) -> tuple[str, ...]:
+    """The test that the column `product` is of one of the domains, and its values."""
+    sql = " OR ".join(["(product >= ? AND product < ?)"] * len(domains))
+    return f"({sql or 'FALSE'})", *(text for domain in domains for text in (f"{domain}.", f"{domain}/"))
 
 
 def _malformed(message: str, hint: str) -> CallerError:

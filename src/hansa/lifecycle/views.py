@@ -15,10 +15,10 @@ from hansa.eventlog.interface import CommitSet
 from hansa.model.ids import did_you_mean
 from hansa.outputs.lookup import VERSION, applied_in
 from hansa.registry.interface import Registry
+from hansa.views.database import Reader
 from hansa.views.group import outlived, statuses_in
 from hansa.views.interface import View, ViewStatus
 from hansa.views.keeping import Rebuild, order_append
-from hansa.views.store import ViewReader
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -43,7 +43,7 @@ class Views:
         log: AwaitableLog,
         registry: Registry,
         views: Sequence[View],
-        store: ViewReader,
+        store: Reader,
         lookups: Callable[[], Mapping[str, Path]],
     ) -> None:
         self._log = log

@@ -11,12 +11,10 @@ from typing import Any, Final, Literal
 import msgspec
 
 from hansa.views.condition import And, Compare, Condition, Fields, Not, Op, Or, is_number, malformed
+from hansa.views.database import Dialect, Sql
 from hansa.views.times import parse_time
 
-Sql = tuple[str, list[Any]]
-"""An expression and its parameters, in order."""
-
-_COMPARE: Final = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_COMPARE: Final = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _INT_MAX: Final = (1 << 63) - 1
 
 
@@ -24,7 +22,11 @@ class Column(msgspec.Struct, frozen=True):
     """A column of one kind; text given for a `time` one is read as RFC 3339."""
 
     sql: str
-    kind: Literal["text", "number", "time"] = "text"
+    kind: Literal["text", "long", "number", "time"] = "text"
+
+    @property
+    def is_text(self) -> bool:
+        return self.kind in ("text", "long")
 
 
 class SqlFields:
@@ -35,71 +37,70 @@ class SqlFields:
         self.root = root
         self.fields = Fields(columns, root)
 
-    def value(self, field: str) -> Sql:
-        """The value of a field. Raises `CallerError("query.malformed")`."""
+    def parts(self, field: str, dialect: Dialect) -> list[Sql]:
+        """The value of a field, to be sorted, grouped and compared by: `told` has one of them. Raises
+        `CallerError("query.malformed")`."""
         path = self.fields.path(field)
-        if path is None:
-            return self.columns[field].sql, []
-        return f"json_extract({self.root}, ?)", [json_path(path)]
+        return [(self.columns[field].sql, [])] if path is None else dialect.parts_in(self.root, path)
 
-    def where(self, condition: Condition) -> Sql:
+    def where(self, condition: Condition, dialect: Dialect) -> Sql:
         """The condition, checked. Raises `CallerError("query.malformed")`."""
         self.fields.check(condition)
-        return self._where(condition)
+        return _Where(self, dialect).of(condition)
 
-    def _where(self, condition: Condition) -> Sql:
+
+class _Where:
+    def __init__(self, fields: SqlFields, dialect: Dialect) -> None:
+        self._fields = fields
+        self._dialect = dialect
+
+    def of(self, condition: Condition) -> Sql:
         match condition:
             case And(parts):
-                return _joined(" AND ", "1", [self._where(part) for part in parts])
+                return _joined(" AND ", "TRUE", [self.of(part) for part in parts])
             case Or(parts):
-                return _joined(" OR ", "0", [self._where(part) for part in parts])
+                return _joined(" OR ", "FALSE", [self.of(part) for part in parts])
             case Not(part):
-                return _negated(self._where(part))
+                return _negated(self.of(part))
+            case Compare(field, "ne", value):
+                return _negated(self.of(Compare(field, "eq", value)))
+            case Compare(field, "in", value):
+                return _joined(" OR ", "FALSE", [self.of(Compare(field, "eq", one)) for one in _items(value)])
             case Compare():
                 return self._test(condition)
 
     def _test(self, test: Compare) -> Sql:
-        path = self.fields.path(test.field)
+        path = self._fields.fields.path(test.field)
         if path is None:
-            return self._column_test(test, self.columns[test.field])
-        return self._payload_test(test.op, json_path(path), test.value)
+            return self._column_test(test.op, self._fields.columns[test.field], test.value)
+        return self._payload_test(test.op, path, test.value)
 
-    def _column_test(self, test: Compare, column: Column) -> Sql:
-        op, sql, value = test.op, column.sql, test.value
+    def _column_test(self, op: Op, column: Column, value: Any) -> Sql:
         if column.kind == "time" and isinstance(value, str) and op != "like":
             value = parse_time(value)
-        if op == "exists":
-            return f"{sql} IS {'NOT ' if value else ''}NULL", []
-        if op == "ne":
-            return _negated(self._column_test(msgspec.structs.replace(test, op="eq"), column))
-        if op == "in":
-            each = [self._column_test(Compare(test.field, "eq", one), column) for one in _items(value)]
-            return _joined(" OR ", "0", each)
-        if value is None:
-            return f"{sql} IS NULL", []
-        if isinstance(value, bool) or isinstance(value, str) == (column.kind != "text"):
-            return "0", []
-        return f"{sql} {_operator(op)} ?", [_bound(_pattern(op, value))]
+        if op == "exists" or value is None:
+            return _is_there((column.sql, []), value is True)
+        if isinstance(value, bool) or isinstance(value, str) != column.is_text:
+            return "FALSE", []
+        if op == "eq" and column.kind == "long":
+            return self._dialect.equal(column.sql, value)
+        return self._compared(op, (column.sql, []), value)
 
-    def _payload_test(self, op: Op, path: str, value: Any) -> Sql:
-        found, kind = f"json_extract({self.root}, ?)", f"json_type({self.root}, ?)"
-        if op == "exists":
-            return f"{found} IS {'NOT ' if value else ''}NULL", [path]
-        if op == "ne":
-            return _negated(self._payload_test("eq", path, value))
-        if op == "in":
-            return _joined(" OR ", "0", [self._payload_test("eq", path, one) for one in _items(value)])
-        if value is None:
-            return f"{found} IS NULL", [path]
+    def _payload_test(self, op: Op, path: Sequence[str], value: Any) -> Sql:
+        dialect, root = self._dialect, self._fields.root
+        if op == "exists" or value is None:
+            return _is_there(dialect.any_in(root, path), value is True)
         if isinstance(value, bool):
-            return f"{kind} = ?", [path, "true" if value else "false"]
-        kinds = "('integer', 'real')" if is_number(value) else "('text')"
-        return f"({kind} IN {kinds} AND {found} {_operator(op)} ?)", [path, path, _bound(_pattern(op, value))]
+            return self._compared("eq", dialect.truth_in(root, path), "true" if value else "false")
+        found = dialect.number_in(root, path) if is_number(value) else dialect.text_in(root, path)
+        return self._compared(op, found, value)
 
-
-def json_path(path: Sequence[str]) -> str:
-    """The path in SQLite's notation. The steps are of the grammar of fields, so none has a quote."""
-    return "$" + "".join([f"[{int(step)}]" if step.isdecimal() else f'."{step}"' for step in path])
+    def _compared(self, op: Op, found: Sql, value: Any) -> Sql:
+        text, values = found
+        if op != "like":
+            return f"{text} {_COMPARE[op]} ?", [*values, _bound(value)]
+        fits, pattern = self._dialect.like(text, value)
+        return fits, [*values, *pattern]
 
 
 def _items(value: Any) -> list[Any]:
@@ -108,22 +109,17 @@ def _items(value: Any) -> list[Any]:
     return value
 
 
-def _operator(op: Op) -> str:
-    return "GLOB" if op == "like" else _COMPARE.get(op, "=")
-
-
-def _pattern(op: Op, value: Any) -> Any:
-    """GLOB knows sets in brackets; here a bracket is only a bracket."""
-    return value.replace("[", "[[]") if op == "like" else value
+def _is_there(found: Sql, wanted: bool) -> Sql:
+    return f"{found[0]} IS {'NOT ' if wanted else ''}NULL", found[1]
 
 
 def _bound(value: Any) -> Any:
-    """SQLite's integers have 64 bits; a larger one compares as the nearest float, as it does in JSON there."""
+    """Integers of databases have 64 bits; a larger one compares as the nearest float, as it does in JSON there."""
     return float(value) if isinstance(value, int) and abs(value) > _INT_MAX else value
 
 
 def _negated(inner: Sql) -> Sql:
-    return f"NOT coalesce({inner[0]}, 0)", inner[1]
+    return f"({inner[0]}) IS NOT TRUE", inner[1]
 
 
 def _joined(word: str, empty: str, parts: list[Sql]) -> Sql:

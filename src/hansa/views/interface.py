@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
@@ -11,20 +10,20 @@ import msgspec
 
 from hansa.errors import OperatorError
 from hansa.eventlog.interface import Chunk
+from hansa.views.database import Connection
 from hansa.views.keeping import Order
+from hansa.views.table import Table
 
 
 class View(ABC):
     """Tables that are a function of the log: applying the same chunks in the same order gives the same rows.
 
     `version` is raised whenever tables or their meaning change; the view is then rebuilt when it is next opened.
-    `schema` creates what `tables` names, one statement each.
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
-    schema: ClassVar[tuple[str, ...]]
-    tables: ClassVar[tuple[str, ...]]
+    tables: ClassVar[tuple[Table, ...]]
     prunes: ClassVar[bool] = False
     """True where rows go with the entries that retention takes, so that building it anew loses nothing."""
 
@@ -33,23 +32,23 @@ class View(ABC):
         """True where the view wants the chunks of `topic`."""
 
     @abstractmethod
-    def apply(self, db: sqlite3.Connection, chunks: Sequence[Chunk]) -> None:
+    def apply(self, db: Connection, chunks: Sequence[Chunk]) -> None:
         """Writes what `chunks` mean, inside the caller's transaction. What it raises breaks this view alone."""
 
     @abstractmethod
-    def keep(self, db: sqlite3.Connection, order: Order) -> None:
+    def keep(self, db: Connection, order: Order) -> None:
         """Does what an order of `_keeping` means for this view, inside the caller's transaction. (A `Rebuild` is for
         whoever keeps the views.)"""
 
-    def create(self, db: sqlite3.Connection) -> None:
+    def create(self, db: Connection) -> None:
         """Makes the empty tables, inside the caller's transaction."""
-        for statement in self.schema:
-            db.execute(statement)
+        for table in self.tables:
+            db.create(table)
 
-    def drop(self, db: sqlite3.Connection) -> None:
+    def drop(self, db: Connection) -> None:
         """Takes the tables away, inside the caller's transaction."""
         for table in self.tables:
-            db.execute(f"DROP TABLE IF EXISTS {table}")
+            db.drop(table)
 
 
 class ViewStatus(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from hansa.errors import HansaError
 from hansa.views.interface import Follower, ViewStatus, shows
 from hansa.views.waiting import Awaited
 
@@ -116,7 +117,11 @@ class Projector(Awaited):
             progress = follower.advance()
         except Exception as failure:
             if failed is None or str(failed[0]) != str(failure):
-                _report.exception("a follower of the log does not advance; it is tried again")
+                _report.error(
+                    "a follower of the log does not advance; it is tried again: %s",
+                    failure,
+                    exc_info=None if isinstance(failure, HansaError) else failure,
+                )
             self._failures[follower] = (failure, time.monotonic() + self._retry_s)
             return False
         self._failures.pop(follower, None)

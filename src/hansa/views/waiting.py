@@ -14,11 +14,13 @@ from hansa.errors import Unavailable
 
 
 class _Waiter(msgspec.Struct, eq=False):
-    """Someone who waits for `token`; `tell` gets None, or the error that makes waiting useless."""
+    """Someone who waits for `token`; `tell` gets None, or the error that makes waiting useless. One who `gives_up`
+    does so when views fail."""
 
     token: str
     view: str | None
     tell: Callable[[Exception | None], None]
+    gives_up: bool = False
 
 
 class Awaited(ABC):
@@ -60,10 +62,12 @@ class Awaited(ABC):
         if errors[0] is not None:
             raise errors[0]
 
-    async def reach(self, token: str, timeout_s: float, view: str | None = None) -> None:
-        """`wait` for an event loop."""
+    async def reach(self, token: str, timeout_s: float, view: str | None = None, *, gives_up: bool = False) -> None:
+        """`wait` for an event loop. Who `gives_up` does not wait while views fail."""
         if self.shows(token, view):
             return
+        if gives_up and self.failures():
+            raise self._behind(view, 0)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
 
@@ -71,7 +75,7 @@ class Awaited(ABC):
             with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
                 loop.call_soon_threadsafe(_settle, future, error)
 
-        with self._waiting(_Waiter(token, view, tell)):
+        with self._waiting(_Waiter(token, view, tell, gives_up)):
             try:
                 await asyncio.wait_for(future, timeout_s)
             except TimeoutError:
@@ -104,9 +108,11 @@ class Awaited(ABC):
             waiters = list(self._waiters)
         for waiter in waiters:
             try:
+                error: Exception | None = None
                 if not self.shows(waiter.token, waiter.view):
-                    continue
-                error = None
+                    if not (waiter.gives_up and self.failures()):
+                        continue
+                    error = self._behind(waiter.view, 0)
             except Exception as failure:
                 error = failure
             with self._waiters_lock, contextlib.suppress(ValueError):

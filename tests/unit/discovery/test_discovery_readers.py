@@ -17,6 +17,7 @@ from hansa.eventlog.memory import MemoryLog
 from hansa.model.run import RunEntry
 from hansa.testing.log_bench import Bench
 from hansa.views.group import ViewGroup
+from hansa.views.sqlite import SqliteDatabase
 
 PORT = "ops.flights/departures@1"
 
@@ -71,7 +72,7 @@ def test_what_cannot_be_stored_is_kept_for_the_next_time(log: MemoryLog) -> None
 def test_processes_are_readers_by_their_runs_and_the_latest_comes_first() -> None:
     bench = Bench(lambda clock_us: MemoryLog(clock_us=clock_us))
     bench.log.declare("_runs", TopicConfig())
-    group = ViewGroup(bench.log, None, [LineageView()])
+    group = ViewGroup(bench.log, SqliteDatabase(), [LineageView()])
     for number, process in ((1, "load"), (9, "load"), (5, "join")):
         reads = [(PORT, 0, 0, 2)] if process == "load" else [(PORT, 0, -1, 7)]
         entry = RunEntry(f"r{number}", "succeeded", "ana.delays", "abc", process, finished_us=number, reads=reads)

@@ -14,14 +14,14 @@ from hansa.lifecycle.keeper import Keeper
 from hansa.lifecycle.retention import Keep, Readers, Retention
 from hansa.model.run import AUDIT_TOPIC
 from hansa.registry.sqlite import SqliteRegistry
-from hansa.views.store import ViewStore
+from hansa.views.sqlite import SqliteDatabase
 
 
 def kept(log: MemoryLog, registry: SqliteRegistry) -> Keeper:
     log.declare(AUDIT_TOPIC, TopicConfig())
     commits = AwaitableLog(log, asyncio.get_running_loop())
     readers = Readers(dict, lambda _: [], dict)
-    return Keeper(commits, registry, Retention(commits, Keep(), readers, RunHistory(ViewStore(None), log)))
+    return Keeper(commits, registry, Retention(commits, Keep(), readers, RunHistory(SqliteDatabase(), log)))
 
 
 def seqs(log: MemoryLog) -> list[int]:

@@ -18,6 +18,7 @@ from hansa.lifecycle import retention as module
 from hansa.lifecycle.retention import Keep, Readers, Retention, Rule, rule_of, slowest
 from hansa.model.run import EVENTS_TOPIC, KEEPING_TOPIC, RUNS_TOPIC, RunEntry, RunError
 from hansa.views.group import ViewGroup
+from hansa.views.sqlite import SqliteDatabase
 from hansa.views.store import ViewStore
 
 SECOND_US = 1_000_000
@@ -33,7 +34,7 @@ class Desk:
         self.commits = AwaitableLog(self.log, asyncio.get_running_loop())
         for topic in (RUNS_TOPIC, EVENTS_TOPIC, KEEPING_TOPIC):
             self.log.declare(topic, TopicConfig())
-        self.views = ViewGroup(self.log, None, [RunsView(), EventsView()])
+        self.views = ViewGroup(self.log, SqliteDatabase(), [RunsView(), EventsView()])
         self.history = RunHistory(self.views.store, self.log)
         self.groups: list[str] = []
         self.lookups: Mapping[str, Path] = {}
@@ -187,7 +188,7 @@ def test_dead_letters_are_kept_until_they_are_dealt_with() -> None:
             await desk.run(f"r{n:02}")
             await desk.turn()
         assert "dead" not in desk.runs()
-        fresh = ViewGroup(desk.log, None, [RunsView()])
+        fresh = ViewGroup(desk.log, SqliteDatabase(), [RunsView()])
         while fresh.advance():
             pass
         assert [run.id for run in RunHistory(fresh.store, desk.log).find(RunQuery()).runs] == desk.runs()

@@ -95,3 +95,26 @@ def test_why_views_wait_is_said(line: Line) -> None:
     assert failure.message == "database or disk is full"
     with pytest.raises(Unavailable, match="disk is full"):
         asyncio.run(line.projector.reach("1", 0.01, "runs"))
+
+
+def test_who_gives_up_waits_no_longer_than_views_work(line: Line) -> None:
+    async def wait() -> tuple[bool, bool]:
+        asked = [
+            asyncio.ensure_future(line.projector.reach("7", 10, "runs", gives_up=gives_up))
+            for gives_up in (True, False)
+        ]
+        await asyncio.sleep(0)
+        line.stands("6", None, "the server is gone")
+        await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        ended = asked[0].done(), asked[1].done()
+        line.stands("7")
+        await asked[1]
+        with pytest.raises(Unavailable, match="the server is gone"):
+            await asked[0]
+        line.stands("6", None, "gone again")
+        with pytest.raises(Unavailable, match="gone again"):
+            await line.projector.reach("7", 10, "runs", gives_up=True)
+        return ended
+
+    line.projector.expect("runs")
+    assert asyncio.run(wait()) == (True, False)

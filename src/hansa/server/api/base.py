@@ -60,9 +60,8 @@ class Asked:
         """Waits until `view` shows what was committed with the caller's token; raises `Unavailable("view.behind")`
         where it does not in time. Without a token: all that is committed, as far as it comes, and why no further."""
         is_asked = bool(given or self.request.headers.get("hansa-token"))
-        patience_s = timeout_s if is_asked or not views.failures() else 0.0
         try:
-            await views.reach(await self.token(given), patience_s, view)
+            await views.reach(await self.token(given), timeout_s, view, gives_up=not is_asked)
         except Unavailable as late:
             if is_asked:
                 raise

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from view_stores import Stores
 
 from hansa.discovery.events import Event
 from hansa.discovery.lineage import HOUR_US, LineageView, node_kind
@@ -23,11 +24,11 @@ LOAD, JOIN = "ops.flights:load", "ana.delays:join"
 
 
 class Desk:
-    def __init__(self) -> None:
+    def __init__(self, stores: Stores) -> None:
         self.bench = Bench(lambda clock_us: MemoryLog(clock_us=clock_us))
         for topic in ("_runs", "_events"):
             self.bench.log.declare(topic, TopicConfig())
-        self.group = ViewGroup(self.bench.log, None, [LineageView()])
+        self.group = ViewGroup(self.bench.log, stores.open(), [LineageView()])
         self.lineage = LineageGraph(self.group.store)
 
     def run(self, run: str, process: str, at_us: int = 10, state: str = "succeeded", **more: Any) -> None:
@@ -50,8 +51,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
-    desk = Desk()
+def desk(stores: Stores) -> Iterator[Desk]:
+    desk = Desk(stores)
     yield desk
     desk.group.close()
     desk.bench.log.stop()

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from view_stores import Stores
 
 from hansa.discovery.runs import IndexedEntry, RunHistory, RunQuery, RunsView
 from hansa.errors import CallerError
@@ -21,10 +22,10 @@ from hansa.views.keeping import Forget, Order, Prune, order_append
 class Desk:
     """A log, its runs and the questions."""
 
-    def __init__(self) -> None:
+    def __init__(self, stores: Stores) -> None:
         self.bench = Bench(lambda clock_us: MemoryLog(clock_us=clock_us))
         self.bench.log.declare("_runs", TopicConfig())
-        self.group = ViewGroup(self.bench.log, None, [RunsView()])
+        self.group = ViewGroup(self.bench.log, stores.open(), [RunsView()])
         self.history = RunHistory(self.group.store, self.bench.log)
 
     def add(self, run: str, state: str = "succeeded", at: int = 100, **more: Any) -> RunEntry:
@@ -49,8 +50,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
-    desk = Desk()
+def desk(stores: Stores) -> Iterator[Desk]:
+    desk = Desk(stores)
     yield desk
     desk.group.close()
     desk.bench.log.stop()
