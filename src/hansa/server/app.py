@@ -20,6 +20,7 @@ from hansa.server.api import operations
 from hansa.server.api.base import ApiRoute, Endpoint, json_response, problem_of
 from hansa.server.api.interfaces import mesh_openapi
 from hansa.server.calls import Calls, no_method, no_route
+from hansa.server.request import Request as Call
 from hansa.server.services import Services
 
 
@@ -48,7 +49,7 @@ class App:
         except CallerError as refusal:
             return problem_answer(refusal, trace=traceparent(scope["headers"]))
         answered: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
-        request = calls.Request(scope["method"], scope["path"], scope["query_string"], scope["headers"], body)
+        request = Call(scope["method"], scope["path"], scope["query_string"], scope["headers"], body)
         self._calls.start(route, parameters, request, partial(_settle, answered))
         return await answered
 

@@ -28,6 +28,7 @@ from hansa.server.api.base import bearer, require
 from hansa.server.deprecation import warning_headers
 from hansa.server.merge import encapsulated, merged
 from hansa.server.passing import Passing
+from hansa.server.request import Header, Request
 from hansa.server.seen import checked_token
 from hansa.server.services import Services
 from hansa.triggers.routes import Route
@@ -40,7 +41,6 @@ _report = logging.getLogger("hansa.server")
 
 _OPEN: Final = frozenset(("", "health", "openapi.json", "asyncapi.json"))
 Respond = Callable[[Response], None]
-Header = tuple[bytes, bytes]
 
 
 def is_deployed(target: bytes) -> bool:
@@ -49,19 +49,6 @@ def is_deployed(target: bytes) -> bool:
         return False
     first = target.partition(b"?")[0][1:].partition(b"/")[0].decode("latin-1")
     return first not in RESERVED and first not in _OPEN
-
-
-class Request:
-    """One call, whole. Header names are lower-case."""
-
-    __slots__ = ("body", "headers", "method", "path", "query")
-
-    def __init__(self, method: str, path: str, query: bytes, headers: list[Header], body: bytes) -> None:
-        self.method = method
-        self.path = path
-        self.query = query
-        self.headers = headers
-        self.body = body
 
 
 class Calls:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import quote
 
 import httpx
@@ -13,9 +13,7 @@ from starlette.requests import Request as HTTPRequest
 
 from hansa.errors import Unavailable
 from hansa.server.answers import Response
-
-if TYPE_CHECKING:
-    from hansa.server.calls import Request
+from hansa.server.request import Request
 
 ANSWER_S: Final = 600.0
 CONNECT_S: Final = 2.0

@@ -17,7 +17,8 @@ from uvicorn.server import ServerState
 
 from hansa.errors import CallerError
 from hansa.server.answers import Response, problem_answer, traceparent
-from hansa.server.calls import Calls, Request, is_deployed, too_large
+from hansa.server.calls import Calls, is_deployed, too_large
+from hansa.server.request import Request
 from hansa.triggers.routes import Route
 
 UNKNOWN_BODY_MAX_BYTES: Final = 1 << 20
