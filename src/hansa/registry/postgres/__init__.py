@@ -104,26 +104,24 @@ class PostgresRegistry(RegistryTables, Registry):
                 while self._take() == _PAGE:
                     pass
             except _Replaced:
-                _report.warning(
-                    "%s is another one than before: an older copy, or a server that was behind", self.place()
-                )
+                _report.warning("%s is another one than before: a copy, or a server that was behind", self.place())
                 self._load()
                 self._tell()
 
     def _take(self) -> int:
-        """The next entries of the audit; how many. What they speak of is read behind them, so that it may be newer than
-        they are and never older."""
-        begun_s = time.monotonic()
+        """The next entries of the audit, and the last one again; how many. What they speak of is read behind them, so
+        that it may be newer than they are and never older."""
+        begun_s, (seq, digest) = time.monotonic(), self._last
         with self._database.use() as connection:
-            entries = entries_after(connection, self._last[0], _PAGE)
-            if (entries[0].previous if entries else last_entry(connection)[1]) != self._last[1]:
+            entries = entries_after(connection, seq - 1, _PAGE)
+            if seq and [entry.digest for entry in entries[:1]] != [digest]:
                 raise _Replaced
-            accounts = {account for entry in entries if (account := account_of(entry))}
+            accounts = {account for entry in entries if entry.seq > seq and (account := account_of(entry))}
             where = f"WHERE t.account IN ({', '.join('?' * len(accounts))})"
             self._take_in(accounts, identities(connection, where, *accounts) if accounts else ())
         if len(entries) < _PAGE:
             self._age.known(begun_s)
-        if entries:
+        if entries and entries[-1].seq > seq:
             self._last = entries[-1].seq, entries[-1].digest
             self._tell()
         return len(entries)

@@ -16,9 +16,9 @@ from hansa.errors import InternalError
 from hansa.registry.migration import Migration, check_had, newer
 
 _TURN: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
-_EXISTS: Final = "SELECT to_regnamespace(%s) IS NOT NULL"
+_EXIST: Final = "SELECT to_regnamespace(%s) IS NOT NULL, to_regclass('migration') IS NOT NULL"
 _TABLE: Final = """
-    CREATE TABLE IF NOT EXISTS migration
+    CREATE TABLE migration
     (version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, compatible INTEGER NOT NULL)"""
 _COMPATIBLE: Final = re.compile(r"-- compatible: (\d+)\n")
 
@@ -61,8 +61,9 @@ def _step(raw: Raw, store: str, schema: str, steps: Sequence[Migration]) -> bool
 
 
 def _had(raw: Raw, schema: str) -> list[Any]:
-    (exists,) = raw.execute(_EXISTS, (schema,)).fetchone() or (False,)
-    if not exists:
+    has_schema, has_table = raw.execute(_EXIST, (schema,)).fetchone() or (False, False)
+    if not has_schema:
         raw.execute(f'CREATE SCHEMA "{schema}"'.encode())
-    raw.execute(_TABLE.encode())
+    if not has_table:
+        raw.execute(_TABLE)
     return raw.execute("SELECT name, checksum, compatible FROM migration ORDER BY version").fetchall()

@@ -107,8 +107,7 @@ class Verification(msgspec.Struct, frozen=True):
 
 
 class BackupMade(msgspec.Struct, frozen=True):
-    """Where a backup was written, and how much. `also` says what is kept elsewhere and how it is copied, behind
-    this."""
+    """Where a backup was written, and how much. `also` says what is kept elsewhere, to be copied behind this."""
 
     path: str
     files: int
