@@ -126,17 +126,16 @@ class Deployer:
                 deployed = await asyncio.to_thread(decide, consent)
                 is_new = deployed.previous != candidate.hash or product not in mesh.products
                 is_served = True
-                await self._serve(product, candidate, is_new=is_new)
+                await self._serve(deployed, candidate, is_new=is_new)
         except BaseException:
             if not is_served:
                 await candidate.pool.drain()
             raise
         return deployed, is_new
 
-    async def _serve(self, product: str, candidate: Candidate, *, is_new: bool) -> None:
+    async def _serve(self, deployed: Deployed, candidate: Candidate, *, is_new: bool) -> None:
         if is_new:
-            known = await asyncio.to_thread(self._mesh.registry.product, product)
-            await self._mesh.activate(known, candidate.pool)
+            await self._mesh.activate(deployed.product, candidate.pool)
         else:
             await candidate.pool.drain()
 
@@ -166,7 +165,7 @@ class Deployer:
             return None
         known = self._mesh.registry.product(product)
         is_live = known.state is not ProductState.RETIRED and known.live.hash == revision
-        return Deployed(known.live, False, revision) if is_live else None
+        return Deployed(known, False, revision) if is_live else None
 
     def _told(self, deployed: Deployed, made: list[Change], seconds: float, *, is_new: bool) -> Deployment:
         spec, revision = deployed.revision.spec, deployed.revision

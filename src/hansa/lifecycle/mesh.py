@@ -367,7 +367,7 @@ class Mesh:
         live = self.products.get(product)
         if live is None:
             return
-        paused = await asyncio.to_thread(self.registry.paused_triggers)
+        paused = self.registry.paused_triggers()
         opened = self._subscriptions.setdefault(product, [])
         for process in live.processes.values():
             names = trigger_names(process.spec.triggers)

@@ -181,7 +181,7 @@ class Triggers(ABC):
 
     @abstractmethod
     def paused_triggers(self) -> frozenset[TriggerKey]:
-        """All paused triggers."""
+        """All paused triggers. Costs no I/O where nodes share the registry: each knows what `audit_watch` told of."""
 
 
 class Tokens(ABC):

@@ -99,11 +99,17 @@ class GivenConsent:
 
 
 class Deployed(NamedTuple):
-    """`revision` is live now. `created` is False where it was known before; `previous` is the hash that was live."""
+    """The product with what is live now. `created` is False where that revision was known before; `previous` is the
+    hash that was live."""
 
-    revision: Revision
+    product: Product
     created: bool
     previous: str | None
+
+    @property
+    def revision(self) -> Revision:
+        """What is live now."""
+        return self.product.live
 
 
 class Found(NamedTuple):

@@ -23,7 +23,7 @@ from hansa.registry.tables import RegistryTables
 from hansa.registry.tables.audit import entries_after
 from hansa.registry.tables.base import last_entry
 from hansa.registry.tables.tokens import identities
-from hansa.registry.values import AuditEntry, Identity
+from hansa.registry.values import AuditEntry, Identity, TriggerKey
 
 SCHEMA: Final = "hansa_registry"
 _PAGE: Final = 1000
@@ -68,11 +68,15 @@ class PostgresRegistry(RegistryTables, Registry):
         with self._database.use() as connection:
             self._last = last_entry(connection)
             self._copy = AccessCopy(identities(connection))
+        self._paused = super().paused_triggers()
         self._access_epoch += 1
         self._age.known(begun_s)
 
     def identity(self, token: str) -> Identity | None:
         return self._copy.identity(token)
+
+    def paused_triggers(self) -> frozenset[TriggerKey]:
+        return self._paused
 
     def access_age_s(self) -> float:
         return self._age.seconds()
@@ -119,6 +123,8 @@ class PostgresRegistry(RegistryTables, Registry):
             accounts = {account for entry in entries if entry.seq > seq and (account := account_of(entry))}
             where = f"WHERE t.account IN ({', '.join('?' * len(accounts))})"
             self._take_in(accounts, identities(connection, where, *accounts) if accounts else ())
+        if any(entry.operation.startswith("trigger.") for entry in entries if entry.seq > seq):
+            self._paused = super().paused_triggers()
         if len(entries) < _PAGE:
             self._age.known(begun_s)
         if entries and entries[-1].seq > seq:

@@ -17,8 +17,10 @@ from hansa.registry.database import Connection, Database, Rows
 SETTLE_S: Final = 10.0
 _AGAIN_S: Final = 0.05
 _BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
-_TURN: Final = "SELECT pg_current_xact_id()::text FROM audit_end FOR UPDATE"
+_TURN: Final = "SELECT seq FROM audit_end FOR UPDATE"
 """Waits for whoever changes the registry now; each statement behind it sees what they wrote."""
+_LAST: Final = "SELECT seq, digest FROM audit ORDER BY seq DESC LIMIT 1"
+_HAS: Final = "SELECT 1 FROM audit WHERE seq = %s AND digest = %s"
 
 
 class PostgresConnection:
@@ -59,13 +61,14 @@ class PostgresDatabase(Database):
         with self._pool.use() as raw:
             raw.execute(_BEGIN)
             try:
-                (transaction,) = raw.execute(_TURN).fetchone() or ("0",)
+                (before,) = raw.execute(_TURN).fetchone() or (0,)
                 yield PostgresConnection(raw)
+                seq, digest = raw.execute(_LAST).fetchone() or (0, "")
             except BaseException:
                 with contextlib.suppress(psycopg.Error):
                     raw.execute("ROLLBACK")
                 raise
-            self._commit(raw, transaction)
+            self._commit(raw, (seq, digest) if seq > before else None)
 
     def now_us(self, connection: Connection) -> int:
         (now_us,) = connection.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetchone()
@@ -74,34 +77,34 @@ class PostgresDatabase(Database):
     def close(self) -> None:
         self._pool.close()
 
-    def _commit(self, raw: Raw, transaction: str) -> None:
-        """Commits. Where the connection breaks meanwhile, the server is asked what became of the transaction; raises
-        `Unavailable`: `store.unreachable` where it was undone, `store.uncertain` where nobody answers in time."""
+    def _commit(self, raw: Raw, entry: tuple[int, str] | None) -> None:
+        """Commits. Where the connection breaks meanwhile, the audit is asked whether it has the `entry` of the change;
+        raises `Unavailable`: `store.unreachable` where it has not, `store.uncertain` where nobody answers in time."""
         try:
             raw.execute("COMMIT")
         except psycopg.OperationalError:
-            if not raw.broken:
-                raise
-            end = time.monotonic() + SETTLE_S
-            while (stands := self._stands(transaction)) is None:
-                if time.monotonic() > end:
-                    raise Unavailable(
-                        "store.uncertain",
-                        f"{self._pool.name} went away while a change was committed; whether it stands is not known",
-                        hint="Look whether it is there, when PostgreSQL answers, before making it again.",
-                    ) from None
-                time.sleep(_AGAIN_S)
-            if not stands:
+            if not raw.broken or entry is None or not self._stands(entry):
                 raise
 
-    def _stands(self, transaction: str) -> bool | None:
-        """Whether a transaction was committed; None where that cannot be told now."""
-        try:
-            with contextlib.closing(self._pool.connect()) as raw:
-                (status,) = raw.execute("SELECT pg_xact_status(%s::xid8)", (transaction,)).fetchone() or (None,)
-        except (HansaError, psycopg.Error):
-            return None
-        return {"committed": True, "aborted": False}.get(status)
+    def _stands(self, entry: tuple[int, str]) -> bool:
+        """Whether the audit has an entry, by its number and digest. The number of its transaction would not tell: after
+        a crash it may be given again."""
+        end = time.monotonic() + SETTLE_S
+        while True:
+            with contextlib.suppress(HansaError, psycopg.Error):
+                return self._has(entry)
+            if time.monotonic() > end:
+                raise Unavailable(
+                    "store.uncertain",
+                    f"{self._pool.name} went away while a change was committed; whether it stands is not known",
+                    hint="Look whether it is there, when PostgreSQL answers, before making it again.",
+                )
+            time.sleep(_AGAIN_S)
+
+    def _has(self, entry: tuple[int, str]) -> bool:
+        with contextlib.closing(self._pool.connect()) as raw, raw.transaction():
+            raw.execute(_TURN)  # the change may not have ended yet
+            return bool(raw.execute(_HAS, entry).fetchone())
 
 
 @lru_cache(1024)

@@ -44,31 +44,29 @@ class ProductTables(Tables, Products):
             before = _find(change.connection, spec.id)
             kept = _kept(change.connection, spec.id, revision_hash, bundle_hash)
             if kept and before and before.state is not ProductState.RETIRED and before.live.hash == kept.hash:
-                return Deployed(kept, False, kept.hash)
+                return Deployed(before, False, kept.hash)
             revision = kept or _keep(change, spec, revision_hash, bundle_hash, note)
             _deploy(change, before, revision)
             if before is None or before.state is ProductState.RETIRED:
                 sql = "UPDATE product SET state = ?, successor = NULL, state_us = ? WHERE id = ?"
                 change.execute(sql, state, change.time_us, spec.id)
             operation = "product.updated" if before else "product.deployed"
-            after = {**(_state(_find(change.connection, spec.id)) or {})}
-            after |= {"consent": consent._asdict()} if consent else {}
-            change.audit(operation, spec.id, _state(before), after, note)
-        return Deployed(revision, kept is None, before.live.hash if before else None)
+            after = _get(change.connection, spec.id)
+            change.audit(operation, spec.id, _state(before), _told(after, consent), note)
+        return Deployed(after, kept is None, before.live.hash if before else None)
 
     def rollback(self, actor: str, product: str, to: str | None = None, consent: Consent | None = None) -> Deployed:
         with self._changing(actor) as change:
             before = _served(change.connection, product)
             if to == before.live.hash:
-                return Deployed(before.live, False, before.live.hash)
+                return Deployed(before, False, before.live.hash)
             if to is None:
                 _step_back(change, before)
             else:
                 _deploy(change, before, _revision(change.connection, product, to))
             after = _get(change.connection, product)
-            told = {**(_state(after) or {})} | ({"consent": consent._asdict()} if consent else {})
-            change.audit("product.rolled_back", product, _state(before), told)
-        return Deployed(after.live, False, before.live.hash)
+            change.audit("product.rolled_back", product, _state(before), _told(after, consent))
+        return Deployed(after, False, before.live.hash)
 
     def before(self, product: str, to: str | None = None) -> Revision:
         with self._database.use() as connection:
@@ -261,6 +259,10 @@ def _state(product: Product | None) -> dict[str, Any] | None:
     live = product.live
     ends = {"successor": product.successor} if product.successor else {}
     return {"state": product.state, **ends, "revision": live.hash, "number": live.number, "bundle": live.bundle}
+
+
+def _told(product: Product, consent: Consent | None) -> dict[str, Any]:
+    return {**(_state(product) or {}), **({"consent": consent._asdict()} if consent else {})}
 
 
 def _as_revision(row: Any) -> Revision:
