@@ -70,13 +70,15 @@ def test_what_was_acknowledged_stands_and_what_was_refused_does_not(postgresql: 
         ThreadPoolExecutor(4) as threads,
     ):
         writing = [threads.submit(write, number, (one, other)[number % 2]) for number in range(4)]
-        for _ in range(3):
-            time.sleep(0.3)
-            postgresql.kill()
-            postgresql.start()
-        before = len(kept)
-        assert within(5, lambda: len(kept) > before + 20)
-        over.set()
+        try:
+            for _ in range(3):
+                time.sleep(0.3)
+                postgresql.kill()
+                postgresql.start()
+            before = len(kept)
+            assert within(5, lambda: len(kept) > before + 20)
+        finally:
+            over.set()
         for done in writing:
             done.result()
         found = {domain.name for domain in one.domains()}

@@ -6,10 +6,14 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
+from typing import Final
 
 from engines import install
 from engines.process import Process, free_ports
+
+TRIES: Final = 50
 
 
 class PostgreSQL(Process):
@@ -32,6 +36,17 @@ class PostgreSQL(Process):
     def command(self) -> list[str]:
         listen = ["-h", "127.0.0.1", "-p", str(self._port), "-k", str(self._data)]
         return [str(self._programs / "postgres"), "-D", str(self._data), *listen]
+
+    def start(self) -> None:
+        """As any server; one that was killed leaves processes that are about to end, and is waited for."""
+        for _ in range(TRIES):
+            try:
+                return super().start()
+            except RuntimeError:
+                if "is still in use" not in self.output()[-1000:]:
+                    raise
+                time.sleep(0.1)
+        return super().start()
 
     def is_ready(self) -> bool:
         asked = [str(self._programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self._port)]

@@ -129,10 +129,12 @@ class ProductTables(Tables, Products):
     ) -> Found:
         wanted = Wanted(text, tag, owner, domain, state, drafts)
         where, values = conditions(wanted)
-        order = "ORDER BY instr(p.id, ?) = 0, p.id LIMIT ? OFFSET ?"
+        first = text.strip().lower()
+        page = f"SELECT p.id FROM product p WHERE {where} ORDER BY instr(p.id, ?) = 0, p.id LIMIT ? OFFSET ?"
+        order = "ORDER BY instr(p.id, ?) = 0, p.id"
         with self._database.use() as connection:
             rows = connection.execute(
-                f"{_PRODUCTS} WHERE {where} {order}", (*values, text.strip().lower(), limit, offset)
+                f"{_PRODUCTS} WHERE p.id IN ({page}) {order}", (*values, first, limit, offset, first)
             ).fetchall()
             return Found(tuple(map(_product, rows)), None if rows else suggest(connection, wanted))
 

@@ -39,20 +39,18 @@ def _terms(spec: ProductSpec) -> Iterator[tuple[str, str]]:
 
 def set_terms(connection: Connection, spec: ProductSpec) -> None:
     """Makes a product found by what this spec says, and by nothing else."""
+    terms = sorted(terms_of(spec))
     connection.execute("DELETE FROM term WHERE product = ?", (spec.id,))
-    rows = [(spec.id, kind, text) for kind, text in sorted(terms_of(spec))]
-    connection.executemany("INSERT INTO term VALUES (?, ?, ?)", rows)
+    connection.executemany("INSERT INTO term VALUES (?, ?, ?)", [(spec.id, kind, text) for kind, text in terms])
+    connection.execute("UPDATE product SET words = ? WHERE id = ?", ("\n".join(text for _, text in terms), spec.id))
 
 
 def conditions(wanted: Wanted) -> tuple[str, list[Any]]:
     """The SQL condition on `product p`, and its values."""
-    parts: list[tuple[str, Any]] = [
-        ("EXISTS (SELECT 1 FROM term t WHERE t.product = p.id AND instr(t.text, ?) > 0)", word)
-        for word in wanted.text.lower().split()
-    ]
+    parts: list[tuple[str, Any]] = [("instr(p.words, ?) > 0", word) for word in wanted.text.lower().split()]
     for kind, text in (("tag", wanted.tag), ("owner", wanted.owner)):
         if text is not None:
-            part = f"EXISTS (SELECT 1 FROM term t WHERE t.product = p.id AND t.kind = '{kind}' AND t.text = ?)"
+            part = f"p.id IN (SELECT t.product FROM term t WHERE t.kind = '{kind}' AND t.text = ?)"
             parts.append((part, text.lower()))
     if wanted.domain is not None:
         parts.append(("p.domain = ?", wanted.domain))
@@ -67,7 +65,7 @@ def conditions(wanted: Wanted) -> tuple[str, list[Any]]:
 
 def suggest(connection: Connection, wanted: Wanted) -> str | None:
     """What may have been meant, as `Did you mean '…'?`, where a search found nothing."""
-    rows = connection.execute("SELECT kind, text FROM term WHERE kind <> 'description'").fetchall()
+    rows = connection.execute("SELECT DISTINCT kind, text FROM term WHERE kind <> 'description'").fetchall()
     domains = [name for (name,) in connection.execute("SELECT name FROM domain")]
     any_word = {word for _, text in rows for word in (text, *text.split())} | {*domains}
     asked = [

@@ -30,14 +30,15 @@ CREATE TABLE membership (
 );
 CREATE INDEX membership_account ON membership (account);
 
--- live: the deployment that serves; rolling back follows its `previous`.
+-- live: the deployment that serves; rolling back follows its `previous`. words: its terms, which search looks through.
 CREATE TABLE product (
     id TEXT COLLATE "C" PRIMARY KEY,
     domain TEXT COLLATE "C" NOT NULL REFERENCES domain (name),
     state TEXT COLLATE "C" NOT NULL CHECK (state IN ('draft', 'active', 'deprecated', 'retired')),
     live BIGINT NOT NULL,
     successor TEXT COLLATE "C",
-    state_us BIGINT NOT NULL DEFAULT 0
+    state_us BIGINT NOT NULL DEFAULT 0,
+    words TEXT COLLATE "C" NOT NULL DEFAULT ''
 );
 CREATE INDEX product_domain ON product (domain);
 

@@ -5,6 +5,10 @@ CREATE TABLE audit_end (
 );
 INSERT INTO audit_end SELECT 1, COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0);
 
+-- All terms of a product, a line each: what search looks through.
+ALTER TABLE product ADD COLUMN words TEXT NOT NULL DEFAULT '';
+UPDATE product SET words = COALESCE((SELECT group_concat(text, char(10)) FROM term WHERE product = id), '');
+
 -- Which schemas refer to a version of a subject.
 CREATE TABLE schema_reference (
     subject TEXT NOT NULL,
