@@ -73,6 +73,7 @@ from hansa.triggers.scheduler import Scheduler
 from hansa.views.damage import were_set_aside
 from hansa.views.remote import ProjectorsProcess
 
+AGAIN_S: Final = 1.0
 GRACE_S: Final = 10.0
 SWITCH_S: Final = 0.0005
 """How long a thread keeps the interpreter while another waits for it: the committer must not wait 5 ms (the
@@ -247,8 +248,9 @@ class Hansa:
         await asyncio.gather(starting, mesh.start())
         mesh.spawn(meter.run())
         timetable = Timetable(mesh)
+        await asyncio.to_thread(timetable.learn, timetable.unknown())
         await starter.adopt(timetable)
-        mesh.on_change.append(lambda: self._scheduler.replace(timetable.entries()))
+        mesh.on_change.append(partial(self._reschedule, timetable))
         self._pause(await asyncio.to_thread(registry.paused_triggers))
         self._scheduler.replace(timetable.entries())
         keeper = Keeper(log, registry, retention, retain_s=settings.keep_every_s)
@@ -270,6 +272,21 @@ class Hansa:
         if self._nodes is None:
             return [Standing(place.node, place.url, place.roles, self._version, is_owner=True)]
         return await self._nodes.standing()
+
+    def _reschedule(self, timetable: Timetable) -> None:
+        """What a deployment makes live is live whether the registry answers from then on or not."""
+        if timetable.unknown():
+            self._mesh.spawn(self._learn(timetable))
+        else:
+            self._scheduler.replace(timetable.entries())
+
+    async def _learn(self, timetable: Timetable) -> None:
+        while unknown := timetable.unknown():
+            try:
+                await asyncio.to_thread(timetable.learn, unknown)
+            except Unavailable:
+                await asyncio.sleep(AGAIN_S)
+        self._scheduler.replace(timetable.entries())
 
     def _pause(self, keys: frozenset[TriggerKey]) -> None:
         """Exactly these triggers are paused."""

@@ -17,7 +17,6 @@ from hansa.model.trigger_key import trigger_names
 from hansa.registry.values import Revision, TriggerKey
 from hansa.runtime import wire
 from hansa.runtime.engine import Engine
-from hansa.runtime.live import LiveProcess
 from hansa.runtime.run import Answer, Run
 from hansa.server.merge import rfc3339
 from hansa.triggers.scheduler import Entry, Starter
@@ -70,11 +69,31 @@ class LogStarter(Starter):
 
 
 class Timetable:
-    """Every timed trigger of the live mesh."""
+    """Every timed trigger of the live mesh. Those that fire once stand in it when `learn` knows of which revision they
+    are."""
 
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
         self._since: dict[tuple[str, str, TriggerKey], str] = {}
+
+    def unknown(self) -> list[tuple[str, str, TriggerKey]]:
+        """What `learn` is to be told: product, live revision and trigger of those that fire once and are new."""
+        return [
+            place
+            for product in self._mesh.products.values()
+            for live in product.processes.values()
+            for name, trigger in zip(trigger_names(live.spec.triggers), live.spec.triggers, strict=True)
+            if isinstance(trigger, OnceTrigger)
+            and (place := (product.id, product.revision, TriggerKey(product.id, live.spec.name, name)))
+            not in self._since
+        ]
+
+    def learn(self, unknown: Sequence[tuple[str, str, TriggerKey]]) -> None:
+        """Asks the registry with which revision triggers came. What stands before a revision never changes, so it is
+        kept. May be called from any thread; raises what the registry raises."""
+        for product, revision, key in unknown:
+            revisions = self._mesh.registry.revisions(product)
+            self._since[product, revision, key] = introduced_by(revisions, revision, key)
 
     def entries(self) -> list[Entry]:
         """Those of all products, as the scheduler takes them."""
@@ -88,18 +107,11 @@ class Timetable:
                 for index, (name, trigger) in enumerate(zip(names, live.spec.triggers, strict=True)):
                     key = TriggerKey(product.id, live.spec.name, name)
                     if isinstance(trigger, OnceTrigger):
-                        yield index, Entry(str(key), trigger, live.id, self._introduced(live, key))
+                        since = self._since.get((product.id, product.revision, key))
+                        if since is not None:
+                            yield index, Entry(str(key), trigger, live.id, since)
                     elif isinstance(trigger, ScheduleTrigger):
                         yield index, Entry(str(key), trigger, live.id)
-
-    def _introduced(self, live: LiveProcess, key: TriggerKey) -> str:
-        """The revision that the trigger came with. What stands before a revision never changes, so it is kept."""
-        product = live.product
-        known = (product.id, product.revision, key)
-        if known not in self._since:
-            revisions = self._mesh.registry.revisions(product.id)
-            self._since[known] = introduced_by(revisions, product.revision, key)
-        return self._since[known]
 
 
 def introduced_by(revisions: Sequence[Revision], live: str, key: TriggerKey) -> str:

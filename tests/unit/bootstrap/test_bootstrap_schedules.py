@@ -55,10 +55,12 @@ def test_what_stood_under_an_index_is_moved_to_the_name_and_only_once() -> None:
         )
         await awaitable.commit(moved)
         starter, timetable = LogStarter(awaitable, mesh, SimpleNamespace()), Timetable(mesh)  # type: ignore[arg-type]
+        timetable.learn(timetable.unknown())
         await starter.adopt(timetable)
         found = {entry.place: await starter.last_us(entry.place) for entry in timetable.entries()}
         history[:] = revisions(spec(NIGHTLY, OnceTrigger()), spec(NIGHTLY, OnceTrigger(payload=2)))
         product.revision, live.spec = "r2", history[0].spec.processes[0]
+        timetable.learn(timetable.unknown())
         await starter.adopt(timetable)
         return found | {entry.place: await starter.last_us(entry.place) for entry in timetable.entries()}
 
