@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import cold, contracts, flights, log, memory, planning, records, start, windows
+from benchmarks import cold, contracts, flights, log, memory, planning, records, registry, start, windows
 from benchmarks.environment import Say, Unavailable
 from benchmarks.goals import Figures, Verdict, part_verdicts
 from benchmarks.server import NotReady
@@ -24,6 +24,7 @@ PARTS: dict[str, Measure] = {
     "memory": memory.measure,
     "plan": planning.measure,
     "windows": windows.measure,
+    "registry": registry.measure,
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks import log, records
+from benchmarks import log, records, registry
 from benchmarks.goals import PART_GOALS, part_verdicts
 
 
@@ -28,3 +28,9 @@ def test_the_log_is_written_and_read_back() -> None:
     figures = log.measure(quiet, rounds=2, seconds=0.1, writers=8)
     assert all(value > 0 for value in figures.values())
     assert len(part_verdicts("log", figures)) == len(PART_GOALS["log"])
+
+
+def test_a_registry_is_filled_and_asked(postgresql_address: str) -> None:
+    figures = registry.measure(quiet, 200, postgresql_address)
+    assert all(value > 0 for value in figures.values())
+    assert {name.partition("_")[0] for name in figures} == {"sqlite", "postgresql"}

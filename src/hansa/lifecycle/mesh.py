@@ -115,10 +115,12 @@ class Mesh:
             self._specs[product.id] = product.live.spec
         for product in live:
             try:
-                await self.activate(product)
+                await self._place(product)
+                await self.resubscribe(product.id)
             except HansaError as failure:
                 self.failures[product.id] = failure
                 _report.error("%s is not served: %s", product.id, failure)
+        await self._changed()
         self.engine.recover(self.find, lambda group, topic: group in self.groups(topic))
 
     async def stop(self, grace_s: float) -> None:
@@ -266,22 +268,26 @@ class Mesh:
     async def activate(self, product: Product, pool: Pool | None = None) -> None:
         """Makes a product's live revision the one that is served: from one call to the next, old or new, never a
         mix."""
+        old = self.products.get(product.id)
+        await self._place(product, pool)
+        await self._changed(product.id)
+        if old is not None:
+            self.spawn(_left(old.pool))
+
+    async def _place(self, product: Product, pool: Pool | None = None) -> None:
+        """Puts a product's live revision among those that are served; nothing leads to it yet."""
         revision, spec = product.live, product.live.spec
         self.declare(spec)
         if pool is None:
             pool = await self.serving.pool_of(revision)
         if spec.has_resources:
             pool.keep_workers()
-        old = self.products.get(spec.id)
         self._specs[spec.id] = spec
         live = LiveProduct(spec, revision.hash, pool, product.state, product.successor, product.state_us)
         live.fence = await self.fence(spec.id)
         self.products[spec.id] = live
         self.failures.pop(spec.id, None)
         self.retired.pop(spec.id, None)
-        await self._changed(spec.id)
-        if old is not None:
-            self.spawn(_left(old.pool))
 
     async def fence(self, product: str) -> tuple[str, int]:
         """What the runs of a product's live revision commit with."""
@@ -305,9 +311,10 @@ class Mesh:
         if old is not None:
             self.spawn(old.pool.drain())
 
-    async def _changed(self, product: str) -> None:
+    async def _changed(self, *products: str) -> None:
         self.routes = Routes((live.spec, live.processes) for live in self.products.values())
-        await self.resubscribe(product)
+        for product in products:
+            await self.resubscribe(product)
         for told in self.on_change:
             told()
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hansa.access.key import Key, new_key, parse_key
 from hansa.access.pepper import load_pepper, new_pepper
 from hansa.access.principal import Principal, Scope
 from hansa.access.tokens import LIFETIME_MAX_S, Authenticator, Issued, TokenIssuer
-from hansa.errors import CallerError, OperatorError
+from hansa.errors import CallerError, OperatorError, Unavailable
 from hansa.registry.sqlite import SqliteRegistry
 from hansa.registry.values import Account, Domain, Identity, Role
 
@@ -274,3 +275,28 @@ def test_two_that_start_at_once_get_the_same_pepper(tmp_path: Path) -> None:
         thread.join(10)
     assert len(found) == 4
     assert len(set(found)) == 1
+
+
+class Behind(SqliteRegistry):
+    """A registry that was heard from some time ago."""
+
+    age_s = 0.0
+
+    def access_age_s(self) -> float:
+        return self.age_s
+
+
+def test_nobody_is_let_in_by_what_was_known_before_the_lease_ended() -> None:
+    with closing(Behind()) as registry:
+        registry.put_account("root", Account("ada"))
+        pepper = new_pepper()
+        issued = TokenIssuer(registry, pepper, clock_us=lambda: 1).issue("root", "ada", "laptop", ["read"])
+        authenticator = Authenticator(registry, pepper, clock_us=lambda: 2, lease_s=3)
+        registry.age_s = 3.0
+        assert authenticator.authenticate(issued.text).id == "ada"
+        registry.age_s = 3.5
+        for enter in (authenticator.check_lease, lambda: authenticator.authenticate(issued.text)):
+            with pytest.raises(Unavailable, match=r"not heard from its registry for 4 s.*\[access\.stale\]"):
+                enter()
+        registry.age_s = 0.1
+        assert authenticator.authenticate(issued.text).id == "ada"
