@@ -206,7 +206,6 @@ def test_a_deploy_during_which_postgresql_dies_is_whole_or_not_at_all(postgresql
             revisions = server.http.get("/products/lab.bench/revisions").json()["items"]
             (live,) = [revision for revision in revisions if revision["live"]]
             called = server.call(*SUMS)
-            print("DBG", number, failure, live, before)
             assert called.status_code == 201, called.text
             assert server.run(called)["revision"] == live["revision"]
             assert failure is None or failure.problem["code"] == "store.uncertain" or live == before
