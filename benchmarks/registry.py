@@ -158,6 +158,7 @@ def questions(registry: Registry, size: Size) -> dict[str, Callable[[], bool]]:
         "search_domain": lambda: len(found(domain=domain, limit=1000)) == min(1000, size.products // DOMAINS),
         "search_drafts": lambda: len(found(text="product", drafts=frozenset({domain}), limit=20)) == 20,
         "search_none": lambda: registry.search("prodcut7").suggestion is not None,
+        "live": lambda: len(registry.live()) == size.products,
         "tags": lambda: registry.tags()["all"] == size.products,
         "product": lambda: registry.product(product).id == product,
         "revisions": lambda: len(registry.revisions(product)) == 1,

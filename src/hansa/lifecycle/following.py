@@ -21,7 +21,7 @@ from hansa.lifecycle.deploy import Locks
 from hansa.lifecycle.ended import retirements
 from hansa.lifecycle.mesh import Mesh
 from hansa.model.product import ProductState
-from hansa.registry.values import Product, TriggerKey
+from hansa.registry.values import Live, TriggerKey
 
 AGAIN_S: Final = 1.0
 ANYWAY_S: Final = 30.0
@@ -84,12 +84,11 @@ class Following:
         """Has this node serve what the registry says."""
         mesh = self._mesh
         newest = await asyncio.to_thread(self._newest)
-        known = await asyncio.to_thread(lambda: mesh.registry.search(limit=100_000).products)
-        for product in known:
-            if not self._is_served(product):
-                await self._serve(product.id)
-            elif (live := mesh.products.get(product.id)) is not None and live.is_fenced:
-                live.fence, live.is_fenced = await mesh.fence(product.id), False
+        for said in await asyncio.to_thread(mesh.registry.live):
+            if not self._is_served(said):
+                await self._serve(said.product)
+            elif (live := mesh.products.get(said.product)) is not None and live.is_fenced:
+                live.fence, live.is_fenced = await mesh.fence(said.product), False
         for port, retirement in retirements(mesh.log.log).items():
             if port not in mesh.ended:
                 await mesh.leave(port, retirement)
@@ -113,14 +112,14 @@ class Following:
         value = self._mesh.log.log.get(REACHED, node)
         return 0 if value is None else msgspec.msgpack.decode(value)
 
-    def _is_served(self, product: Product) -> bool:
+    def _is_served(self, said: Live) -> bool:
         """Whether this node serves a product as the registry says, or knows why it cannot."""
-        mesh, live = self._mesh, self._mesh.products.get(product.id)
-        if product.state is ProductState.RETIRED:
-            return live is None and mesh.retired.get(product.id, "") == product.successor
+        mesh, live = self._mesh, self._mesh.products.get(said.product)
+        if said.state is ProductState.RETIRED:
+            return live is None and mesh.retired.get(said.product, "") == said.successor
         if live is None:
-            return self._failed.get(product.id) == product.live.hash
-        return (live.revision, live.state, live.successor) == (product.live.hash, product.state, product.successor)
+            return self._failed.get(said.product) == said.revision
+        return Live(said.product, live.state, live.revision, live.successor) == said
 
     async def serve(self, product: str) -> None:
         """Has this node serve what the registry says of one product, where there is such a product."""
@@ -128,14 +127,14 @@ class Following:
             found = await asyncio.to_thread(self._mesh.registry.product, product)
         except CallerError:
             return
-        if not self._is_served(found):
+        if not self._is_served(Live.of(found)):
             await self._serve(product)
 
     async def _serve(self, product: str) -> None:
         mesh = self._mesh
         async with self._locks.of(product):
             found = await asyncio.to_thread(mesh.registry.product, product)
-            if self._is_served(found):
+            if self._is_served(Live.of(found)):
                 return
             live = mesh.products.get(product)
             if found.state is ProductState.RETIRED or (live is not None and live.revision == found.live.hash):

@@ -25,6 +25,7 @@ from hansa.registry.values import (
     GivenConsent,
     Identity,
     Lease,
+    Live,
     Member,
     Node,
     PortSchema,
@@ -137,6 +138,10 @@ class Products(ABC):
     @abstractmethod
     def product(self, product: str) -> Product:
         """The product of that id, with its live revision."""
+
+    @abstractmethod
+    def live(self) -> list[Live]:
+        """What is live of every product, by id; reads no spec."""
 
     @abstractmethod
     def revision(self, product: str, revision_hash: str) -> Revision:

@@ -73,6 +73,19 @@ class Product:
     state_us: int = 0
 
 
+class Live(NamedTuple):
+    """Which revision of a product is live, and its state: a product without its spec."""
+
+    product: str
+    state: ProductState
+    revision: str
+    successor: str | None
+
+    @staticmethod
+    def of(product: Product) -> Live:
+        return Live(product.id, product.state, product.live.hash, product.successor)
+
+
 class Consent(NamedTuple):
     """Why changes that break readers of a port are deployed, and which ones; the audit keeps it. `forced` where an
     owner took it upon them; else `given` names who consented."""

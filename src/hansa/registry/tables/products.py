@@ -12,7 +12,7 @@ from hansa.registry.interface import Products
 from hansa.registry.spec import decode_spec, encode_spec
 from hansa.registry.tables.base import DOMAIN, PRODUCT, Change, Tables, known, unknown
 from hansa.registry.tables.search import Wanted, conditions, set_terms, suggest
-from hansa.registry.values import Consent, Deployed, Found, GivenConsent, Product, Revision
+from hansa.registry.values import Consent, Deployed, Found, GivenConsent, Live, Product, Revision
 
 _REVISION: Final = "r.product, r.hash, r.number, r.spec, r.bundle, r.actor, r.time_us, r.note"
 _STEPS: Final = {
@@ -102,6 +102,12 @@ class ProductTables(Tables, Products):
     def product(self, product: str) -> Product:
         with self._database.use() as connection:
             return _get(connection, product)
+
+    def live(self) -> list[Live]:
+        sql = (
+            "SELECT p.id, p.state, d.hash, p.successor FROM product p JOIN deployment d ON d.id = p.live ORDER BY p.id"
+        )
+        return [Live(product, ProductState(state), *rest) for product, state, *rest in self._rows(sql)]
 
     def revision(self, product: str, revision_hash: str) -> Revision:
         with self._database.use() as connection:

@@ -17,6 +17,7 @@ from hansa.registry.values import (
     Consent,
     Domain,
     GivenConsent,
+    Live,
     TriggerKey,
 )
 from hansa.testing.conformance_registry.given import FLIGHTS, LOAD, operations, refused, spec
@@ -78,6 +79,16 @@ class ProductsConformance:
         registry.deploy("ada", spec(), "r1", "b1")
         assert registry.rollback("ada", "operations.flights", "r1").revision.hash == "r1"
         assert "product.rolled_back" not in operations(registry)
+
+    def test_what_is_live_is_told_of_all_at_once(self, registry: Registry) -> None:
+        for number in (1, 2):
+            registry.deploy("ada", spec(version=f"{number}.0.0"), f"r{number}", "b")
+        registry.deploy("ada", spec("airports"), "a1", "b1", state=ProductState.DRAFT)
+        registry.rollback("ada", "operations.flights")
+        registry.set_state("ada", "operations.flights", ProductState.RETIRED, "operations.airports")
+        flights = Live("operations.flights", ProductState.RETIRED, "r1", "operations.airports")
+        assert registry.live() == [Live("operations.airports", ProductState.DRAFT, "a1", None), flights]
+        assert Live.of(registry.product("operations.flights")) == flights
 
     def test_unknown_revisions_and_products_are_refused(self, registry: Registry) -> None:
         registry.deploy("ada", spec(), "abcd12", "b1")
