@@ -21,6 +21,7 @@ from hansa.model.product import (
     ScheduleTrigger,
 )
 from hansa.model.trigger_key import trigger_names
+from hansa.registry.audit import START, make_row
 from hansa.registry.migration import Migration, migrations_in
 from hansa.registry.spec import encode_spec
 from hansa.registry.sqlite import SqliteRegistry
@@ -292,3 +293,34 @@ def test_a_pause_from_before_keeps_to_its_trigger(tmp_path: Path) -> None:
         names = trigger_names(triggers)
         assert registry.paused_triggers() == {TriggerKey(spec.id, "load", name) for name in names}
         assert len(names) == len(triggers)
+
+
+def test_what_stood_before_is_searched_referred_to_and_verified_as_ever(tmp_path: Path) -> None:
+    steps = migrations_in(files("hansa.registry.sqlite") / "migrations")
+    with closing(sqlite3.connect(tmp_path / "r.db", isolation_level=None)) as connection:
+        migrate(connection, "r.db", steps[:4])
+        connection.executescript("""
+            PRAGMA foreign_keys = OFF;
+            INSERT INTO domain VALUES ('operations', '', '');
+            INSERT INTO product (id, domain, state, live) VALUES ('operations.flights', 'operations', 'active', 1);
+            INSERT INTO deployment VALUES (1, 'operations.flights', 'r1', NULL);
+            INSERT INTO term VALUES ('operations.flights', 'description', 'departures of the day');
+            INSERT INTO term VALUES ('operations.flights', 'tag', 'aviation');
+            INSERT INTO schema_subject (name) VALUES ('texts');
+            INSERT INTO schema VALUES (7, x'00', '{"references": [{"name": "a", "subject": "names", "version": 2}]}');
+            INSERT INTO schema_version VALUES ('texts', 1, 7, 0);
+        """)
+        row = (SPEC.id, "r1", 1, encode_spec(SPEC), "b1", "ada", 0, "")
+        connection.execute("INSERT INTO revision VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        last = (0, START)
+        for number in range(3):
+            entry = make_row(last, number, "ada", "run.started", "t", None, None, "")
+            connection.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", entry)
+            last = (entry.seq, entry.digest)
+        connection.execute("DROP TRIGGER audit_kept")
+        connection.execute("DELETE FROM audit WHERE seq = 3")
+    with closing(SqliteRegistry(tmp_path / "r.db")) as registry:
+        assert [found.id for found in registry.search("day aviat").products] == ["operations.flights"]
+        assert registry.search("arrivals").products == ()
+        assert registry.schema_referrers("names", 2) == [7]
+        assert registry.audit_verify() == (2, 3)

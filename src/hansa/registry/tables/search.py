@@ -47,20 +47,19 @@ def set_terms(connection: Connection, spec: ProductSpec) -> None:
 
 def conditions(wanted: Wanted) -> tuple[str, list[Any]]:
     """The SQL condition on `product p`, and its values."""
-    parts: list[tuple[str, Any]] = [("instr(p.words, ?) > 0", word) for word in wanted.text.lower().split()]
+    parts: list[tuple[str, list[Any]]] = [("instr(p.words, ?) > 0", [word]) for word in wanted.text.lower().split()]
     for kind, text in (("tag", wanted.tag), ("owner", wanted.owner)):
         if text is not None:
             part = f"p.id IN (SELECT t.product FROM term t WHERE t.kind = '{kind}' AND t.text = ?)"
-            parts.append((part, text.lower()))
+            parts.append((part, [text.lower()]))
     if wanted.domain is not None:
-        parts.append(("p.domain = ?", wanted.domain))
+        parts.append(("p.domain = ?", [wanted.domain]))
     if wanted.state is not None:
-        parts.append(("p.state = ?", wanted.state))
+        parts.append(("p.state = ?", [wanted.state]))
     if wanted.drafts is not None:
-        among = ", ".join("?" * len(wanted.drafts))
-        drafts = f"(p.state <> 'draft' OR p.domain IN ({among}))" if among else "p.state <> 'draft'"
-        return " AND ".join([*(sql for sql, _ in parts), drafts]), [*(v for _, v in parts), *sorted(wanted.drafts)]
-    return " AND ".join(["TRUE", *(sql for sql, _ in parts)]), [value for _, value in parts]
+        among = ["", *sorted(wanted.drafts)]  # a list in SQL has an item; no domain is called nothing
+        parts.append((f"(p.state <> 'draft' OR p.domain IN ({', '.join('?' * len(among))}))", among))
+    return " AND ".join(["TRUE", *(sql for sql, _ in parts)]), [value for _, values in parts for value in values]
 
 
 def suggest(connection: Connection, wanted: Wanted) -> str | None:
