@@ -90,6 +90,15 @@ def test_what_was_acknowledged_stands_and_what_was_refused_does_not(postgresql: 
         assert within(1, lambda: other.access_age_s() < 0.5)
 
 
+def test_the_first_question_after_a_restart_is_answered(postgresql: PostgreSQL) -> None:
+    with closing(PostgresRegistry(postgresql.address, now_us)) as registry:
+        registry.put_domain("ada", Domain("operations"))
+        postgresql.kill()
+        postgresql.start()
+        assert [domain.name for domain in registry.domains()] == ["operations"]
+        registry.put_domain("ada", Domain("weather"))
+
+
 def test_a_commit_whose_answer_was_lost_is_asked_for_again(
     postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
