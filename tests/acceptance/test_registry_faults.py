@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from hansa.blobs.bundle import pack
 from hansa.bootstrap.hansa import now_us
 from hansa.errors import OperatorError, Unavailable
 from hansa.registry.postgres import SCHEMA, PostgresRegistry
+from hansa.registry.postgres.pool import SIZE
 from hansa.registry.values import Domain
 
 PRODUCTS = Path(__file__).parent / "products"
@@ -93,6 +94,9 @@ def test_what_was_acknowledged_stands_and_what_was_refused_does_not(postgresql: 
 def test_the_first_question_after_a_restart_is_answered(postgresql: PostgreSQL) -> None:
     with closing(PostgresRegistry(postgresql.address, now_us)) as registry:
         registry.put_domain("ada", Domain("operations"))
+        with ExitStack() as idle:
+            for _ in range(SIZE - 1):
+                idle.enter_context(registry._database.use())
         postgresql.kill()
         postgresql.start()
         assert [domain.name for domain in registry.domains()] == ["operations"]
