@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from engines.postgresql import PostgreSQL
 from engines.process import removed, scratch
+from hansa.registry.postgres.pool import SIZE
 from postgresql import as_user, execute
 from server import Refused, running
 
@@ -21,7 +22,6 @@ from hansa.blobs.bundle import pack
 from hansa.bootstrap.hansa import now_us
 from hansa.errors import OperatorError, Unavailable
 from hansa.registry.postgres import SCHEMA, PostgresRegistry
-from hansa.registry.postgres.pool import SIZE
 from hansa.registry.values import Domain
 
 PRODUCTS = Path(__file__).parent / "products"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+from hansa.registry.postgres.errors import error_of
+from hansa.registry.postgres.pool import Pool, check_version
 from psycopg import errors
 
 from hansa.errors import CallerError, InternalError, OperatorError, Unavailable
 from hansa.registry.migration import Migration
 from hansa.registry.postgres.access_copy import AccessCopy, account_of
-from hansa.registry.postgres.errors import error_of
 from hansa.registry.postgres.migrate import compatible
-from hansa.registry.postgres.pool import Pool, check_version
 from hansa.registry.values import Account, AuditEntry, Identity, Role, Token
 
 
