@@ -179,6 +179,13 @@ PART_GOALS: Mapping[str, tuple[AtLeast | Below, ...]] = {
     ),
     "windows": (AtLeast("python_records_per_s", 100_000, "records/s translated in Python"),),
     "memory": (AtLeast("gain", 8, "products in the memory of one interpreter"),),
+    "engines": (
+        AtLeast("records_ratio", 0.5, "of a bare loop of Kafka's client"),
+        Below("call_ratio", 5, "times the p50 of Hansa alone"),
+        AtLeast("two_nodes_gain", 1.8, "times one node, for calls that wait"),
+        Below("failover_s", 10, "s until another node owns the log"),
+        Below("start_again_s", 3, "s until a node answers"),
+    ),
     "plan": (Below("plan_s", 1, "s in a mesh of 1,000 products and 5,000 subscriptions"),),
     "start": (
         Below("import_ms", 150, "ms"),

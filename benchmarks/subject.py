@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import urllib.request
@@ -86,6 +87,10 @@ class Subject:
 
     def stop(self) -> None:
         self._server.stop()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        os.kill(self.pid, signal.SIGKILL)
 
 
 def until(holds: Callable[[], bool], timeout_s: float, what: str) -> None:
