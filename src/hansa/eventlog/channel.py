@@ -90,13 +90,13 @@ class Desk:
         try:
             if operation == COMMIT:
                 outcomes = owner.commit(node, number, [_set(plain) for plain in arguments])
-                return _encode((owner.log.mark, "outcomes", [_told(outcome) for outcome in outcomes]))
+                return _encode((owner.mark(), "outcomes", [_told(outcome) for outcome in outcomes]))
             value = owner.control(operation, arguments)
-            return _encode((owner.log.mark, "value", value))
+            return _encode((owner.mark(), "value", value))
         except Lost as lost:
             return _encode((0, "lost", (str(lost), lost.sent)))
         except HansaError as failure:
-            return _encode((owner.log.mark, "error", _error(failure)))
+            return _encode((owner.mark(), "error", _error(failure)))
 
     def close(self) -> None:
         """Ends it; nodes find the next owner."""

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from hansa.eventlog import batch
-from hansa.eventlog.committer import Committer, Notice, Work, stopped
+from hansa.eventlog.committer import Committer, Notice, Replies, Work, stopped
 from hansa.eventlog.interface import Chunk, CommitSet, Finding, Log, Partition, TopicConfig
 from hansa.eventlog.plan import Pending, Plan, Stored
 from hansa.eventlog.reading import expired, grown, unknown_topic, up_to
@@ -26,14 +26,16 @@ from hansa.eventlog.reading import expired, grown, unknown_topic, up_to
 class MemoryLog(Log, Stored):
     """A log that ends with its process."""
 
-    def __init__(self, *, clock_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
+    def __init__(
+        self, *, clock_us: Callable[[], int] = lambda: time.time_ns() // 1000, replies: Replies | None = None
+    ) -> None:
         self._clock_us = clock_us
         self._time_us = 0
         self._lock = threading.RLock()
         self._waiting: deque[tuple[CommitSet, Any]] = deque()
         self._taking = False
         self._stopped = False
-        self._committer = Committer(self._planned, self.now)
+        self._committer = Committer(self._planned, self.now, replies)
         self._topics: dict[str, TopicConfig] = {}
         self._seq = 0
         self._chunks: dict[int, Chunk] = {}

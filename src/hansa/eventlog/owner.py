@@ -17,9 +17,7 @@ import msgspec
 
 from hansa.errors import HansaError
 from hansa.eventlog.committer import Decided, Notice, Replies
-from hansa.eventlog.interface import CommitSet, Committed, Outcome, Refused, TopicConfig
-from hansa.eventlog.kafka import KafkaLog
-from hansa.eventlog.kafka_reading import KafkaReading
+from hansa.eventlog.interface import CommitSet, Committed, Log, Outcome, Refused, TopicConfig
 
 REPLIES: Final = "_replies"
 """The scope of what became of the last frame of each node."""
@@ -68,15 +66,16 @@ class FrameReplies(Replies):
 class Owner:
     """Decides for nodes by `log`, which it starts, and which was opened with `FrameReplies`. Any thread."""
 
-    def __init__(self, log: KafkaLog) -> None:
-        self.log = log
+    def __init__(self, log: Log, mark: Callable[[], int] = lambda: 0) -> None:
+        """`mark` numbers the transactions of the log, for who follows it."""
+        self.log, self.mark = log, mark
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         log.start(_settle)
 
     def commit(self, node: str, number: int, sets: Sequence[CommitSet]) -> list[Outcome]:
         """What becomes of the sets of a frame. Raises `Lost`."""
         with self._turns[node]:  # a node that asked twice is answered twice, and served once
-            last, stored = _replied(self.log, node)
+            last, stored = _replied(self.log.get(REPLIES, node))
             if last > number:
                 raise Lost(f"{node} has gone on to frame {last}", sent=False)
             frame = Frame(node, number, stored if last == number else {})
@@ -118,14 +117,13 @@ CONTROL: Final[dict[str, Callable[..., Any]]] = {
 }
 
 
-def _replied(log: KafkaReading, node: str) -> tuple[int, dict[int, Any]]:
-    value = log.get(REPLIES, node)
+def _replied(value: bytes | None) -> tuple[int, dict[int, Any]]:
     return (0, {}) if value is None else _decode(value)
 
 
-def last_frame(log: KafkaReading, node: str) -> int:
-    """The number of the last frame of a node that was decided."""
-    return _replied(log, node)[0]
+def last_frame(value: bytes | None) -> int:
+    """The number of a node's last frame, of what stands in `REPLIES` for it."""
+    return _replied(value)[0]
 
 
 def restored(end: Any, token: str) -> Committed | Refused:

@@ -22,7 +22,7 @@ from hansa.eventlog.interface import Chunk, Finding, Log, Outcome, Partition, To
 from hansa.eventlog.kafka import KafkaLog
 from hansa.eventlog.kafka_client import Topics
 from hansa.eventlog.kafka_reading import KafkaLogReader, KafkaReading, facts_topic
-from hansa.eventlog.owner import FrameReplies, Lost, Owner, last_frame
+from hansa.eventlog.owner import REPLIES, FrameReplies, Lost, Owner, last_frame
 from hansa.eventlog.ownership import Address, Ownership
 from hansa.eventlog.reading import walked
 
@@ -70,7 +70,7 @@ class SharedLog(Log):
         self._group = GroupCommit(self._commit)
         Topics(settings, replication).ensure(facts_topic(name), 1)
         self._reading: KafkaReading = KafkaLogReader(settings, name)
-        self._number = max(time.time_ns(), last_frame(self._reading, node))
+        self._number = max(time.time_ns(), last_frame(self._reading.get(REPLIES, node)))
         self._desk = Desk(host, port, key, lambda: self._owner)
         self._keeping = threading.Thread(target=self._keep, name="hansa-ownership", daemon=True)
 
@@ -122,7 +122,7 @@ class SharedLog(Log):
             replies=FrameReplies(),
         )  # fmt: skip
         self._read_from(log)
-        self._owner = Owner(log)
+        self._owner = Owner(log, lambda: log.mark)
         self._changed()
         _report.info("this node owns the log %s", self._name)
 
