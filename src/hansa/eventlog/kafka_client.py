@@ -30,6 +30,8 @@ QUEUE_MAX: Final = 10_000_000
 """Records of one transaction."""
 CACHE_BYTES: Final = 16 << 20
 NEWS_S: Final = 0.2
+TAIL_WAIT_MS: Final = 100
+"""How long a broker waits for news before it says that there are none: so soon is it known that all was read."""
 NOT_YET_S: Final = 0.05
 _NOT_YET: Final = frozenset(
     {KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -236,7 +238,9 @@ class Tail:
         self.next = start
         """The offset behind the last record that was given."""
         self._topic = topic
-        self._consumer = Consumer({**settings, **_READING, "isolation.level": "read_committed"})
+        self._consumer = Consumer(
+            {**settings, **_READING, "isolation.level": "read_committed", "fetch.wait.max.ms": TAIL_WAIT_MS}
+        )
 
     def begin(self) -> int:
         """Begins to read; the offset behind what is committed now."""

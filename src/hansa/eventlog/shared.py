@@ -96,6 +96,8 @@ class SharedLog(Log):
                 self._settle()
             except HansaError as failure:
                 _report.warning("who owns the log %s is not known: %s", self._name, failure)
+            except Exception:  # a thread that ended would leave the log without an owner for good
+                _report.exception("who owns the log %s could not be settled; it is tried again", self._name)
             self._look.wait(BEAT_S)
             self._look.clear()
 
