@@ -65,7 +65,7 @@ def test_whatever_befalls_nodes_loses_and_doubles_nothing(tmp_path: Path, engine
     with nodes(tmp_path, own) as cluster:
         _deploy(cluster)
         with selling(cluster, ledger, CALLERS):
-            attack(cluster, random.Random(seed), 16)
+            attack(cluster, random.Random(seed), 8)
         cluster.nodes[0].http.post("/triggers/shop.till:sell_on_time/0/pause").raise_for_status()
         come_to_rest(cluster.nodes[1])
         cluster.close()

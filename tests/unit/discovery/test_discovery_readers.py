@@ -10,7 +10,7 @@ import pytest
 
 from hansa.discovery.lineage import LineageView
 from hansa.discovery.readers import ALL, Meter, Readers, scope_of
-from hansa.errors import Unavailable
+from hansa.errors import CallerError, Unavailable
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import Append, CommitSet, TopicConfig, encode_entry
 from hansa.eventlog.memory import MemoryLog
@@ -65,6 +65,21 @@ def test_what_cannot_be_stored_is_kept_for_the_next_time(log: MemoryLog) -> None
         with pytest.raises(Unavailable):
             await meter.store()
         assert meter.known(PORT)["ann", "t1"].count == 1
+
+    metered(log, use)
+
+
+def test_two_nodes_that_count_at_once_lose_no_read(log: MemoryLog) -> None:
+    """What the other one stored between reading and writing is not overwritten."""
+
+    async def use(meter: Meter) -> None:
+        other = Meter(AwaitableLog(log, asyncio.get_running_loop()), lambda: 9)
+        for one in (meter, other):
+            one.note(PORT, "ann", "t1")
+        stored = await asyncio.gather(meter.store(), other.store(), return_exceptions=True)
+        assert [type(failure) for failure in stored if failure is not None] in ([], [CallerError])
+        await asyncio.gather(meter.store(), other.store())
+        assert meter.known(PORT)["ann", "t1"].count == 2
 
     metered(log, use)
 
