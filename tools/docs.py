@@ -1,4 +1,4 @@
-"""Writes the reference pages that come from the source: errors, api, settings, cli and custom properties.
+"""Writes the reference pages that come from the source: errors, api, settings, cli, custom properties and metrics.
 
 `--check` writes nothing: it fails where a page says something else than the source, and names the command that mends
 it.
@@ -326,6 +326,16 @@ SETTINGS: Final = {
         "Seconds of silence after which a node is lost: so long may the log be without an owner when one dies, and a "
         "node that stood still for longer is not the owner any more.",
     ),
+    "HANSA_OUTPUT": (
+        "server",
+        "`text`",
+        "`json`: each line of the server's output is one JSON object, for what collects it.",
+    ),
+    "HANSA_DRAIN_S": (
+        "server",
+        "`0`",
+        "Seconds for which a server that gets SIGTERM goes on to serve, while `/health/ready` answers 503 already.",
+    ),
     "HANSA_REST_S": (
         "server",
         "`30`",
@@ -408,6 +418,28 @@ def custom_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+_METRICS_HEAD: Final = """\
+# Metrics
+
+What `GET /metrics` tells; generated. How to scrape, watch and be warned: [observing](../guide/observing.md). Beside
+these stand `process_*` and `python_*` of the server's process, as every client of Prometheus for Python tells them:
+processor time, resident memory, open files, garbage collections.
+
+| name | type | labels | meaning |
+|---|---|---|---|
+"""
+
+
+def metrics_page() -> str:
+    from hansa.observe.metric import METRICS
+
+    rows = [
+        f"| `{one.name}` | {one.kind} | {', '.join(f'`{label}`' for label in one.labels)} | {one.help} |\n"
+        for one in METRICS
+    ]
+    return _METRICS_HEAD + "".join(rows)
+
+
 def _kind(kind: str, shapes: Any) -> str:
     """A kind of the grammar in words."""
     if kind.startswith("="):
@@ -424,6 +456,7 @@ PAGE_OF: Final[dict[str, Callable[[], str]]] = {
     "settings.md": settings_page,
     "cli.md": cli_page,
     "custom-properties.md": custom_page,
+    "metrics.md": metrics_page,
 }
 
 

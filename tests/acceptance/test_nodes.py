@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +90,16 @@ def test_a_node_without_workers_passes_calls_on(pair: Cluster, tmp_path: Path) -
         assert told.keys() == {"a", "b", "c"}
         assert told["c"] == (["api"], False)
         assert sum(is_owner for _, is_owner in told.values()) == 1
+
+
+def test_each_node_tells_its_own_part_and_together_they_count_nothing_twice(pair: Cluster) -> None:
+    assert [node.call("GET", "/health/ready").status_code for node in pair.nodes] == [200, 200]
+    told = [node.call("GET", "/metrics").text for node in pair.nodes]
+    assert sum("hansa_log_owner 1.0" in text for text in told) == 1
+    assert all("hansa_nodes 1.0" not in text for text in told)
+    followed = [re.findall(r"^hansa_subscription_lag_records(\{.*\}) ", text, re.MULTILINE) for text in told]
+    assert any(followed)
+    assert set(followed[0]) & set(followed[1]) == set()
 
 
 def test_a_run_is_cancelled_through_any_node(pair: Cluster) -> None:

@@ -107,6 +107,7 @@ DOORS: Final = {
     "GET /doctor": Door("a", "/doctor"),
     "GET /nodes": Door("a", "/nodes"),
     "GET /views": Door("a", "/views"),
+    "GET /metrics": Door("a", "/metrics"),
     "POST /views/{view}/rebuild": Door("a", "/views/runs/rebuild", {}),
     "POST /forget": Door("oa", "/forget", {"subject": "nobody", "product": "shop.orders"}),
     "GET /schema-registry/subjects": Door(EVERY_MEMBER, f"{REGISTRY}/subjects"),

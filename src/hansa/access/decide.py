@@ -47,6 +47,7 @@ class Action(StrEnum):
     PERSON_FORGET = "person.forget"
     QUARANTINE_READ = "quarantine.read"
     QUARANTINE_MEND = "quarantine.mend"
+    METRICS_READ = "metrics.read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ _WORDS: Final = {
     Action.SCHEMA_MANAGE: "settle how schemas change in {}",
     Action.QUARANTINE_READ: "see what was set aside on its way to {}",
     Action.QUARANTINE_MEND: "mend what was set aside on its way to {}",
+    Action.METRICS_READ: "read the metrics of {}",
 }
 
 
@@ -178,6 +180,7 @@ SCOPE_OF: Final = {
     Action.PERSON_FORGET: Scope.ADMIN,
     Action.QUARANTINE_READ: Scope.READ,
     Action.QUARANTINE_MEND: Scope.OPERATE,
+    Action.METRICS_READ: Scope.METRICS,
 }
 """The scope that a token needs for each action."""
 

@@ -17,6 +17,7 @@ class Scope(StrEnum):
     PUBLISH = "publish"
     DEPLOY = "deploy"
     OPERATE = "operate"
+    METRICS = "metrics"
     ADMIN = "admin"
 
 

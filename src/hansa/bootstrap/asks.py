@@ -17,6 +17,7 @@ from hansa.model.quarantine import unique_scope
 from hansa.runtime import wire
 from hansa.runtime.engine import DEPTH_MAX, Engine
 from hansa.runtime.run import Answer, Run
+from hansa.runtime.tracing import Traces
 from hansa.sdk.encode import reordered
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -25,7 +26,8 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 class Asks:
     """Answers `wire.Ask`. `mesh` and `engine` come later than this object: the engine needs it first."""
 
-    def __init__(self, log: Log, settings: Settings) -> None:
+    def __init__(self, log: Log, settings: Settings, traces: Traces) -> None:
+        self._traces = traces
         self._log = log
         self._broker = Broker(settings, on_use=self._used)
         self.mesh: Mesh | None = None
@@ -65,7 +67,7 @@ class Asks:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         source = _encode(wire.Source("call", payload, "application/json", detail={"parent": run.id}))
         child = Run(live, "call", source, run.principal, lambda a: None if future.done() else future.set_result(a))
-        child.parent, child.depth, child.trace = run.id, run.depth + 1, run.trace
+        child.parent, child.depth, child.context = run.id, run.depth + 1, run.context
         child.detail = {"process": run.live.id}
         child.idempotency_key = f"{run.id}:{key}"
         child.dry = run.dry
@@ -101,7 +103,12 @@ class Asks:
                 "connection.dry", f"A dry run changes nothing outside: {name}.{operation}", hint="Run it for real."
             )
         place = key.rpartition(":")[0]
-        return await self._broker.call(run.live.product.id, place, name, operation, rest, key=key)
+        product = run.live.product.id
+        with self._traces.outward(run, name, operation, rest) as outward:
+            answer = await self._broker.call(product, place, name, operation, rest, key=key, headers=outward.headers)
+            if operation == "request":
+                outward.status = answer[0]
+            return answer
 
     async def _lookup(self, run: Run, port: Any, _: str) -> None:
         assert self.mesh is not None

@@ -28,6 +28,7 @@ from hansa.bootstrap.nodes import Membership, Nodes, Turns
 from hansa.bootstrap.place import Place, place_from
 from hansa.bootstrap.registry import open_registry
 from hansa.bootstrap.schedules import LogStarter, Timetable
+from hansa.bootstrap.traces import open_traces
 from hansa.contracts.odps import windows_in
 from hansa.discovery.event_search import EventSearch
 from hansa.discovery.lineage_graph import LineageGraph
@@ -56,6 +57,8 @@ from hansa.lifecycle.trial import Trial
 from hansa.lifecycle.views import Views
 from hansa.model.product import ProductSpec
 from hansa.model.run import KEEPING_TOPIC
+from hansa.observe.calls import CallTally
+from hansa.observe.node import NodeFacts
 from hansa.outputs.lookups import Lookups
 from hansa.protocols.schema_registry.registry import SchemaRegistry
 from hansa.registry.interface import Registry
@@ -101,12 +104,14 @@ class Settings:
     lease_s: float = LEASE_S
     """How long access is decided by what is known, where the registry does not answer."""
     place: Place = field(default_factory=Place)
+    drain_s: float = 0.0
+    """How long a node that ends goes on to serve, after it has said that it is not ready."""
 
     @staticmethod
     def from_environment(data: Path, host: str, port: int) -> Settings:
         """`HANSA_ISOLATION`, `HANSA_SPARES`, `HANSA_IDLE_S`, `HANSA_INSTALL_S`, `HANSA_REST_S`, `HANSA_BLOBS`,
-        `HANSA_DATABASE`, `HANSA_LEASE_S`, those of retention and those of its place among others, where they are
-        set; for a server that listens at `host` and `port`."""
+        `HANSA_DATABASE`, `HANSA_LEASE_S`, `HANSA_DRAIN_S`, those of retention and those of its place among others,
+        where they are set; for a server that listens at `host` and `port`."""
         return Settings(
             data,
             os.environ.get("HANSA_ISOLATION", "strict"),
@@ -124,6 +129,7 @@ class Settings:
             os.environ.get("HANSA_DATABASE", ""),
             float(os.environ.get("HANSA_LEASE_S", str(LEASE_S))),
             place_from(os.environ, host, port),
+            float(os.environ.get("HANSA_DRAIN_S", "0")),
         )
 
 
@@ -167,8 +173,9 @@ class Hansa:
         starting = asyncio.create_task(self._keeping.start())
         renew = partial(asyncio.get_running_loop().call_soon_threadsafe, self._keeping.renew)
         reader = self._reader = views.open_reader_of_views(data, settings.database, renew)
-        asks = self._asks = Asks(self._log, FileSettings(data, os.environ))
-        engine = Engine(log, asks, settings.place.node if self._nodes else "")
+        traces = self._traces = open_traces(os.environ, self._version, settings.place.node)
+        asks = self._asks = Asks(self._log, FileSettings(data, os.environ), traces)
+        engine = Engine(log, asks, settings.place.node if self._nodes else "", traces)
         workshop = Workshop(data / "scratch", isolation=settings.isolation, spares=settings.spares)
         blobs = S3Blobs(settings.blobs, data / "copies") if settings.blobs else FolderBlobs(data / "blobs")
         lookups = Lookups(views.lookups_folder(data), self._followed, partial(self._follow, log), self._log.now)
@@ -244,6 +251,8 @@ class Hansa:
             nodes=self._standing,
             others=self._nodes.urls if self._nodes else tuple,
             passing=None if self._nodes is None or settings.place.has("worker") else Passing(self._nodes.workers),
+            calls=CallTally(),
+            node=NodeFacts(settings.place.node) if self._nodes is None else self._nodes.facts(),
         )
         await asyncio.gather(starting, mesh.start())
         mesh.spawn(meter.run())
@@ -323,6 +332,7 @@ class Hansa:
         self._reader.close()
         await asyncio.to_thread(self._log.stop)
         await asyncio.to_thread(self._asks.close)
+        await asyncio.to_thread(self._traces.close)
         with contextlib.suppress(Unavailable):  # when tokens were used is not worth waiting for
             await asyncio.to_thread(self.services.authenticator.flush)
         self._registry.close()

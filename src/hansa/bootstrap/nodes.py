@@ -16,6 +16,7 @@ from hansa.bootstrap.log import open_shared
 from hansa.bootstrap.place import Place
 from hansa.errors import HansaError
 from hansa.eventlog.ownership import Address, Ownership
+from hansa.observe.node import NodeFacts
 from hansa.registry import interface as registries
 from hansa.registry.values import Node
 from hansa.server.services import Standing
@@ -179,6 +180,7 @@ class Nodes:
         self.log = open_shared(place, ownership, pepper, self._led)
         ownership.at(place.node, place.host, self.log.port)
         node = Node(place.node, place.url, place.roles, version)
+        self._name = place.node
         self.reassigned: Callable[[], Awaitable[None]] = _nothing
         self.membership = Membership(registry, node, place.session_s, lambda: self.reassigned())
         self._running: asyncio.Task[None] | None = None
@@ -203,6 +205,18 @@ class Nodes:
         """Who is there, and who owns the log."""
         owner = await asyncio.to_thread(self._ownership.holder)
         return [Standing(*node, is_owner=node.id == owner) for node in self.membership.nodes]
+
+    def facts(self) -> NodeFacts:
+        """What this node is."""
+        log, membership = self.log, self.membership
+        return NodeFacts(
+            self._name,
+            owns_log=lambda: log.is_owner,
+            knows_owner=lambda: log.knows_owner,
+            takeovers=lambda: log.takeovers,
+            unanswered=lambda: log.unanswered,
+            nodes=lambda: len(membership.nodes),
+        )
 
     def led_by(self, duties: Duties) -> None:
         """What this node does while it owns the log."""

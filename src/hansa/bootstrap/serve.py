@@ -25,6 +25,8 @@ from hansa.access.tokens import LIFETIME_MAX_S
 from hansa.bootstrap.hansa import Hansa, Settings, now_us
 from hansa.errors import OperatorError
 from hansa.eventlog.awaitable import AwaitableLog
+from hansa.observe import output
+from hansa.observe.node import NodeFacts
 from hansa.registry.values import Account
 from hansa.server.app import App
 from hansa.server.calls import Calls
@@ -42,6 +44,7 @@ Ready = Callable[[Services, str, str], Awaitable[None]]
 def serve(data: Path, host: str, port: int, *, ready: Ready) -> None:
     """Runs a Hansa on the folder `data` until SIGINT or SIGTERM. Raises `OperatorError` (`store.locked`, `port.taken`;
     `log.fenced` once another one has taken the folder)."""
+    output.begin(os.environ)
     uvloop.run(_serve(data.absolute(), host, port, ready))
 
 
@@ -58,7 +61,7 @@ async def _serve(data: Path, host: str, port: int, ready: Ready) -> None:
             http=partial(Connection, calls),  # type: ignore[arg-type]  # it is only called
             proxy_headers=False, server_header=False, date_header=True, timeout_graceful_shutdown=5,
         )  # fmt: skip
-        server = _Server(config)
+        server = _Server(config, services.node, settings.drain_s)
         url = f"http://{host}:{listening.getsockname()[1]}"
         token = await asyncio.to_thread(admin_token, services, settings.data, url)
         answering = asyncio.create_task(server.serve([listening]))
@@ -78,13 +81,15 @@ async def _serve(data: Path, host: str, port: int, ready: Ready) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Ends its serving at the first SIGINT or SIGTERM, and hurries at a second SIGINT. uvicorn's own raises the signal
+    """Ends its serving at the first SIGINT or SIGTERM, and hurries at a second one. At SIGTERM it is ready no more, and
+    serves for another `drain_s`, in which whoever sends it calls notices. uvicorn's own raises the signal
     again when it has ended, which would end the process before its stores are closed; and it looks ten times a second
     whether it is to end."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, node: NodeFacts, drain_s: float) -> None:
         super().__init__(config)
         self._told = asyncio.Event()
+        self._node, self._drain_s = node, drain_s
 
     async def main_loop(self) -> None:
         """Until it is told to end. The header `Date` is made once a second."""
@@ -93,7 +98,16 @@ class _Server(uvicorn.Server):
                 await asyncio.wait_for(self._told.wait(), DATE_S)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        super().handle_exit(sig, frame)
+        del frame
+        drains, self._node.drains = self._node.drains, True
+        if sig == signal.SIGTERM and self._drain_s > 0 and not drains:
+            asyncio.get_running_loop().call_later(self._drain_s, self.end, sig)
+        else:
+            self.end(sig)
+
+    def end(self, sig: int = signal.SIGTERM) -> None:
+        """Takes no more calls, and ends when those under way are answered."""
+        super().handle_exit(sig, None)
         self._told.set()
 
     @contextlib.contextmanager
@@ -113,7 +127,7 @@ async def _tell(server: uvicorn.Server, ready: Ready, services: Services, url: s
 async def _leave_when_fenced(server: _Server, log: AwaitableLog) -> None:
     """Another Hansa has taken the folder: this one can keep nothing any more, and must not seem to serve."""
     await asyncio.shield(log.fenced)
-    server.handle_exit(signal.SIGTERM, None)
+    server.end()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -20,6 +20,7 @@ from hansa.discovery.events import EventsView
 from hansa.discovery.lineage import LineageView
 from hansa.discovery.quarantine import QuarantineView
 from hansa.discovery.runs import RunsView
+from hansa.observe import output
 from hansa.outputs.lookup import LookupProjector, lookup_path
 from hansa.views.damage import set_aside
 from hansa.views.database import Database, Reader
@@ -84,6 +85,7 @@ async def spawn(data: Path, sock: socket.socket) -> asyncio.subprocess.Process:
 def main(data: Path, descriptor: int) -> None:
     """Keeps the views of `data` until the server says that it is enough, or is gone."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    output.begin(os.environ)
     held = os.open(data / "views.lock", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(held, fcntl.LOCK_EX)  # one that lost its server is at its end: it is waited for
     server = Server(socket.socket(fileno=descriptor))

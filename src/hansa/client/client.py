@@ -80,6 +80,10 @@ class Client:
         """`{id, url, roles, version, is_owner}` of each node that shares the log."""
         return self._transport.items("/nodes")
 
+    def metrics(self) -> str:
+        """The metrics of the node that answers, in Prometheus' text format."""
+        return str(self._transport.send("GET", "/metrics").value())
+
     def close(self) -> None:
         """Closes the connections."""
         self._transport.close()

@@ -40,13 +40,22 @@ class Broker:
         self._calls = Counter[str]()
 
     async def call(
-        self, product: str, caller: str, name: str, operation: str, arguments: list[Any], *, key: str | None = None
+        self,
+        product: str,
+        caller: str,
+        name: str,
+        operation: str,
+        arguments: list[Any],
+        *,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """What the connection `name` of the product answers, as plain values.
 
-        `key` is `run:logic:sequence`, the same in each attempt, for the other side to tell a repetition by. Use is told
-        with `caller`, as it stands, on the event loop before this returns, also where the call then failed. A call that
-        is cancelled may still happen. Raises `HansaError` with a code `connection.*` or `secret.*` and no secret in its
+        `key` is `run:logic:sequence`, the same in each attempt, for the other side to tell a repetition by; `headers`
+        go with a call over HTTP, unless its author gives others of their names. Use is told with `caller`, as it
+        stands, on the event loop before this returns, also where the call then failed. A call that is cancelled may
+        still happen. Raises `HansaError` with a code `connection.*` or `secret.*` and no secret in its
         texts.
         """
         if self._calls[product] >= self._calls_max:
@@ -61,7 +70,8 @@ class Broker:
             loop.call_soon_threadsafe(self._on_use, product, caller, name, operation, target)
 
         self._calls[product] += 1
-        work = loop.run_in_executor(self._threads, self._carry_out, product, name, Call(operation, arguments, key), use)
+        call = Call(operation, arguments, key, headers or {})
+        work = loop.run_in_executor(self._threads, self._carry_out, product, name, call, use)
         work.add_done_callback(lambda _: self._over(product))
         return await work
 

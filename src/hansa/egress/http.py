@@ -55,7 +55,7 @@ class HttpExit(Exit):
             method,
             httpx.URL(f"/{_relative(path)}").copy_merge_params(query),
             content=content,
-            headers={**content_type, **repetition, **_lowered(headers), **self._own_headers},
+            headers={**call.headers, **content_type, **repetition, **_lowered(headers), **self._own_headers},
             timeout=timeout_s,
         )
         with _translated(self.target(call)):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from hansa.errors import AuthorError, Unavailable
@@ -22,6 +23,8 @@ class Call:
     operation: str
     arguments: list[Any]
     key: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What goes with a call over HTTP: the trace that it belongs to."""
 
 
 class Exit(ABC):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Set
 from functools import partial
 from typing import Any
 
 from hansa.errors import CallerError, HansaError, Unavailable
 from hansa.eventlog.interface import CommitSet, Committed, Log, Outcome, Refused
+from hansa.eventlog.tally import CommitTally
 
 _report = logging.getLogger("hansa.eventlog")
 
@@ -24,7 +26,9 @@ class AwaitableLog:
         self.log = log
         self._loop = loop
         self._watchers: dict[str, list[Callable[[], None]]] = {}
-        self._gathered: list[tuple[CommitSet, tuple[CommitSet, Tell]]] = []
+        self._gathered: list[tuple[CommitSet, tuple[CommitSet, Tell, float]]] = []
+        self._queued_s = 0.0
+        self.tally = CommitTally()
         self.fenced: asyncio.Future[HansaError] = loop.create_future()
         """Resolves to why, once a commit was refused as another process has taken the log: nothing more can be done
         here."""
@@ -37,7 +41,8 @@ class AwaitableLog:
         What one turn of the loop queues goes to the committer together."""
         if not self._gathered:
             self._loop.call_soon(self._flush)
-        self._gathered.append((commit, (commit, tell)))
+            self._queued_s = time.perf_counter()
+        self._gathered.append((commit, (commit, tell, self._queued_s)))
 
     def _flush(self) -> None:
         gathered, self._gathered = self._gathered, []
@@ -85,17 +90,29 @@ class AwaitableLog:
         self._loop.call_soon_threadsafe(self._tell, notice)
 
     def _tell(self, notice: list[tuple[Any, Outcome]]) -> None:
-        topics: set[str] = set()
-        for (commit, tell), outcome in notice:
+        entries: dict[str, int] = {}
+        size_bytes = failed = refused = 0
+        for (commit, tell, _), outcome in notice:
             if type(outcome) is Committed:
                 for append in commit.appends:
-                    topics.add(append.topic)
-            elif isinstance(outcome, HansaError) and outcome.code == "log.fenced" and not self.fenced.done():
-                self.fenced.set_result(outcome)
+                    topic = append.topic
+                    entries[topic] = entries.get(topic, 0) + append.count
+                    size_bytes += len(append.entries)
+            elif type(outcome) is Refused:
+                refused += 1
+            else:
+                failed += 1
+                self._failed(outcome)
             _call(tell, outcome)
-        self._wake(topics)
+        self.tally.told(len(notice), failed, refused, notice[0][0][2])
+        self.tally.appended(entries, size_bytes)
+        self._wake(entries.keys())
 
-    def _wake(self, topics: set[str]) -> None:
+    def _failed(self, outcome: Outcome) -> None:
+        if isinstance(outcome, HansaError) and outcome.code == "log.fenced" and not self.fenced.done():
+            self.fenced.set_result(outcome)
+
+    def _wake(self, topics: Set[str]) -> None:
         """Wakes those who watch one of the topics, or any."""
         for topic in (topics | {""}) & self._watchers.keys():
             for wake in tuple(self._watchers[topic]):

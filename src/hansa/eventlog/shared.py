@@ -61,6 +61,10 @@ class SharedLog(Log):
         self._clock_us = clock_us
         self._told: Callable[[set[str]], None] = lambda _: None
         self._owner: Owner | None = None
+        self.takeovers = 0
+        """How often this node became the owner."""
+        self.unanswered = 0
+        """Questions to the owner that got no answer, and were asked again."""
         self._address: Address | None = None
         self._closing = threading.Event()
         self._look = threading.Event()
@@ -83,6 +87,11 @@ class SharedLog(Log):
     def is_owner(self) -> bool:
         """True where this node owns the log, as far as it knows."""
         return self._owner is not None
+
+    @property
+    def knows_owner(self) -> bool:
+        """True where this node owns the log, or knows who does."""
+        return self._owner is not None or self._address is not None
 
     # Owning
 
@@ -125,6 +134,7 @@ class SharedLog(Log):
         )  # fmt: skip
         self._read_from(log)
         self._owner = Owner(log, lambda: log.mark)
+        self.takeovers += 1
         self._changed()
         _report.info("this node owns the log %s", self._name)
 
@@ -207,6 +217,7 @@ class SharedLog(Log):
                 return answer
             except Lost as lost:
                 sent = sent or lost.sent
+                self.unanswered += 1
                 if time.monotonic() > end_s or self._closing.is_set():
                     raise _unknown(lost) if sent else _unowned(lost) from lost
             self._look.set()

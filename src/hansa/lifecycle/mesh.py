@@ -119,7 +119,7 @@ class Mesh:
                 await self.resubscribe(product.id)
             except HansaError as failure:
                 self.failures[product.id] = failure
-                _report.error("%s is not served: %s", product.id, failure)
+                _report.error("%s is not served: %s", product.id, failure, extra={"product": product.id})
         await self._changed()
         self.engine.recover(self.find, lambda group, topic: group in self.groups(topic))
 
@@ -357,6 +357,11 @@ class Mesh:
         self.ended[port] = retirement
         for product in {process.partition(":")[0] for process, _ in self.followers(port)}:
             await self.resubscribe(product)
+
+    @property
+    def subscriptions(self) -> list[Subscription]:
+        """Those of all live products that are not paused."""
+        return [one for opened in list(self._subscriptions.values()) for one in list(opened)]
 
     def _mine(self, group: str, partition: int) -> bool:
         return self.shares(group, partition)

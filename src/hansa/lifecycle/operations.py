@@ -12,6 +12,7 @@ from hansa.errors import CallerError
 from hansa.lifecycle.mesh import Mesh
 from hansa.model.product import RetryPolicy
 from hansa.model.run import FINAL, RunEntry, RunState
+from hansa.model.trace import context_of
 from hansa.registry.interface import Registry
 from hansa.runtime import wire
 from hansa.runtime.engine import Engine
@@ -85,7 +86,12 @@ class Operations:
         if not run.source:
             run.source = _encode(wire.Source(entry.trigger, detail=entry.trigger_detail))
         if entry.dead:
-            run.id, run.attempt, run.parent, run.trace = entry.id, entry.attempt + 1, entry.parent, entry.trace
+            run.id, run.attempt, run.parent, run.context = (
+                entry.id,
+                entry.attempt + 1,
+                entry.parent,
+                context_of(entry.trace),
+            )
             run.retry = RetryPolicy()
         else:
             run.replay_of, run.dry, run.retry = entry.id, not publish, RetryPolicy()

@@ -116,7 +116,9 @@ class Serving:
             lambda on_message, on_lost: self._workshop.worker(serve, on_message, on_lost),
             workers_max=limit,
             idle_s=self._idle_s,
-            on_failure=lambda failure: _report.error("no worker for %s: %s", serve.product, failure),
+            on_failure=lambda failure: _report.error(
+                "no worker for %s: %s", serve.product, failure, extra={"product": serve.product}
+            ),
             fresh=lambda on_message, on_lost: self._workshop.worker(serve, on_message, on_lost, fresh=True),
             rest_s=self._rest_s,
         )

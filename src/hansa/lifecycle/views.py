@@ -63,9 +63,10 @@ class Views:
 
     async def all(self) -> list[Standing]:
         """Views first, then lookups, each by name."""
-        return await asyncio.to_thread(self._all, self.lookups())
+        return await asyncio.to_thread(self.standings, self.lookups())
 
-    def _all(self, lookups: Mapping[str, Path]) -> list[Standing]:
+    def standings(self, lookups: Mapping[str, Path]) -> list[Standing]:
+        """As `all`, of these lookups. Any thread."""
         log = self._log.log
         views = [
             Standing(s.name, "view", s.version, s.cursor, log.behind(s.cursor), "batches", s.error)

@@ -149,7 +149,7 @@ class Attempt:
         self._source = _decode_source(task.source)
         self._buffer = Buffer()
         self._place = serving._door.place = Place(_prefix(task.position))
-        now_us = time.time_ns() // 1000
+        self._began_us = now_us = time.time_ns() // 1000
         run = RunInfo(
             task.run, task.process, serving._id, serving._revision, task.attempt, task.principal, None, task.replay_of
         )
@@ -267,7 +267,7 @@ class Attempt:
             self._task.seq, "succeeded", 200 if reply is None else reply.status, result, content_type,
             self._spent_us(), outcome.logic, headers, outcome.error, self._serving._output.taken(), effects, puts,
             list(self.ctx.looked_up.items()), self._refused(outcome.refused, refused), outcome.dropped,
-            taken=uniques, checks=checks,
+            taken=uniques, checks=checks, began_us=self._began_us,
         )  # fmt: skip
 
     def _refused(
@@ -286,6 +286,7 @@ class Attempt:
         return wire.Done(
             self._task.seq, "succeeded", problem.status, b"", JSON, self._spent_us(), logic or [],
             error=error, output=self._serving._output.taken(), retry=False, checks=self._buffer.judged()[1],
+            began_us=self._began_us,
         )  # fmt: skip
 
     def failed(self, error: RunError, logic: list[LogicRun] | None = None) -> wire.Done:
@@ -293,6 +294,7 @@ class Attempt:
         return wire.Done(
             self._task.seq, "failed", 500, b"", JSON, self._spent_us(), logic or [],
             error=error, output=self._serving._output.taken(), checks=self._buffer.judged()[1],
+            began_us=self._began_us,
         )  # fmt: skip
 
     def _spent_us(self) -> int:

@@ -38,6 +38,8 @@ from hansa.runtime.job import Job, Lost, Worker
 from hansa.runtime.journal import Journal, ignore
 from hansa.runtime.live import LiveProcess, LiveProduct
 from hansa.runtime.run import Answer, Run
+from hansa.runtime.tally import RunTally
+from hansa.runtime.tracing import Traces
 from hansa.runtime.versions import keeps_step, passes
 
 DEPTH_MAX: Final = 16
@@ -58,13 +60,17 @@ class Engine:
     """The runs of this server. Belongs to one event loop. `ask(run, ask)` answers what workers ask for; `node` is what
     the server is called among those that share its log."""
 
-    def __init__(self, log: AwaitableLog, ask: Callable[[Run, wire.Ask], Any], node: str = "") -> None:
+    def __init__(
+        self, log: AwaitableLog, ask: Callable[[Run, wire.Ask], Any], node: str = "", traces: Traces | None = None
+    ) -> None:
         self.log = log
         self._node = node
         self._journal = Journal(log, node)
         self._find: Callable[[str, str], LiveProcess | None] = lambda *_: None
         self._ask = ask
         self.active: dict[str, Run] = {}
+        self.tally = RunTally()
+        self.traces = traces or Traces()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -76,6 +82,8 @@ class Engine:
         taken."""
         if self._closing:
             raise Unavailable("server.stopping", "Hansa is stopping", hint="Call again when it is back.")
+        if run.span is None:
+            self.traces.begin(run)
         self.active[run.id] = run
         live = run.live
         limit = live.spec.concurrency
@@ -88,6 +96,7 @@ class Engine:
         """Makes the run durable before it is worked: on return it will be done, whatever happens. Where its idempotency
         key was used before, nothing is started and the id of the earlier run is in the answer. `advances` move with the
         acceptance; where one is refused, nothing is started and `CallerError("position.moved")` raised."""
+        self.traces.begin(run)
         entry = entry_of(run, RunState.ACCEPTED)
         run.noted = True
         puts, claims = self._journal.keep(run, entry)
@@ -156,7 +165,7 @@ class Engine:
             details = error.details or None
             answer = wire.Answer(ask.number, b"", RunError(error.code, error.message, hint=error.hint, details=details))
         except Exception as failure:
-            _report.exception("%s asked for %s", run.id, ask.what)
+            _report.exception("%s asked for %s", run.id, ask.what, extra=run.about)
             answer = wire.Answer(ask.number, b"", RunError("hansa.internal", f"{type(failure).__name__}: {failure}"))
         if waits:
             pool.block(worker, is_blocked=False)
@@ -176,6 +185,8 @@ class Engine:
         def tell(outcome: Outcome) -> None:
             run.note_refusal(outcome)
             error = None if isinstance(outcome, Committed) else refusal(outcome)
+            if error is None:
+                self.tally.checked(child.checks)
             worker.answer(wire.Answer(-1, b"", error))
 
         self.log.submit(commit, tell)
@@ -194,18 +205,21 @@ class Engine:
                 done = lost(run, done)
             else:
                 ending = "succeeded" if done.state == "succeeded" else "failed"
+            if run.span is not None:
+                self.traces.attempted(run, done)
             following = after_attempt(ending, run.attempt, run.retry, can_retry=done.retry and not run.dry)
             if following.retry_s is not None:
                 self._retry(run, done, following.retry_s)
             else:
                 self._finish(run, done, following.state, following.dead and not run.dry)
         except Exception:
-            _report.exception("run %s could not be ended", run.id)
+            _report.exception("run %s could not be ended", run.id, extra=run.about)
 
     def _retry(self, run: Run, done: wire.Done, delay_s: float) -> None:
         """Another attempt after `delay_s`, which survives a restart; the attempt that failed stays in the history."""
         entry = entry_of(run, RunState.ACCEPTED, done)
         run.attempt += 1
+        self.tally.retries += 1
         due_us = time.time_ns() // 1000 + int(delay_s * 1e6)
 
         def tell(outcome: Outcome) -> None:
@@ -237,7 +251,7 @@ class Engine:
         try:
             start(run)
         except HansaError as refused:
-            _report.warning("run %s waits on: %s", run.id, refused)
+            _report.warning("run %s waits on: %s", run.id, refused, extra=run.about)
             if not self._closing:
                 self.active[run.id] = run
                 self._later(run, STORE_PAUSE_S)
@@ -294,6 +308,12 @@ class Engine:
             self.active[run.id] = run
             self._later(run, STORE_PAUSE_S)
             return
+        if type(outcome) is Committed:
+            run.live.tally(self.tally).ended(entry)
+            if entry.checks:
+                self.tally.checked(entry.checks)
+        if run.span is not None:
+            self.traces.ended(run, entry, outcome)
         _answer_with(run, answer_of(run, entry, outcome))
 
     # Versions

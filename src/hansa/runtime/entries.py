@@ -26,10 +26,10 @@ _STATES: Final = {state.value: state for state in RunState}
 
 def entry_of(run: Run, state: RunState, done: wire.Done | None = None, *, dead: bool = False) -> RunEntry:
     """The run as its history has it: as it was accepted, or with what an attempt of it came to."""
-    product = run.live.product
+    product, context = run.live.product, run.context
     common = (
         run.id, state.value, product.id, product.revision, run.live.spec.name, run.attempt, run.kind, run.detail,
-        run.principal, run.parent, run.trace, run.accepted_us,
+        run.principal, run.parent, context and context.text, run.accepted_us,
     )  # fmt: skip
     if done is None:
         return RunEntry(
@@ -59,6 +59,11 @@ def effects_of(run: Run, done: wire.Done, run_id: str) -> list[Append]:
     }  # fmt: skip
     if run.replay_of is not None:
         header["replay_of"] = run.replay_of
+    sends = run.sends or run.context
+    if sends is not None:
+        header["trace"] = sends.text
+        if sends.state:
+            header["trace_state"] = sends.state
     return [append_effect(effect, header, product.id) for effect in done.effects]
 
 

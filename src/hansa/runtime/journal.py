@@ -15,6 +15,7 @@ import msgspec
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import Advance, Append, Claim, CommitSet, Put
 from hansa.model.run import RunEntry, RunState
+from hansa.model.trace import context_of
 from hansa.runtime import wire
 from hansa.runtime.decide import before_state
 from hansa.runtime.entries import append_of, begun_anew, claims_of, entry_of, given_up, state_puts
@@ -172,7 +173,7 @@ class Journal:
         entry = pending.entry
         run = Run(live, entry.trigger, entry.payload, entry.principal, ignore)
         run.id, run.attempt, run.accepted_us = run_id, entry.attempt, entry.accepted_us
-        run.parent, run.trace, run.replay_of = entry.parent, entry.trace, entry.replay_of
+        run.parent, run.context, run.replay_of = entry.parent, context_of(entry.trace), entry.replay_of
         run.detail, run.idempotency_key = entry.trigger_detail, entry.idempotency_key
         run.pending, run.claimed = value, pending.claimed
         run.advances = tuple(Advance(*advance) for advance in pending.advances)

@@ -9,6 +9,7 @@ from typing import Any
 from hansa.model.product import ProcessSpec, ProductSpec, ProductState
 from hansa.runtime.pool import Pool
 from hansa.runtime.rights import Rights
+from hansa.runtime.tally import ProcessTally, RunTally
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +53,7 @@ class LiveProcess:
     rights: Rights = field(init=False)
     running: int = 0
     waiting: collections.deque[Any] = field(default_factory=collections.deque)
+    _tally: ProcessTally | None = None
 
     def __post_init__(self) -> None:
         self.rights = Rights(self.product.spec, self.product.revision, self.spec)
@@ -59,6 +61,12 @@ class LiveProcess:
     @property
     def id(self) -> str:
         return f"{self.product.spec.id}:{self.spec.name}"
+
+    def tally(self, runs: RunTally) -> ProcessTally:
+        """Where its runs are counted: in those of the process, whatever its revision."""
+        if self._tally is None:
+            self._tally = runs.processes[self.id]
+        return self._tally
 
     @property
     def state_scope(self) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from hansa.eventlog.interface import Advance, CommitSet, Committed, Outcome
 from hansa.model.product import RetryPolicy
 from hansa.model.run import RunError, RunState, new_run_id
+from hansa.model.trace import TraceContext
 from hansa.runtime import wire
 from hansa.runtime.job import Job
 from hansa.runtime.live import LiveProcess
@@ -45,7 +46,14 @@ class Run:
     advances: tuple[Advance, ...] = ()
     idempotency_key: str | None = None
     parent: str | None = None
-    trace: str | None = None
+    context: TraceContext | None = None
+    """What it belongs to: of its caller, or once it has begun and is traced, its own."""
+    sends: TraceContext | None = None
+    """What its commit is traced as, which goes with all that it appends; None where it is not traced."""
+    links: Sequence[TraceContext] = ()
+    """Of what it has read from the log, each once."""
+    span: Any = None
+    """What whoever traces it has of it."""
     replay_of: str | None = None
     journalled: Mapping[int, bytes] = _NOTHING
     position: bytes | None = None
@@ -88,6 +96,11 @@ class Run:
         self.retry: RetryPolicy = live.spec.retry
 
     @property
+    def trace(self) -> str | None:
+        """Its context, as its history has it."""
+        return None if self.context is None else self.context.text
+
+    @property
     def durable(self) -> bool:
         """True once the run goes on by itself after a crash."""
         return self.pending is not None
@@ -96,6 +109,11 @@ class Run:
     def fence(self) -> tuple[str, int] | None:
         """What it commits with."""
         return self.live.product.fence
+
+    @property
+    def about(self) -> dict[str, str | None]:
+        """What a line of output that speaks of it carries beside its text."""
+        return {"run": self.id, "product": self.live.product.id, "trace": self.trace}
 
     def advance(self, **reached: Any) -> None:
         """Where another worker is to go on, should this one be lost before it is told that the run is done."""

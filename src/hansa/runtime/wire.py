@@ -138,6 +138,8 @@ class Done(msgspec.Struct, array_like=True, frozen=True, tag="done"):
     """False where another attempt cannot help: the author said so with a Problem."""
     taken: list[Unique] = []
     checks: list[CheckResult] = []
+    began_us: int = 0
+    """When the worker began with it, by its own clock."""
 
 
 class Step(msgspec.Struct, array_like=True, frozen=True):

@@ -52,6 +52,8 @@ class Workshop:
         self._starting: dict[str, asyncio.Lock] = {}
         self._spares: dict[str, collections.deque[WorkerProcess]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.forks = 0
+        """Workers that were forked."""
 
     async def worker(
         self,
@@ -64,7 +66,7 @@ class Workshop:
         """A worker that has loaded the revision: soon, or `fresh`, with as little memory of its own as can be. Raises
         `PlanError` with what is wrong with the product."""
         libraries = revision.libraries
-        process = await (await self._zygote(libraries)).fork() if fresh else await self._take(libraries)
+        process = await self._fork(await self._zygote(libraries)) if fresh else await self._take(libraries)
         loop = asyncio.get_running_loop()
         loaded: asyncio.Future[wire.Loaded] = loop.create_future()
 
@@ -113,7 +115,7 @@ class Workshop:
             if not process.exited.done():
                 self._refill(libraries)
                 return process
-        process = await zygote.fork()
+        process = await self._fork(zygote)
         self._refill(libraries)
         return process
 
@@ -126,12 +128,16 @@ class Workshop:
         await asyncio.sleep(REFILL_S)
         await self._fork_spares(libraries)
 
+    async def _fork(self, zygote: Zygote) -> WorkerProcess:
+        self.forks += 1
+        return await zygote.fork()
+
     async def _fork_spares(self, libraries: LibrarySet) -> None:
         spares = self._spares.setdefault(libraries.name, collections.deque())
         while len(spares) < self._spares_wanted:
             try:
                 zygote = await self._zygote(libraries)
-                process = await zygote.fork()
+                process = await self._fork(zygote)
             except HansaError:
                 return
             spares.append(process)

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hansa.errors import CallerError, HansaError, Unavailable
-from hansa.server import calls
+from hansa.errors import CallerError, HansaError
+from hansa.server import calls, health
 from hansa.server.answers import Response as Answered
 from hansa.server.answers import problem_answer, traceparent
 from hansa.server.api import operations
@@ -77,24 +77,6 @@ async def _body(receive: Receive, max_bytes: int) -> bytes:
 def api(services: Services) -> ASGIApp:
     """The control API as a Starlette application."""
 
-    async def health(_: Request) -> Response:
-        failures = [*map(str, services.views.failures()), *map(str, services.followed.failures())]
-        if (stopped := services.log.log.failure()) is not None:
-            failures.append(f"The log takes no more commits: {stopped}")
-        try:
-            services.authenticator.check_lease()
-        except Unavailable as stale:
-            failures.append(str(stale))
-        state = "degraded" if failures or services.mesh.failures else "ok"
-        return json_response(
-            {
-                "status": state,
-                "version": services.version,
-                "products": len(services.mesh.products),
-                "problems": [*failures, *map(str, services.mesh.failures.values())],
-            }
-        )
-
     async def openapi(request: Request) -> Response:
         try:
             return await mesh_openapi(services, request)
@@ -105,7 +87,7 @@ def api(services: Services) -> ASGIApp:
         return json_response({"hansa": services.version, "openapi": "/openapi.json", "health": "/health"})
 
     made = operations.routes(Endpoint(services))
-    open_routes = [Route("/", home), Route("/health", health), Route("/openapi.json", openapi)]
+    open_routes = [Route("/", home), *health.routes(services), Route("/openapi.json", openapi)]
     handlers: dict[Any, Any] = {404: _unknown, 405: _wrong_method(made)}
     return Starlette(routes=[*open_routes, *made], exception_handlers=handlers)
 

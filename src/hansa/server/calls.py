@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import logging
 import urllib.parse
+from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from hansa.errors import CallerError, HansaError, InternalError
 from hansa.model.ids import RESERVED
 from hansa.model.product import ProductState
 from hansa.model.run import RunState
+from hansa.model.trace import TraceContext, context_of
 from hansa.runtime import wire
 from hansa.runtime.run import Answer, Run
 from hansa.server.answers import Response, json_answer, problem_answer, run_answer, traceparent
@@ -28,7 +30,8 @@ from hansa.server.api.base import bearer, require
 from hansa.server.deprecation import warning_headers
 from hansa.server.merge import encapsulated, merged
 from hansa.server.passing import Passing
-from hansa.server.request import Header, Request
+from hansa.server.problems import status_of
+from hansa.server.request import Headers, Request
 from hansa.server.seen import checked_token
 from hansa.server.services import Services
 from hansa.triggers.routes import Route
@@ -57,39 +60,64 @@ class Calls:
     def __init__(self, services: Services) -> None:
         self.services = services
         self.engine = services.engine
+        self.tally = services.calls
+        self.traces = services.engine.traces
         self.waits = _Waits()
         self._allowed: set[tuple[str | None, int, int]] = set()
         """(token, access epoch, route) of decisions that were yes: nothing that a decision depends on is missing."""
         self._tasks: set[asyncio.Task[None]] = set()
-        services.mesh.on_change.append(self._allowed.clear)
+        self._counted: dict[Route, defaultdict[int, int]] = {}
+        services.mesh.on_change += [self._allowed.clear, self._counted.clear]
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """The route of a call and its path parameters. Raises `CallerError` (`route.unknown`, `route.method`,
         `product.retired`)."""
-        routes = self.services.mesh.routes
-        found = routes.match(method, path)
+        found = self.services.mesh.routes.match(method, path)
         if found is not None:
             return found
-        self.services.mesh.check_retired(".".join(path.strip("/").split("/")[:2]))
-        methods = routes.methods(path)
-        raise no_method(method, path, methods) if methods else no_route(path)
+        refusal = self._unrouted(method, path)
+        self.tally.of("", "")[status_of(refusal)] += 1
+        raise refusal
+
+    def _unrouted(self, method: str, path: str) -> CallerError:
+        """Why a call has no route."""
+        try:
+            self.services.mesh.check_retired(".".join(path.strip("/").split("/")[:2]))
+        except CallerError as retired:
+            return retired
+        methods = self.services.mesh.routes.methods(path)
+        return no_method(method, path, methods) if methods else no_route(path)
 
     def start(self, route: Route, parameters: dict[str, str], request: Request, respond: Respond) -> None:
         """Starts the runs of a call. Raises nothing: what is wrong is the answer."""
+        headers = Headers(request.headers)
+        came = context_of(headers.trace, headers.trace_state) if headers.trace else None
+        passing = self.services.passing  # the node that works the call traces it
+        context = None if passing else self.traces.call(route.method, route.path, request.path, came)
         try:
             if len(request.body) > route.trigger.body_max_bytes:
                 raise too_large(route.trigger.body_max_bytes)
-            if self.services.passing is not None:
-                self.spawn(self._pass_on(self.services.passing, request, respond))
+            if passing is not None:
+                self.spawn(self._pass_on(passing, route, request, respond))
                 return
-            _Call(self, route, parameters, request, respond)
+            _Call(self, route, parameters, request, headers, context, respond)
         except HansaError as refusal:
-            respond(problem_answer(refusal, trace=traceparent(request.headers)))
+            self.answer(route, context, respond, problem_answer(refusal, trace=_text(context)))
         except Exception:
             _report.exception("%s %s", request.method, request.path)
-            respond(failed(traceparent(request.headers)))
+            self.answer(route, context, respond, failed(_text(context)))
 
-    async def _pass_on(self, passing: Passing, request: Request, respond: Respond) -> None:
+    def answer(self, route: Route, context: TraceContext | None, respond: Respond, response: Response) -> None:
+        """Answers a call, and tells those who count and trace."""
+        counted = self._counted.get(route)
+        if counted is None:
+            counted = self._counted[route] = self.tally.of(route.method, route.path)
+        counted[response.status] += 1
+        if context is not None and self.traces.answered(context, response.status):
+            response.headers.append((b"traceresponse", context.text.encode()))
+        respond(response)
+
+    async def _pass_on(self, passing: Passing, route: Route, request: Request, respond: Respond) -> None:
         try:
             response = await passing.pass_on(request)
         except HansaError as refusal:
@@ -97,7 +125,7 @@ class Calls:
         except Exception:
             _report.exception("a call could not be passed on")
             response = failed(traceparent(request.headers))
-        respond(response)
+        self.answer(route, None, respond, response)
 
     def admitted(self, route: Route, authorization: str) -> Principal:
         """Who calls. Raises `CallerError` where they may not."""
@@ -141,19 +169,27 @@ class Calls:
 class _Call:
     """One call, until it is answered. Making it starts its runs."""
 
-    __slots__ = ("_answers", "_calls", "_missing", "_respond", "_route", "_runs")
+    __slots__ = ("_answers", "_calls", "_context", "_missing", "_respond", "_route", "_runs")
 
     def __init__(
-        self, calls: Calls, route: Route, parameters: dict[str, str], request: Request, respond: Respond
+        self,
+        calls: Calls,
+        route: Route,
+        parameters: dict[str, str],
+        request: Request,
+        headers: Headers,
+        context: TraceContext | None,
+        respond: Respond,
     ) -> None:
         self._calls = calls
         self._route = route
         self._respond: Respond | None = respond
         self._answers: list[Answer] = []
         self._missing = len(route.starts)
-        self._begin(_Headers(request.headers), request, parameters)
+        self._context = context
+        self._begin(headers, request, parameters)
 
-    def _begin(self, headers: _Headers, request: Request, parameters: dict[str, str]) -> None:
+    def _begin(self, headers: Headers, request: Request, parameters: dict[str, str]) -> None:
         calls, route = self._calls, self._route
         principal = calls.admitted(route, headers.authorization)
         source = _encode(
@@ -166,7 +202,7 @@ class _Call:
         self._runs = runs
         for live, _ in route.starts:
             run = Run(live, "http", source, principal.id, self._tell)
-            run.idempotency_key, run.trace = headers.idempotency_key, headers.trace
+            run.idempotency_key, run.context = headers.idempotency_key, self._context
             runs.append(run)
         is_async = route.trigger.mode == "async" or headers.is_async
         if headers.seen is not None:
@@ -210,7 +246,7 @@ class _Call:
     def _send(self, response: Response) -> None:
         respond, self._respond = self._respond, None
         if respond is not None:
-            respond(self._warned(response))
+            self._calls.answer(self._route, self._context, respond, self._warned(response))
 
     def _warned(self, response: Response) -> Response:
         """The answer, with what it warns of where the product is deprecated."""
@@ -226,7 +262,7 @@ class _Call:
 
     async def _later(self, work: Coroutine[Any, Any, None]) -> None:
         """Work that goes on when `start` is over. What is wrong is the answer."""
-        trace = self._runs[0].trace
+        trace = _text(self._context)
         try:
             await work
         except HansaError as refusal:
@@ -252,7 +288,7 @@ class _Call:
         if len(self._runs) > 1 or trigger.encapsulated:
             self._send(self._merged())
         elif first.error is not None and not first.result:
-            self._send(problem_answer(_failure(first), first.run, self._runs[0].trace))
+            self._send(problem_answer(_failure(first), first.run, _text(self._context)))
         else:
             self._send(run_answer(first))
 
@@ -295,36 +331,8 @@ class _Waits:
         self._timer = loop.call_later(WAITS_CHECKED_S, self._check, loop) if waiting else None
 
 
-_SECRET: Final = frozenset((b"authorization", b"cookie", b"proxy-authorization"))
-
-
-class _Headers:
-    """What a call's headers say, read in one pass. `kept` is what author code and the history see: no credential."""
-
-    __slots__ = ("authorization", "content_type", "idempotency_key", "is_async", "kept", "seen", "trace")
-
-    def __init__(self, headers: list[Header]) -> None:
-        self.authorization = self.content_type = ""
-        self.idempotency_key: str | None = None
-        self.trace: str | None = None
-        self.seen: str | None = None
-        self.is_async = False
-        self.kept = headers
-        for name, value in headers:
-            if name == b"content-type":
-                self.content_type = value.decode("latin-1")
-            elif name == b"idempotency-key":
-                self.idempotency_key = value.decode("latin-1")
-            elif name == b"traceparent":
-                self.trace = value.decode("latin-1")
-            elif name == b"prefer":
-                self.is_async = b"respond-async" in value
-            elif name == b"hansa-token":
-                self.seen = value.decode("latin-1")
-            elif name in _SECRET:
-                if name == b"authorization":
-                    self.authorization = value.decode("latin-1")
-                self.kept = [pair for pair in self.kept if pair[0] != name]
+def _text(context: TraceContext | None) -> str | None:
+    return None if context is None else context.text
 
 
 def _query(text: bytes) -> dict[str, str | list[str]]:

@@ -24,6 +24,8 @@ from hansa.lifecycle.quarantine import Quarantine
 from hansa.lifecycle.retiring import Retiring
 from hansa.lifecycle.states import States
 from hansa.lifecycle.views import Views
+from hansa.observe.calls import CallTally
+from hansa.observe.node import NodeFacts
 from hansa.protocols.schema_registry.registry import SchemaRegistry
 from hansa.registry.interface import Registry
 from hansa.runtime.engine import Engine
@@ -78,6 +80,8 @@ class Services:
     backup: Callable[[Path], Awaitable[dict[str, Any]]]
     doctor: Callable[[], Awaitable[list[dict[str, Any]]]]
     descriptions: Descriptions
+    calls: CallTally
+    node: NodeFacts
     history: History
     nodes: Callable[[], Awaitable[list[Standing]]]
     """The nodes that share the log with this one, it too."""

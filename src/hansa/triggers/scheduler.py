@@ -98,11 +98,25 @@ class Scheduler:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._runs: dict[str, set[asyncio.Future[object]]] = {}
         self._paused: set[str] = set()
+        self._places: dict[str, _Place] = {}
         self._leads = leads
 
     @property
     def paused(self) -> frozenset[str]:
         return frozenset(self._paused)
+
+    def late_s(self) -> float | None:
+        """How long the earliest time is past that is not decided about; None where nothing is fired here. Any
+        thread."""
+        now = self._clock_us()
+        standing = [(self._entries.get(key), self._places.get(key)) for key in list(self._tasks)]
+        late = [_late_us(entry.trigger, place, now) for entry, place in standing if entry and place]
+        return max(late) / 1e6 if late else None
+
+    @property
+    def fired_here(self) -> int:
+        """Timed triggers that this scheduler fires."""
+        return len(self._tasks)
 
     def replace(self, entries: Iterable[Entry]) -> None:
         """From now on exactly these. Those that have not changed go on undisturbed; runs at work still count."""
@@ -155,6 +169,7 @@ class Scheduler:
 
     def _stop(self, key: str) -> None:
         task = self._tasks.pop(key, None)
+        self._places.pop(key, None)
         if task is not None:
             task.cancel()
 
@@ -166,6 +181,7 @@ class Scheduler:
             try:
                 if place is None:
                     place, afresh = await self._begin(entry, afresh), False
+                    self._places[entry.key] = place
                 waited = await self._pass(entry, place, "all" if waited else None)
                 if not waited and not await self._sleep_until_next(entry, place):
                     return
@@ -218,6 +234,11 @@ class Scheduler:
             return False
         await self._sleep(min(max((upcoming[0] - now) / 1_000_000, _SLEEP_MIN_S), SLEEP_MAX_S))
         return True
+
+
+def _late_us(trigger: TimedTrigger, place: _Place, now_us: int) -> int:
+    upcoming = [] if place.seen is None else next_times(trigger, place.seen, 1)
+    return max(now_us - upcoming[0], 0) if upcoming else 0
 
 
 def _ended(run: asyncio.Future[object]) -> None:

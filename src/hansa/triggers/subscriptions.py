@@ -24,6 +24,7 @@ from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import Advance, Append, CommitSet, encode_entry
 from hansa.model.product import EventTrigger, PortTrigger
 from hansa.model.run import EVENTS_TOPIC, RUNS_TOPIC, RunEntry, RunError, RunState, new_run_id
+from hansa.model.trace import TraceContext, context_of
 from hansa.runtime import wire
 from hansa.runtime.engine import Engine
 from hansa.runtime.live import LiveProcess
@@ -75,6 +76,16 @@ class Subscription:
         self._accepts = filter_of(trigger, sees)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._closed = False
+
+    @property
+    def process(self) -> str:
+        """The id of the process."""
+        return self._live.id
+
+    @property
+    def partitions(self) -> list[int]:
+        """Those that are followed here."""
+        return sorted(self._tasks)
 
     async def open(self) -> None:
         """Settles where a new subscription begins, then follows the partitions that are to be followed here."""
@@ -134,7 +145,7 @@ class Subscription:
                     moved = await work(ahead)
                     work = self._batch
                 except HansaError as failure:
-                    _report.warning("%s: %s", self.group, failure)
+                    _report.warning("%s: %s", self.group, failure, extra={"product": self._live.product.id})
                     await asyncio.sleep(PAUSE_S)
                     continue
                 if not moved:
@@ -211,9 +222,16 @@ class Subscription:
         )  # fmt: skip
         run.detail, run.records, run.advances = detail, batch.records, (advance,)
         run.reads = [(self.topic, partition, batch.begin, batch.behind)]
-        run.trace = batch.records[0].header.get("trace")
+        run.links = _traces(batch)
+        run.context = run.links[0] if run.links else None
         self._engine.start(run)
         return await asyncio.shield(future)
+
+
+def _traces(batch: Batch) -> list[TraceContext]:
+    """Those of all that a batch holds, each once, in order."""
+    told = {(part.header.get("trace"), part.header.get("trace_state", "")) for part in batch.records}
+    return [] if told == {(None, "")} else [found for one in sorted(told, key=str) if (found := context_of(*one))]
 
 
 def lost_run(

@@ -54,6 +54,11 @@ def _fetch_seaweedfs(folder: Path) -> None:
     _run(sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *options)
 
 
+def promtool() -> Path:
+    """The program `promtool`."""
+    return _program("promtool", "prometheus")
+
+
 def postgresql() -> Path:
     """The folder of PostgreSQL's programs, which Debian does not put into the path."""
     return _found(_postgresql, "postgresql")

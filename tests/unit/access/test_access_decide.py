@@ -54,6 +54,7 @@ TABLE = {
     "person.forget": "oa|a",
     "quarantine.read": "doa|a",
     "quarantine.mend": "doa|a",
+    "metrics.read": "a|a",
 }
 
 

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from hansa.access.decide import Action
 from hansa.access.tokens import Authenticator, TokenIssuer
 from hansa.errors import CallerError
+from hansa.observe.calls import CallTally
 from hansa.registry.sqlite import SqliteRegistry
 from hansa.registry.values import Account
 from hansa.server.api.base import Asked, Endpoint, body_of, query_of
@@ -48,7 +49,7 @@ def asks() -> Iterator[Callable[..., httpx.Response]]:
     registry = SqliteRegistry(None, clock_us=lambda: 1)
     registry.put_account("ada", Account("ada", admin=True))
     token = TokenIssuer(registry, b"pepper", clock_us=lambda: 1).issue("ada", "ada", "test", ["admin"]).text
-    services = SimpleNamespace(authenticator=Authenticator(registry, b"pepper", clock_us=lambda: 2))
+    services = SimpleNamespace(calls=CallTally(), authenticator=Authenticator(registry, b"pepper", clock_us=lambda: 2))
     endpoint = Endpoint(cast("Any", services))
     made = [endpoint.route("GET", f"/{h.__name__}", h, Action.BACKUP) for h in (decided, undecided, broken)]
 

@@ -1,17 +1,21 @@
-"""Verbs of who runs a Hansa: up, backup, restore, doctor, completion."""
+"""Verbs of who runs a Hansa: up, backup, restore, doctor, metrics, completion."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import typer
 
 from hansa.cli.environments import LOCAL_FILE
+from hansa.cli.failure import exit_code
 from hansa.cli.options import AsJson, To
 from hansa.cli.screen import Column
 from hansa.cli.session import open_session, screen
+from hansa.errors import HansaError
 
 DOCTOR: Final = (
     Column("check", "name"),
@@ -36,6 +40,7 @@ def register(app: typer.Typer) -> None:
     app.command()(restore)
     app.command()(doctor)
     app.command()(nodes)
+    app.command()(metrics)
     app.command()(completion)
 
 
@@ -48,16 +53,29 @@ def up(
     """Start a Hansa on a data folder, which is made where there is none, and serve until Ctrl-C."""
     from hansa.bootstrap.examples import deploy_all
     from hansa.bootstrap.serve import serve
+    from hansa.observe import output
     from hansa.server.services import Services
+
+    for_people = not output.is_structured(os.environ)
+    output.begin(os.environ)
+    say: Callable[[str], None] = screen().note if for_people else logging.getLogger("hansa").info
 
     async def ready(services: Services, url: str, token: str) -> None:
         if examples is not None:
-            await deploy_all(services, examples, screen().note)
-        for line in ready_lines(url, token, data, has_examples=examples is not None):
-            screen().note(line)
+            await deploy_all(services, examples, say)
+        for line in ready_lines(url, token, data, has_examples=examples is not None) if for_people else ():
+            say(line)
+        if not for_people:  # who collects output is not to have the token
+            say(f"Hansa answers at {url}")
 
-    screen().note(f"Starting on {data}")
-    serve(data, host, port, ready=ready)
+    say(f"Starting on {data}")
+    try:
+        serve(data, host, port, ready=ready)
+    except HansaError as failure:
+        if for_people:
+            raise
+        output.refused(failure)
+        raise typer.Exit(exit_code(failure)) from failure
 
 
 def backup(
@@ -96,6 +114,12 @@ def nodes(to: To = None, as_json: AsJson = False) -> None:
     """Show the nodes that share this Hansa's log: where they are, what they do, which one owns it."""
     with open_session(to, as_json) as session:
         session.screen.table(session.client.nodes(), NODES, empty="There is no node.")
+
+
+def metrics(to: To = None) -> None:
+    """Print the metrics of the server, as Prometheus reads them."""
+    with open_session(to) as session:
+        print(session.client.metrics(), end="")
 
 
 def completion(

@@ -189,6 +189,11 @@ class ApiRoute(Route):
         super().__init__(operation.path, self._serve, methods=[operation.method])
 
     async def _serve(self, request: Request) -> Response:
+        response = await self._told(request)
+        self._services.calls.of(self.operation.method, self.operation.template)[response.status_code] += 1
+        return response
+
+    async def _told(self, request: Request) -> Response:
         trace = request.headers.get("traceparent")
         try:
             return await self._answer(request)

@@ -11,6 +11,7 @@ from hansa.server.api import (
     events,
     interfaces,
     keeping,
+    observing,
     people,
     ports,
     products,
@@ -36,6 +37,7 @@ GROUPS = (
     people,
     admin,
     keeping,
+    observing,
     schema_registry,
     schema_settings,
 )
