@@ -295,6 +295,12 @@ SETTINGS: Final = {
         "`kafka://HOST:PORT,HOST:PORT/NAME`: the log is kept in this Kafka cluster, and shared by all nodes that name "
         "it; they name the same `HANSA_DATABASE`, `HANSA_BLOBS` and `HANSA_PEPPER`. Else it is the file `log.db`.",
     ),
+    "HANSA_TOPICS": (
+        "server",
+        "`on`",
+        "`off` publishes no port to a topic of its own; with a log in Kafka alone ([Kafka](../guide/kafka.md)).",
+    ),
+    "HANSA_TOPICS_PREFIX": ("server", "", "What stands before the names of the topics that ports are published to."),
     "HANSA_KAFKA_SETTINGS": (
         "server",
         "",

@@ -49,6 +49,7 @@ class Engines:
             "HANSA_PEPPER": self._pepper,
             "HANSA_SESSION_S": str(SESSION_S),
             "HANSA_SPARES": "1",
+            "HANSA_TOPICS_PREFIX": f"{self.name}-",
             **more,
         }
 

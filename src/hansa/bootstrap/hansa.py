@@ -28,6 +28,7 @@ from hansa.bootstrap.nodes import Membership, Nodes, Turns
 from hansa.bootstrap.place import Place, place_from
 from hansa.bootstrap.registry import open_registry
 from hansa.bootstrap.schedules import LogStarter, Timetable
+from hansa.bootstrap.topics import publishing
 from hansa.bootstrap.traces import open_traces
 from hansa.contracts.odps import windows_in
 from hansa.discovery.event_search import EventSearch
@@ -268,7 +269,9 @@ class Hansa:
             self._duties.lead(leads=True)
         else:
             adoption = Adoption(partial(self._adopt, self._nodes.membership), settings.place.session_s)
-            self._duties = Duties(self._scheduler, keeper.run, adoption.run)
+            topics = publishing(settings.place, log, mesh, schemas)
+            duties = [keeper.run, adoption.run, *([topics.run] if topics else [])]
+            self._duties = Duties(self._scheduler, *duties)
             self._nodes.led_by(self._duties)
             following = Following(mesh, locks, settings.place.node, self._nodes.membership.others, self._pause)
             mesh.spread = following.spread

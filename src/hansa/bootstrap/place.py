@@ -14,6 +14,7 @@ from hansa.errors import OperatorError
 ROLES: Final = ("api", "worker", "scheduler")
 SESSION_S: Final = 5.0
 _LOG: Final = re.compile(r"kafka://(?P<brokers>[^/\s]+)/(?P<name>[a-zA-Z0-9._-]{1,100})")
+_PREFIX: Final = re.compile(r"[a-zA-Z0-9._-]{0,100}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Place:
     session_s: float = SESSION_S
     replication: int = 1
     kafka: tuple[tuple[str, str], ...] = ()
+    topics: str | None = None
+    """What stands before the names of the topics that ports are published to; None where they are not."""
 
     @property
     def is_shared(self) -> bool:
@@ -63,8 +66,9 @@ class Place:
 
 def place_from(environment: Mapping[str, str], host: str, port: int) -> Place:
     """The place that the environment names (`HANSA_LOG`, `HANSA_NODE`, `HANSA_ROLES`, `HANSA_ADVERTISE`,
-    `HANSA_CHANNEL_PORT`, `HANSA_SESSION_S`, `HANSA_REPLICATION`, `HANSA_KAFKA_SETTINGS`), for a server that listens at
-    `host` and `port`. Raises `OperatorError` (`node.roles`, `log.settings`)."""
+    `HANSA_CHANNEL_PORT`, `HANSA_SESSION_S`, `HANSA_REPLICATION`, `HANSA_KAFKA_SETTINGS`, `HANSA_TOPICS`,
+    `HANSA_TOPICS_PREFIX`), for a server that listens at `host` and `port`. Raises `OperatorError` (`node.roles`,
+    `log.settings`, `topics.setting`)."""
     given = environment.get
     roles = tuple(role.strip() for role in given("HANSA_ROLES", ",".join(ROLES)).split(",") if role.strip())
     if not roles or set(roles) - set(ROLES):
@@ -82,7 +86,21 @@ def place_from(environment: Mapping[str, str], host: str, port: int) -> Place:
         float(given("HANSA_SESSION_S", str(SESSION_S))),
         int(given("HANSA_REPLICATION", "1")),
         tuple(settings_in(given("HANSA_KAFKA_SETTINGS", ""))),
+        _topics(given("HANSA_TOPICS", "on"), given("HANSA_TOPICS_PREFIX", ""), given("HANSA_LOG", "")),
     )
+
+
+def _topics(whether: str, prefix: str, log: str) -> str | None:
+    name = log.rpartition("/")[2]
+    if whether not in ("on", "off"):
+        raise OperatorError("topics.setting", f"HANSA_TOPICS is {whether!r}", hint="It is on or off.")
+    if not _PREFIX.fullmatch(prefix) or (name and prefix.replace("_", ".").startswith(f"{name.replace('_', '.')}.")):
+        raise OperatorError(
+            "topics.setting",
+            f"HANSA_TOPICS_PREFIX is {prefix!r}",
+            hint="It has at most 100 letters, digits and . _ -, and does not begin with the log's name and a dot.",
+        )
+    return prefix if whether == "on" else None
 
 
 def settings_in(file: str) -> list[tuple[str, str]]:

@@ -121,6 +121,7 @@ def _contract(part: Part) -> ContractFile:
         whole_batches=terms.whole_batches,
         dates=read_dates(part),
         window=terms.window,
+        on_kafka=any(server.text("type") == "kafka" for server in part.parts("servers")),
     )
     return ContractFile(spec, part.document, terms, terms.retention_s or _retention(part))
 

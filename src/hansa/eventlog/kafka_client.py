@@ -14,7 +14,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are what it is for
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    OffsetSpec,
+)
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from hansa.errors import OperatorError, Unavailable
@@ -51,6 +57,15 @@ _DENIED: Final = frozenset(
 )  # fmt: skip
 
 
+KEPT: Final = {
+    "cleanup.policy": "compact,delete",
+    "retention.ms": "-1",
+    "retention.bytes": "-1",
+    "max.message.bytes": str(RECORD_BYTES_MAX),
+}
+"""Of a topic from which only what has a later record with the same key, or was taken, ever goes."""
+
+
 class Place(NamedTuple):
     """Where a record stands."""
 
@@ -59,13 +74,18 @@ class Place(NamedTuple):
     offset: int
 
 
+Headers = tuple[tuple[str, bytes], ...]
+
+
 class Record(NamedTuple):
-    """A record to be written."""
+    """A record to be written. `time_ms` 0 is now."""
 
     topic: str
     partition: int
-    key: bytes
+    key: bytes | None
     value: bytes | None
+    headers: Headers = ()
+    time_ms: int = 0
 
 
 class Fenced(Exception):
@@ -113,7 +133,8 @@ class Transactions:
                 raise
             with contextlib.suppress(Unavailable):
                 self._close()
-            raise unavailable(error) from failure
+            with translated():
+                raise
         except Fenced:
             raise
         except BaseException:
@@ -148,8 +169,10 @@ class Transactions:
 
             return delivered
 
-        for at, (topic, partition, key, value) in enumerate(records):
-            self._producer.produce(topic, value, key, partition, on_delivery=delivery(at))
+        for at, (topic, partition, key, value, headers, time_ms) in enumerate(records):
+            self._producer.produce(
+                topic, value, key, partition, on_delivery=delivery(at), timestamp=time_ms, headers=list(headers)
+            )
         left = self._producer.flush(SEND_S + 1)
         if failures or left:
             raise KafkaException(failures[0] if failures else KafkaError(KafkaError._TIMED_OUT))
@@ -307,23 +330,42 @@ class Topics:
         self._admin = AdminClient(dict(settings))
         self._replication = replication
 
-    def ensure(self, topic: str, partitions: int) -> None:
-        """Has a topic with at least so many partitions, of which only what has a later record with the same key, or was
-        taken, ever goes."""
-        config = {
-            "cleanup.policy": "compact,delete",
-            "retention.ms": "-1",
-            "retention.bytes": "-1",
-            "max.message.bytes": str(RECORD_BYTES_MAX),
-        }
-        new = NewTopic(topic, partitions, self._replication, config=config)
+    def ensure(self, topic: str, partitions: int, config: Mapping[str, str] = KEPT) -> bool:
+        """Has a topic with at least so many partitions; True where it was made now, with this configuration."""
+        new = NewTopic(topic, partitions, self._replication, config=dict(config))
         with translated(), contextlib.suppress(_Exists):
             self._done(self._admin.create_topics([new], request_timeout=START_S), topic)
-            return
+            return True
         with translated(), contextlib.suppress(_Exists):
             self._done(
                 self._admin.create_partitions([NewPartitions(topic, partitions)], request_timeout=START_S), topic
             )
+        return False
+
+    def configure(self, topic: str, config: Mapping[str, str]) -> dict[str, str]:
+        """Has a topic so configured; what stood there before of all that is changed by that."""
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+        with translated():
+            (asked,) = self._admin.describe_configs([resource], request_timeout=START_S).values()
+            found = {name: entry.value for name, entry in asked.result().items() if name in config}
+            changed = {name: value for name, value in config.items() if found.get(name) != value}
+            if changed:
+                entries = [
+                    ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+                    for name, value in changed.items()
+                ]
+                wanted = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
+                (done,) = self._admin.incremental_alter_configs([wanted], request_timeout=START_S).values()
+                done.result()
+        return {name: str(found.get(name)) for name in changed}
+
+    def ends(self, topic: str, partitions: int) -> list[int]:
+        """The offset behind the last record of each partition."""
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(topic, number): latest for number in range(partitions)}
+        with translated():
+            found = self._admin.list_offsets(asked, request_timeout=START_S)
+            return [found[where].result().offset for where in asked]
 
     def _done(self, futures: Mapping[str, Any], topic: str) -> None:
         try:

@@ -41,6 +41,7 @@ from hansa.model.product import (
     ProductState,
 )
 from hansa.model.window import Phase
+from hansa.outputs.topic import notes_on
 from hansa.registry.values import GivenConsent
 from hansa.runtime.job import Worker
 from hansa.runtime.live import LiveProduct
@@ -212,7 +213,7 @@ class Planner:
         made, ports, behind = await asyncio.to_thread(compared)
         expected, notes = await self._expected(spec, revision, pool, ports, [s for s in specs if s.id != spec.id])
         state, since = (live.state, live.revision) if live else (first_state(spec), None)
-        told = [*drift(spec, live), *warnings_of(spec, standings), *notes]
+        told = [*drift(spec, live), *warnings_of(spec, standings), *notes_on(spec), *notes]
 
         def plan() -> Plan:
             given = mesh.registry.consents(spec.id, revision)

@@ -135,6 +135,8 @@ class ContractSpec:
     dates: Dates = NO_DATES
     window: Window | None = None
     """The version before this one that is served, too."""
+    on_kafka: bool = False
+    """True where the contract names a server of type kafka: records may stand on a topic, whosever they are."""
 
     @property
     def quarantines(self) -> bool:

@@ -52,13 +52,14 @@ def derive(record: Struct, *, namespace: str = "") -> dict[str, Any]:
 
 
 class Codec:
-    """Records to and from Avro's binary encoding, without a container or framing. Needs `fastavro`."""
+    """Records to and from Avro's binary encoding, without a container or framing. Needs `fastavro`. `schema` is what
+    was derived of the record before, where that is to hold."""
 
-    def __init__(self, record: Struct, *, namespace: str = "") -> None:
+    def __init__(self, record: Struct, *, namespace: str = "", schema: dict[str, Any] | None = None) -> None:
         with needed():
             import fastavro
 
-        self.schema = derive(record, namespace=namespace)
+        self.schema = derive(record, namespace=namespace) if schema is None else schema
         self._parsed = fastavro.parse_schema(self.schema)
         self._write, self._read = fastavro.schemaless_writer, fastavro.schemaless_reader
         self._check = checker(record)

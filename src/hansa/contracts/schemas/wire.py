@@ -20,6 +20,11 @@ _UNKNOWN: Final = "google/type/decimal.proto"
 """Registry clients take all of google/type for known and resolve it themselves; they have all files but this one."""
 
 
+_MAGIC: Final = b"\0"
+_FIRST_MESSAGE: Final = b"\0"
+"""Of a .proto file: the path to the message that a record is."""
+
+
 class WireSchema(NamedTuple):
     """`text` is compact JSON, or a .proto file."""
 
@@ -43,6 +48,27 @@ def wire_schema(contract: ContractSpec, part: Literal["key", "value"], previous:
         if refusal.code != "schema.unrepresentable":
             raise
         return WireSchema("json", _derived(contract, part, "json", None))
+
+
+class WireCodec:
+    """Records of a contract to what stands on its topic: the framing of schema registries (a zero byte, the schema's
+    id in four bytes, for Protobuf which message it is), then the record as `schema` has it, which is what was
+    published under that id. Needs the libraries of its format (`hansa[formats]`)."""
+
+    def __init__(self, contract: ContractSpec, schema: WireSchema, number: int) -> None:
+        record, namespace = _record(contract, "value"), namespace_of(contract)
+        self._head = _MAGIC + number.to_bytes(4, "big") + (_FIRST_MESSAGE if schema.format == "protobuf" else b"")
+        self._body: Callable[[object], bytes]
+        if schema.format == "avro":
+            self._body = avro.Codec(record, namespace=namespace, schema=msgspec.json.decode(schema.text)).encode
+        elif schema.format == "json":
+            self._body = json_schema.Codec(record).encode
+        else:
+            self._body = protobuf.Codec(record, package=namespace, previous=schema.text).encode
+
+    def encode(self, record: object) -> bytes:
+        """Raises `AuthorError("value.unrepresentable")`."""
+        return self._head + self._body(record)
 
 
 def _derived(contract: ContractSpec, part: str, form: WireFormat, previous: str | None) -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from hansa.access.principal import SYSTEM
-from hansa.contracts.schemas.wire import wire_schema
+from hansa.contracts.schemas.wire import WireSchema, wire_schema
 from hansa.errors import AuthorError, CallerError
 from hansa.model.ids import PortId
-from hansa.model.product import ContractSpec, OutputPortSpec
+from hansa.model.product import ContractSpec, OutputPortSpec, WireFormat
 from hansa.model.window import Window
 from hansa.protocols.schema_registry.migration import Windows, migration_rules
 from hansa.protocols.schema_registry.names import PortSubject
@@ -31,10 +31,19 @@ from hansa.registry.values import (
 )
 
 _TYPES: Final[dict[str, SchemaType]] = {"avro": "AVRO", "json": "JSON", "protobuf": "PROTOBUF"}
+_FORMATS: Final[dict[str, WireFormat]] = {"AVRO": "avro", "JSON": "json", "PROTOBUF": "protobuf"}
 _PARTS: Final[tuple[SchemaPart, ...]] = ("key", "value")
 WindowsOf = Callable[[Revision], Mapping[str, Window]]
 """The windows that the contracts of a revision open, by port."""
 _Kept = dict[tuple[str, str, SchemaPart], int | None]
+
+
+class Written(NamedTuple):
+    """What a record of a port was written with: `number` is the id of the schema."""
+
+    contract: ContractSpec
+    schema: WireSchema
+    number: int
 
 
 class PortSubjects:
@@ -63,6 +72,21 @@ class PortSubjects:
         port = product.live.spec.output(str(of.port))
         settings = SubjectSettings(_mode(port), MAJOR, "READONLY")
         return Subject(str(of), entries, latest, settings, of.product)
+
+    def written(self, product: str, revision: str, port: str) -> Written | None:
+        """With which contract and schema a revision writes the records of a port; None where it has none. A revision
+        that is not known is the live one."""
+        found = self._product(product)
+        if found is None:
+            return None
+        kept, live = self._followed(found), found.live
+        made = live if (revision, port, "value") not in kept else self._registry.revision(product, revision)
+        output, number = made.spec.output(port), kept.get((made.hash, port, "value"))
+        if output is None or number is None:
+            return None
+        content = self._registry.schema(number)
+        assert content is not None, "a schema of a port is never taken away"
+        return Written(output.contract, WireSchema(_FORMATS[content.type], content.text), number)
 
     def all(self) -> Iterator[PortSubject]:
         """Every subject that a port has or had."""

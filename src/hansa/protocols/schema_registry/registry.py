@@ -25,7 +25,7 @@ from hansa.protocols.schema_registry.names import (
     is_line,
     within_context,
 )
-from hansa.protocols.schema_registry.ports import PortSubjects, WindowsOf
+from hansa.protocols.schema_registry.ports import PortSubjects, WindowsOf, Written
 from hansa.protocols.schema_registry.subject import MAJOR, Entry, Subject, property_of, unknown_subject
 from hansa.registry.interface import Registry
 from hansa.registry.values import SchemaContent, SchemaReference, SchemaVersion, SubjectSettings
@@ -139,6 +139,11 @@ class SchemaRegistry:
         return error
 
     # Ids
+
+    def written(self, product: str, revision: str, port: str) -> Written | None:
+        """With which contract and schema a revision writes the records of a port; None where it has none. A revision
+        that is not known is the live one."""
+        return self._ports.written(product, revision, port)
 
     def id_max(self) -> int:
         """The highest id that was given to a schema that is kept; 0 before the first."""

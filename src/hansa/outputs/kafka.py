@@ -1,0 +1,97 @@
+"""The topics of ports in Kafka. Its producer is its own and not the log's: a topic that is gone, full or denied would
+end the transactions of the log with those of the port.
+
+The positions that were reached stand in a compacted topic beside the log, `NAME._published`, written in the
+transaction of the records before them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+from confluent_kafka import KafkaException
+
+from hansa.errors import OperatorError
+from hansa.eventlog.kafka_client import RECORD_BYTES_MAX, Fenced, Record, Tail, Transactions, translated
+from hansa.eventlog.kafka_client import Topics as KafkaTopics
+from hansa.outputs.relay import Ended, Part, Topics
+from hansa.outputs.topic import Published, topic_config
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(tuple[str, int]).decode
+_position: Final = msgspec.msgpack.Decoder(int).decode
+
+
+class PublishedTopics(Topics):
+    """The topics of the ports of the log `name`. Opening it has whoever did so before refused.
+
+    `said` gets a line about a topic whose configuration was another than the contract's. Raises `OperatorError`
+    (`kafka.denied`, `kafka.unfit`), `Unavailable("log.unreachable")`.
+    """
+
+    def __init__(
+        self, settings: Mapping[str, Any], name: str, replication: int, said: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._place, self._said = f"{name}._published", said
+        self._topics = KafkaTopics(settings, replication)
+        self._topics.ensure(self._place, 1)
+        self._transactions = Transactions(settings, f"{name}._relay")
+        self._reached: dict[tuple[str, int], int] = {}
+        with translated(), contextlib.closing(Tail(settings, self._place)) as tail:
+            for key, value in tail.to_end():
+                self._reached[_decode(key)] = _position(value or b"\0")
+
+    def open(self, published: Published) -> list[int]:
+        port, topic = published
+        config = topic_config(port)
+        made = {**config, "max.message.bytes": str(RECORD_BYTES_MAX)}
+        reached = [self._reached.get((topic, number), 0) for number in range(port.partitions)]
+        if self._topics.ensure(topic, port.partitions, made):
+            return [0] * port.partitions
+        ends = self._topics.ends(topic, port.partitions)
+        if any(ends) and not any(key[0] == topic for key in self._reached):
+            raise _anothers(topic)
+        self._configure(topic, config)
+        return reached if any(ends) else [0] * port.partitions
+
+    def _configure(self, topic: str, config: Mapping[str, str]) -> None:
+        try:
+            before = self._topics.configure(topic, config)
+        except OperatorError as denied:
+            if denied.code != "kafka.denied":
+                raise
+            self._said(f"the topic {topic} is not kept as its contract says: {denied.message} Grant ALTER_CONFIGS.")
+            return
+        for name, value in before.items():
+            self._said(f"the topic {topic} had {name}={value}; it has {config[name]}, as the contract says")
+
+    def write(self, parts: list[Part]) -> None:
+        records = [
+            Record(part.published.topic, part.partition, message.key, message.value, message.headers, message.time_ms)
+            for part in parts
+            for message in part.messages
+        ]
+        reached = {(part.published.topic, part.partition): part.behind for part in parts}
+        places = [Record(self._place, 0, _encode(place), _encode(behind)) for place, behind in reached.items()]
+        try:
+            with self._transactions.transaction() as write:
+                write([*records, *places])
+        except Fenced as fenced:
+            raise Ended("another node publishes the ports") from fenced
+        except KafkaException as failure:
+            raise Ended(str(failure)) from failure
+        self._reached.update(reached)
+
+    def close(self) -> None:
+        """Nothing is open but connections, which end with the object."""
+
+
+def _anothers(topic: str) -> OperatorError:
+    return OperatorError(
+        "topic.taken",
+        f"The topic {topic} has records that this Hansa did not write",
+        hint="Delete the topic, or set HANSA_TOPICS_PREFIX to what stands before the names of all topics of ports.",
+    )
