@@ -59,12 +59,12 @@ class Cluster:
 
     session_s = SESSION_S
 
-    def __init__(self, folder: Path, engines: Engines, count: int) -> None:
-        self.engines = engines
+    def __init__(self, folder: Path, engines: Engines, count: int, **environment: str) -> None:
+        self.engines, self._environment = engines, environment
         self.nodes = [self._node(folder / name, name) for name in "abcdefgh"[:count]]
 
     def _node(self, data: Path, name: str) -> Server:
-        return Server(data, environment=self.engines.environment(HANSA_NODE=name))
+        return Server(data, environment=self.engines.environment(HANSA_NODE=name, **self._environment))
 
     def owner(self) -> Server:
         """The node that owns the log."""
@@ -95,9 +95,9 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def nodes(folder: Path, engines: Engines, count: int = 2) -> Iterator[Cluster]:
-    """Nodes for the length of a block."""
-    cluster = Cluster(folder, engines, count)
+def nodes(folder: Path, engines: Engines, count: int = 2, **environment: str) -> Iterator[Cluster]:
+    """Nodes for the length of a block, with these variables beside those that all have."""
+    cluster = Cluster(folder, engines, count, **environment)
     try:
         yield cluster
     finally:
