@@ -12,7 +12,7 @@ from hansa.sdk.logic import publish_to, reply
 from hansa.sdk.ports import InputPort, OutputPort, Record
 from hansa.sdk.product import DataProduct
 from hansa.sdk.triggers import http, manual, on, once, schedule
-from hansa.sdk.values import Chunk, Drop, Error, Problem, Reply
+from hansa.sdk.values import Chunk, Drop, Error, Message, Problem, Reply
 
 __all__ = [
     "AuthorError",
@@ -29,6 +29,7 @@ __all__ = [
     "HttpResponse",
     "InputPort",
     "Mail",
+    "Message",
     "Meta",
     "OutputPort",
     "Problem",

@@ -1,5 +1,5 @@
-"""Stock clients of Kafka against the topics of ports: confluent-kafka's deserialisers with Hansa's schema registry, kcat,
-and Kafka's own kafka-consumer-groups. Nothing of Hansa is in them but addresses and a token."""
+"""Stock clients of Kafka against the topics of ports: confluent-kafka's deserialisers with Hansa's schema registry,
+kcat, and Kafka's own kafka-consumer-groups. Nothing of Hansa is in them but addresses and a token."""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ from hansa.bootstrap.nodes import Membership, Nodes, Turns
 from hansa.bootstrap.place import Place, place_from
 from hansa.bootstrap.registry import open_registry
 from hansa.bootstrap.schedules import LogStarter, Timetable
+from hansa.bootstrap.sources import open_source
 from hansa.bootstrap.topics import publishing
 from hansa.bootstrap.traces import open_traces
 from hansa.contracts.odps import windows_in
@@ -175,7 +176,8 @@ class Hansa:
         renew = partial(asyncio.get_running_loop().call_soon_threadsafe, self._keeping.renew)
         reader = self._reader = views.open_reader_of_views(data, settings.database, renew)
         traces = self._traces = open_traces(os.environ, self._version, settings.place.node)
-        asks = self._asks = Asks(self._log, FileSettings(data, os.environ), traces)
+        connections = FileSettings(data, os.environ)
+        asks = self._asks = Asks(self._log, connections, traces)
         engine = Engine(log, asks, settings.place.node if self._nodes else "", traces)
         workshop = Workshop(data / "scratch", isolation=settings.isolation, spares=settings.spares)
         blobs = S3Blobs(settings.blobs, data / "copies") if settings.blobs else FolderBlobs(data / "blobs")
@@ -187,6 +189,7 @@ class Hansa:
             rest_s=settings.rest_s,
         )  # fmt: skip
         asks.mesh, asks.engine = mesh, engine
+        mesh.open_source = partial(open_source, connections)
         if self._nodes is not None:
             mesh.shares, self._nodes.reassigned = self._nodes.membership.shares, mesh.reassign
         runs = RunHistory(reader, self._log)

@@ -61,6 +61,11 @@ def event_node(name: str) -> str:
     return f"event:{name}"
 
 
+def connection_node(product: str, name: str) -> str:
+    """The node of a connection of a product, or of what is called `connection/…` there."""
+    return f"connection:{product}/{name}"
+
+
 def process_node(product: str, process: str) -> str:
     """The node of a process, whether it is named in full or within its product."""
     return process if ":" in process else f"{product}:{process}"
@@ -122,7 +127,11 @@ def uses_of_run(entry: LinkedEntry) -> Iterator[Use]:
     for port, records in entry.writes:
         yield Use(process, port, "write", "", at, records)
     for connection in dict.fromkeys(use[1] for use in entry.uses):
-        yield Use(process, f"connection:{entry.product}/{connection}", "use", "", at)
+        yield Use(process, connection_node(entry.product, connection), "use", "", at)
+    topic = entry.trigger_detail.get("kafka")
+    if entry.trigger == "kafka" and isinstance(topic, str):
+        records = sum(end - first for port, _, first, end in entry.reads if port.startswith("_"))
+        yield Use(connection_node(entry.product, topic), process, "read", "", at, records)
     name = entry.trigger_detail.get("event")
     if entry.trigger == "event" and isinstance(name, str):
         yield Use(event_node(name), process, "trigger", name, at)

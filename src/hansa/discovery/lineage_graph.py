@@ -10,9 +10,17 @@ from typing import Final, Literal
 import msgspec
 from msgspec.structs import replace
 
-from hansa.discovery.lineage import EdgeKind, NodeKind, event_node, known_as, node_kind, process_node
+from hansa.discovery.lineage import (
+    EdgeKind,
+    NodeKind,
+    connection_node,
+    event_node,
+    known_as,
+    node_kind,
+    process_node,
+)
 from hansa.errors import CallerError
-from hansa.model.product import EventTrigger, PortTrigger, ProductSpec
+from hansa.model.product import EventTrigger, KafkaTrigger, PortTrigger, ProductSpec
 from hansa.views.condition import malformed
 from hansa.views.database import Connection, Reader
 
@@ -178,6 +186,8 @@ def declared(specs: Iterable[ProductSpec]) -> list[Edge]:
             for trigger in process.triggers:
                 if isinstance(trigger, PortTrigger):
                     found.add(Edge(trigger.port, node, "read"))
+                elif isinstance(trigger, KafkaTrigger):
+                    found.add(Edge(connection_node(spec.id, trigger.source), node, "read"))
                 elif isinstance(trigger, EventTrigger):
                     found.add(Edge(event_node(trigger.name), node, "trigger", trigger.name))
     return sorted(found)

@@ -28,6 +28,8 @@ def open_exit(setting: ConnectionSetting) -> Exit:
             return FilesExit(setting)
         case "mail":
             return MailExit(setting)
+        case "kafka":
+            raise malformed(setting.name, "logic cannot call a topic", "It is for triggers: on.kafka(…, connection=…).")
     match setting.url.partition(":")[0]:
         case "sqlite":
             return SqliteExit(setting)

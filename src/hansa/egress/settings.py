@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from hansa.errors import OperatorError
 from hansa.model.ids import did_you_mean
 
-Kind = Literal["sql", "http", "files", "mail"]
+Kind = Literal["sql", "http", "files", "mail", "kafka"]
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ class ConnectionSetting:
     `url` says where to; a relative file path in it is relative to `base`. `user` and `secret` are the credentials,
     sent as `header` where that names one. `headers` go with every HTTP request. `allow` lists what is permitted
     beyond (http: private hosts and networks) or at all (mail: domains of receivers). `sender` is the address that
-    mail comes from.
+    mail comes from. `settings` are those of a client (kafka: librdkafka's, and `schema.registry.…`).
     """
 
     name: str
@@ -44,11 +44,12 @@ class ConnectionSetting:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     allow: tuple[str, ...] = ()
     sender: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     base: Path = Path()
 
     def secrets(self) -> frozenset[str]:
         """Every text that must not be shown."""
-        found = {self.secret, urlsplit(self.url).password, *self.headers.values()}
+        found = {self.secret, urlsplit(self.url).password, *self.headers.values(), *self.settings.values()}
         return frozenset(text for text in found if text)
 
 

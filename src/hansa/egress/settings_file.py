@@ -28,7 +28,7 @@ from hansa.model.ids import did_you_mean
 
 _SECTIONS: Final = ("all", "domains", "products")
 _TEXTS: Final = ("type", "url", "user", "header", "from")
-_KEYS: Final = (*_TEXTS, "secret", "headers", "allow")
+_KEYS: Final = (*_TEXTS, "secret", "headers", "settings", "allow")
 _HOME_FORMS: Final = ("env", "file")
 _SECRET_FORMS: Final = (*_HOME_FORMS, "secret")
 _EXAMPLE: Final = "A connection reads like {type: http, url: 'https://shop.example', secret: {env: SHOP_TOKEN}}."
@@ -99,7 +99,13 @@ class FileSettings(Settings):
         def revealed(key: str, given: Any) -> str:
             return self._reveal(product, _Entry(f"{entry.place}.{key}", given, entry.private))
 
-        headers = value.get("headers") or {}
+        def texts(key: str) -> dict[str, str]:
+            found: dict[str, Any] = value.get(key) or {}
+            return {
+                name: given if isinstance(given, str) else revealed(f"{key}.{name}", given)
+                for name, given in found.items()
+            }
+
         return ConnectionSetting(
             name=name,
             kind=value["type"],
@@ -107,7 +113,8 @@ class FileSettings(Settings):
             user=value.get("user"),
             secret=revealed("secret", value["secret"]) if "secret" in value else None,
             header=value.get("header"),
-            headers={key: given if isinstance(given, str) else revealed(key, given) for key, given in headers.items()},
+            headers=texts("headers"),
+            settings=texts("settings"),
             allow=tuple(value.get("allow") or ()),
             sender=value.get("from"),
             base=self._folder,
@@ -153,8 +160,9 @@ def _check_connection(place: str, value: Any) -> None:
     allow = tree.get("allow") or []
     if not isinstance(allow, list) or not all(isinstance(item, str) for item in allow):
         raise malformed(f"{place}.allow", f"{allow!r} is not a list of texts", "Write it like ['10.0.0.0/8'].")
-    for name, given in _mapping(f"{place}.headers", tree.get("headers")).items():
-        _check_secret(f"{place}.headers.{name}", given)
+    for key in ("headers", "settings"):
+        for name, given in _mapping(f"{place}.{key}", tree.get(key)).items():
+            _check_secret(f"{place}.{key}.{name}", given)
     if "secret" in tree:
         _check_secret(f"{place}.secret", tree["secret"])
 

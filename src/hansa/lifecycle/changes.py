@@ -16,6 +16,7 @@ from hansa.model.product import (
     EventTrigger,
     FieldSpec,
     HttpTrigger,
+    KafkaTrigger,
     LimitSpec,
     OnceTrigger,
     OutputPortSpec,
@@ -97,6 +98,8 @@ def _in_words(trigger: Trigger) -> str:
             return f"records of {trigger.port}"
         case EventTrigger():
             return f"the event {trigger.name}"
+        case KafkaTrigger():
+            return f"messages of the topic {trigger.topic} ({trigger.connection})"
         case ScheduleTrigger(cron=str(cron)):
             return f"{cron} ({trigger.timezone})"
         case ScheduleTrigger():

@@ -18,13 +18,22 @@ from typing import Any, Final
 import msgspec
 
 from hansa.blobs.interface import Blobs
-from hansa.errors import CallerError, HansaError
+from hansa.errors import CallerError, HansaError, OperatorError
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import TopicConfig
 from hansa.lifecycle.ended import Retirement, ended, retirements
 from hansa.lifecycle.serving import IDLE_S, Serving
 from hansa.model.ids import ProductId, did_you_mean
-from hansa.model.product import EventTrigger, OutputPortSpec, PortKind, PortTrigger, ProductSpec, ProductState
+from hansa.model.product import (
+    EventTrigger,
+    Following,
+    KafkaTrigger,
+    OutputPortSpec,
+    PortKind,
+    PortTrigger,
+    ProductSpec,
+    ProductState,
+)
 from hansa.model.quarantine import quarantine_topic
 from hansa.model.run import AUDIT_TOPIC, EVENTS_TOPIC, KEEPING_TOPIC, RUNS_TOPIC
 from hansa.model.trigger_key import trigger_names
@@ -37,6 +46,7 @@ from hansa.runtime.live import LiveProcess, LiveProduct
 from hansa.runtime.pool import REST_S, Pool
 from hansa.runtime.workshop import Workshop
 from hansa.triggers.batches import Accepts
+from hansa.triggers.landing import Landing, Source
 from hansa.triggers.routes import Routes
 from hansa.triggers.subscriptions import Subscription, filter_of, group_of, topic_of
 from hansa.triggers.versions import Beside
@@ -54,6 +64,10 @@ async def _left(pool: Pool) -> None:
 
 async def _at_once() -> None:
     """There are no other nodes."""
+
+
+def _no_source(product: str, trigger: KafkaTrigger) -> Source:
+    raise OperatorError("kafka.source", f"{product} reads {trigger.source}", hint="Nothing here can open it.")
 
 
 class Mesh:
@@ -91,7 +105,7 @@ class Mesh:
         """Versions of ports that have ended, by their ids."""
         self._lookups = lookups
         self.serving = Serving(data, blobs, workshop, environments, lookups, self._specs, idle_s=idle_s, rest_s=rest_s)
-        self._subscriptions: dict[str, list[Subscription]] = {}
+        self._subscriptions: dict[str, list[Subscription | Landing]] = {}
         self._executor = ThreadPoolExecutor(2, "hansa-read")
         self._tasks: set[asyncio.Task[Any]] = set()
         self.on_change: list[Callable[[], None]] = []
@@ -99,6 +113,8 @@ class Mesh:
         """Whether a partition of a group is to be followed here; `reassign` when that changes."""
         self.spread: Callable[[], Awaitable[None]] = _at_once
         """Waits until other nodes serve what this one has changed, where there are any."""
+        self.open_source: Callable[[str, KafkaTrigger], Source] = _no_source
+        """Opens the topic that a trigger of a product follows in another system."""
 
     # Starting and stopping
 
@@ -217,9 +233,9 @@ class Mesh:
             )
         return found
 
-    def _beside(self, process: LiveProcess, trigger: PortTrigger | EventTrigger) -> list[Beside]:
+    def _beside(self, process: LiveProcess, trigger: Following) -> list[Beside]:
         """The versions beside the port of a trigger that the process does not follow."""
-        if isinstance(trigger, EventTrigger):
+        if not isinstance(trigger, PortTrigger):
             return []
         owner = self._specs.get(trigger.port.partition("/")[0])
         follows = {other.port for other in process.spec.triggers if isinstance(other, PortTrigger)}
@@ -251,7 +267,7 @@ class Mesh:
             for product in list(self.products.values())
             for live in product.processes.values()
             for trigger in live.spec.triggers
-            if isinstance(trigger, PortTrigger | EventTrigger) and topic_of(trigger) == topic
+            if isinstance(trigger, Following) and topic_of(live, trigger) == topic
         ]
 
     # What is live
@@ -384,7 +400,7 @@ class Mesh:
         for process in live.processes.values():
             names = trigger_names(process.spec.triggers)
             for name, trigger in zip(names, process.spec.triggers, strict=True):
-                if not isinstance(trigger, PortTrigger | EventTrigger):
+                if not isinstance(trigger, Following):
                     continue
                 if TriggerKey(product, process.spec.name, name) in paused:
                     continue
@@ -399,5 +415,14 @@ class Mesh:
                     partial(self._sees, live.spec.domain),
                     self._beside(process, trigger), partial(self._mine, group_of(process, trigger)),
                 )  # fmt: skip
+                if isinstance(trigger, KafkaTrigger):
+                    landing = self._landing(process, trigger, subscription)
+                    landing.open()
+                    opened.append(landing)
                 await subscription.open()
                 opened.append(subscription)
+
+    def _landing(self, process: LiveProcess, trigger: KafkaTrigger, follower: Subscription) -> Landing:
+        open_source = partial(self.open_source, process.product.id, trigger)
+        mine = partial(self._mine, group_of(process, trigger))
+        return Landing(self.log, process, trigger, open_source, mine, follower.settle)

@@ -17,7 +17,7 @@ from hansa.discovery.runs import RunHistory
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import Append, CommitSet, Log, TopicConfig, encode_entry
 from hansa.model.quarantine import quarantined_port
-from hansa.model.run import CARRIED, EVENTS_TOPIC, RUNS_TOPIC
+from hansa.model.run import CARRIED, EVENTS_TOPIC, LANDING, RUNS_TOPIC
 from hansa.outputs.lookup import applied_in
 from hansa.views.keeping import Prune, order_append
 
@@ -48,6 +48,8 @@ def rule_of(topic: str, config: TopicConfig, keep: Keep) -> Rule:
     """How long a topic is kept."""
     if quarantined_port(topic) is not None:
         return Rule(config.retention_s if config.retention_s is not None else keep.records_s, waits=False)
+    if topic.startswith(LANDING):
+        return Rule(keep.runs_s, waits=True)
     if topic.startswith("_"):
         return Rule({RUNS_TOPIC: keep.runs_s, EVENTS_TOPIC: keep.events_s}.get(topic), waits=True)
     if config.retention_s is not None:

@@ -303,6 +303,35 @@ class EventTrigger(_Trigger, frozen=True, tag="event"):
     single: bool = True
 
 
+class KafkaTrigger(_Trigger, frozen=True, tag="kafka"):
+    """A subscription to a topic that another system owns, through a connection of type kafka. `value` says what its
+    messages are: JSON, records behind the framing of a schema registry, text or bytes. `since` is where a new one
+    begins on the topic."""
+
+    topic: str
+    connection: str
+    batch: int = 1
+    value: Literal["json", "registry", "text", "bytes"] = "json"
+    since: Literal["earliest", "latest"] = "earliest"
+    single: bool = True
+    whole: bool = False
+    """True where logic takes the whole message and not its value alone."""
+
+    @property
+    def source(self) -> str:
+        """The topic by the product's name of it."""
+        return f"{self.connection}/{self.topic}"
+
+    @property
+    def start(self) -> Literal["earliest"]:
+        """Where a process begins in what has landed."""
+        return "earliest"
+
+
+Following = PortTrigger | EventTrigger | KafkaTrigger
+"""Triggers that follow a topic of the log, batch by batch."""
+
+
 class ScheduleTrigger(_Trigger, frozen=True, tag="schedule"):
     """`cron` (five fields, in `timezone`) or `every_s`, exactly one. Times are logical: each fires once."""
 
@@ -325,7 +354,7 @@ class ManualTrigger(_Trigger, frozen=True, tag="manual"):
     """Every process can be started by hand; declaring it documents that this is how it is meant."""
 
 
-Trigger = HttpTrigger | PortTrigger | EventTrigger | ScheduleTrigger | OnceTrigger | ManualTrigger
+Trigger = HttpTrigger | PortTrigger | EventTrigger | KafkaTrigger | ScheduleTrigger | OnceTrigger | ManualTrigger
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,19 @@ FINAL: Final = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLE
 RUNS_TOPIC: Final = "_runs"
 EVENTS_TOPIC: Final = "_events"
 AUDIT_TOPIC: Final = "_audit"
+LANDING: Final = "_landing:"
+"""How topics begin that messages of other systems land in."""
 KEEPING_TOPIC: Final = "_keeping"
 """What is asked of everything that follows the log: see `hansa.views.keeping`."""
 CARRIED: Final = "carried"
 """In the header of an entry that retention wrote anew because its run is a dead letter: the position where it stood."""
 FORGOTTEN: Final = "Forgotten with a person"
 """Stands in place of what an error said."""
+
+
+def landing_topic(group: str) -> str:
+    """Where messages of another system land for a group to follow."""
+    return f"{LANDING}{group}"
 
 
 class LogicRun(msgspec.Struct, array_like=True, frozen=True):

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from hansa.model.product import EventTrigger, HttpTrigger, OnceTrigger, PortTrigger, ScheduleTrigger, Trigger
+from hansa.model.product import (
+    EventTrigger,
+    HttpTrigger,
+    KafkaTrigger,
+    OnceTrigger,
+    PortTrigger,
+    ScheduleTrigger,
+    Trigger,
+)
 
 
 def trigger_names(triggers: Iterable[Trigger]) -> tuple[str, ...]:
     """The name of each trigger of a process: its kind and what tells it from others of its kind.
 
-    `http:POST /orders`, `port:shop.orders/orders@1`, `event:order.placed`, `schedule:0 6 * * * UTC`, `schedule:every
-    300`, `once`, `once:2026-12-24T18:00:00Z`, `manual`. Where several have one name, the later ones end in `~2`, `~3`.
+    `http:POST /orders`, `port:shop.orders/orders@1`, `event:order.placed`, `kafka:warehouse/orders`,
+    `schedule:0 6 * * * UTC`, `schedule:every 300`, `once`, `once:2026-12-24T18:00:00Z`, `manual`. Where several have
+    one name, the later ones end in `~2`, `~3`.
     The registry's migration 0002 makes the same names in SQL.
     """
     seen: Counter[str] = Counter()
@@ -33,6 +42,8 @@ def _what(trigger: Trigger) -> str:
             return trigger.port
         case EventTrigger():
             return trigger.name
+        case KafkaTrigger():
+            return trigger.source
         case ScheduleTrigger():
             return f"{trigger.cron} {trigger.timezone}" if trigger.cron else f"every {_number(trigger.every_s or 0.0)}"
         case OnceTrigger():

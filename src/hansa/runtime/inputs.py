@@ -17,6 +17,7 @@ from hansa.sdk.process import MISSING, Input, Parameter, Process
 from hansa.sdk.values import Problem
 
 _FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
+_raws: Final = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _PLACE: Final = " - at `$"
 
 
@@ -74,6 +75,20 @@ class Inputs:
         for part in parts:
             found += [body for _, body in self._entries.decode(as_array(part.entries, part.count))]
         return found
+
+    def readable(self, parts: Sequence[wire.Records]) -> list[Any]:
+        """As `records`, with the error in the place of each that is not what logic takes."""
+        try:
+            return self.records(parts)
+        except msgspec.ValidationError:
+            return [self._one(entry) for part in parts for entry in _raws(as_array(part.entries, part.count))]
+
+    def _one(self, entry: msgspec.Raw) -> Any:
+        try:
+            ((_, body),) = self._entries.decode(as_array(bytes(entry), 1))
+        except msgspec.ValidationError as failure:
+            return failure
+        return body
 
     def arguments(self, source: wire.Source) -> dict[str, Mapping[str, Any]]:
         """Path and query parameters by name, converted; what is missing and has a default is left out."""

@@ -70,7 +70,8 @@ def run(track: Track, value: Any, scope: Scope, *, batch: bool) -> Outcome:
 
 
 def _lift(nodes: tuple[Any, ...], records: list[Any], scope: Scope, outcome: Outcome) -> list[Any]:
-    """Each record along the nodes that take one; those that fail or are dropped are left out."""
+    """Each record along the nodes that take one; those that fail, that could not be read (an exception stands for them)
+    or are dropped are left out."""
     kept: list[Any] = []
     effects, outer = scope.effects, scope
     named = [stop.name for node in nodes for stop in node.stops if stop.is_named]
@@ -84,6 +85,8 @@ def _lift(nodes: tuple[Any, ...], records: list[Any], scope: Scope, outcome: Out
         if named:
             scope.results = dict(outer.results)
         try:
+            if isinstance(record, Exception):
+                raise record
             for node in nodes:
                 value = node.call(value, scope)
                 if isinstance(value, Drop):

@@ -12,6 +12,7 @@ from hansa.model.product import (
     EventTrigger,
     FlowSpec,
     HttpTrigger,
+    KafkaTrigger,
     LogicSpec,
     ParameterSpec,
     PortTrigger,
@@ -24,6 +25,7 @@ from hansa.sdk.flow import Each, Flow, Node, Parallel, When
 from hansa.sdk.logic import Logic
 from hansa.sdk.ports import Port
 from hansa.sdk.process import MISSING, Input, Parameter, Process, Step, whole
+from hansa.sdk.values import Message
 
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -64,6 +66,8 @@ def complete_trigger(trigger: Trigger, product: str, first: Input, returns: Any)
     single = first.shape == "one"
     if isinstance(trigger, PortTrigger):
         return PortTrigger(trigger.port, batch=trigger.batch, where=trigger.where, start=trigger.start, single=single)
+    if isinstance(trigger, KafkaTrigger):
+        return replace(trigger, single=single, whole=Message in members(first.annotation))
     return replace(trigger, single=single) if isinstance(trigger, EventTrigger) else trigger
 
 

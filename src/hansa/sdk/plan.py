@@ -15,8 +15,9 @@ import msgspec
 
 from hansa.model.ids import did_you_mean
 from hansa.model.product import (
-    EventTrigger,
+    Following,
     HttpTrigger,
+    KafkaTrigger,
     ManualTrigger,
     OnceTrigger,
     PortTrigger,
@@ -79,7 +80,7 @@ class _Plan:
     def process(self, item: Declaration) -> Process:
         """The compiled process; what is wrong with it is added to the findings."""
         self._check_order(item)
-        is_in_batches = any(isinstance(t, PortTrigger | EventTrigger) and t.batch > 1 for t in item.triggers)
+        is_in_batches = any(isinstance(t, Following) and t.batch > 1 for t in item.triggers)
         flow, end = Walk(_Places(self, item)).process(item.flow, in_batches=is_in_batches)
         steps = tuple(leaves(flow))
         given = entry(flow[0]) if flow else Input()
@@ -197,6 +198,10 @@ class _Plan:
                 )
                 self.report_at(item, "type.mismatch", message, "Change one of them.")
 
+            if isinstance(trigger, KafkaTrigger) and trigger.connection not in self._declared.connections:
+                message = f"{item.name} follows a topic of {trigger.connection}, which product.yaml does not declare"
+                hint = did_you_mean(trigger.connection, self._declared.connections) or "Declare the connection there."
+                self.report_at(item, "connection.undeclared", message, hint)
             if isinstance(trigger, ScheduleTrigger | OnceTrigger) and given.shape != "none":
                 self._check_scheduled(item, steps, trigger, whole(given))
 
@@ -215,7 +220,7 @@ class _Plan:
 
     def _check_payload(self, item: Declaration, steps: tuple[Step, ...], given: Input, *, is_in_batches: bool) -> None:
         """The payload after the star is what the first logic takes, of a batch all of it."""
-        follows = any(isinstance(t, PortTrigger | EventTrigger) for t in item.triggers)
+        follows = any(isinstance(t, Following) for t in item.triggers)
         payload = Any if given.shape == "none" and follows else whole(given) if given.shape != "none" else None
         if given.shape == "one" and is_in_batches:
             payload = union((payload, list[payload]))  # type: ignore[valid-type]

@@ -12,12 +12,21 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from hansa.errors import AuthorError
-from hansa.model.product import EventTrigger, HttpTrigger, ManualTrigger, OnceTrigger, PortTrigger, ScheduleTrigger
+from hansa.model.product import (
+    EventTrigger,
+    HttpTrigger,
+    KafkaTrigger,
+    ManualTrigger,
+    OnceTrigger,
+    PortTrigger,
+    ScheduleTrigger,
+)
 from hansa.sdk.ports import Port
 
 Body = Literal["none", "json", "form", "text", "bytes"]
 _PATH_NAME: Final = re.compile(r"\{([^{}]*)\}")
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -109,6 +118,29 @@ class _On:
         return EventTrigger(
             name, source=source, target=target, where=dict(where or {}), batch=_positive("batch", batch), start=start
         )
+
+    def kafka(
+        self,
+        topic: str,
+        *,
+        connection: str,
+        batch: int = 1,
+        value: Literal["json", "registry", "text", "bytes"] = "json",
+        start: Literal["earliest", "latest"] = "earliest",
+    ) -> KafkaTrigger:
+        """Messages of a topic that another system owns, through a connection of type kafka: each has its effect once.
+
+        Logic takes what `value` makes of a message (`registry`: Avro, JSON or Protobuf behind the framing of a schema
+        registry, whose address is a setting of the connection), or the whole `Message`, up to `batch` in one run, in
+        order per partition. `start` is where a new subscription begins.
+        """
+        if not _TOPIC.fullmatch(topic):
+            raise AuthorError(
+                "kafka.topic",
+                f"{topic!r} is not the name of a topic",
+                hint="It is 1 to 249 letters, digits and . _ -",
+            )
+        return KafkaTrigger(topic, connection, batch=_positive("batch", batch), value=value, since=start)
 
 
 class _Schedule:

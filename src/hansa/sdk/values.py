@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from hansa.errors import HansaError
 
 T = TypeVar("T")
@@ -18,6 +20,20 @@ class Reply(Generic[T]):
     body: T
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A message of another system's topic, whole, for logic that `on.kafka(…)` starts and that asks for it. `value` is
+    what the trigger's `value` makes of it, None where the message deletes its key. `headers` are texts; attributes of
+    CloudEvents are called `ce_…` in either mode. Times are microseconds UTC."""
+
+    key: str | None
+    value: Any
+    topic: str
+    partition: int
+    offset: int
+    time_us: int
+    headers: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from hansa.sdk.plan import compile_product
 from hansa.sdk.ports import OutputPort, Port, Record
 from hansa.triggers.batches import taken
 from hansa.triggers.routes import Routes
-from hansa.triggers.subscriptions import filter_of, topic_of
+from hansa.triggers.subscriptions import filter_of
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 ROUNDS_MAX: Final = 10_000
@@ -194,7 +194,8 @@ class InlineHansa:
         ]
 
     def _follow(self, loaded: _Loaded, process: str, trigger: PortTrigger | EventTrigger) -> bool:
-        topic, group, progress = topic_of(trigger), f"{loaded.spec.id}:{process}<{topic_of(trigger)}", False
+        topic = trigger.port if isinstance(trigger, PortTrigger) else EVENTS_TOPIC
+        group, progress = f"{loaded.spec.id}:{process}<{topic}", False
         accepts = filter_of(trigger)
         for partition in range(self._log.topics()[topic].partitions):
             position = at = self._log.position(group, topic, partition) or 0

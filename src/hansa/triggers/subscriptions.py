@@ -22,8 +22,8 @@ import msgspec
 from hansa.errors import CallerError, HansaError
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import Advance, Append, CommitSet, encode_entry
-from hansa.model.product import EventTrigger, PortTrigger
-from hansa.model.run import EVENTS_TOPIC, RUNS_TOPIC, RunEntry, RunError, RunState, new_run_id
+from hansa.model.product import EventTrigger, Following, KafkaTrigger, PortTrigger
+from hansa.model.run import EVENTS_TOPIC, RUNS_TOPIC, RunEntry, RunError, RunState, landing_topic, new_run_id
 from hansa.model.trace import TraceContext, context_of
 from hansa.runtime import wire
 from hansa.runtime.engine import Engine
@@ -38,13 +38,40 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 PAUSE_S: Final = 1.0
 
 
-def group_of(live: LiveProcess, trigger: PortTrigger | EventTrigger) -> str:
+def group_of(live: LiveProcess, trigger: Following) -> str:
     """The name under which a process keeps its position; it outlives the revision."""
-    return f"{live.id}<{trigger.port if isinstance(trigger, PortTrigger) else 'event:' + trigger.name}"
+    return f"{live.id}<{_followed(trigger)}"
 
 
-def topic_of(trigger: PortTrigger | EventTrigger) -> str:
-    return trigger.port if isinstance(trigger, PortTrigger) else EVENTS_TOPIC
+def _followed(trigger: Following) -> str:
+    match trigger:
+        case PortTrigger():
+            return trigger.port
+        case EventTrigger():
+            return f"event:{trigger.name}"
+        case KafkaTrigger():
+            return f"kafka:{trigger.source}"
+
+
+def topic_of(live: LiveProcess, trigger: Following) -> str:
+    """The topic of the log that a trigger follows; messages of another system land in one of their own."""
+    match trigger:
+        case PortTrigger():
+            return trigger.port
+        case EventTrigger():
+            return EVENTS_TOPIC
+        case KafkaTrigger():
+            return landing_topic(group_of(live, trigger))
+
+
+def _detail(trigger: Following) -> dict[str, str]:
+    match trigger:
+        case PortTrigger():
+            return {"port": trigger.port}
+        case EventTrigger():
+            return {"event": trigger.name}
+        case KafkaTrigger():
+            return {"kafka": trigger.source}
 
 
 class Subscription:
@@ -55,7 +82,7 @@ class Subscription:
         log: AwaitableLog,
         engine: Engine,
         live: LiveProcess,
-        trigger: PortTrigger | EventTrigger,
+        trigger: Following,
         executor: Executor,
         seen: Callable[[], Awaitable[None]],
         sees: Callable[[str], bool] = lambda _: True,
@@ -71,7 +98,7 @@ class Subscription:
         self._trigger = trigger
         self._executor = executor
         self._seen = seen
-        self.topic = topic_of(trigger)
+        self.topic = topic_of(live, trigger)
         self.group = group_of(live, trigger)
         self._accepts = filter_of(trigger, sees)
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -212,9 +239,7 @@ class Subscription:
             "topic": self.topic, "partition": partition, "from": batch.begin, "to": batch.behind,
             "single": trigger.single,
         }  # fmt: skip
-        detail["port" if isinstance(trigger, PortTrigger) else "event"] = (
-            trigger.port if isinstance(trigger, PortTrigger) else trigger.name
-        )
+        detail |= _detail(trigger)
         source = _encode(wire.Source(trigger.kind, detail=detail))
         run = Run(
             self._live, trigger.kind, source, f"process:{self._live.id}",
@@ -234,11 +259,9 @@ def _traces(batch: Batch) -> list[TraceContext]:
     return [] if told == {(None, "")} else [found for one in sorted(told, key=str) if (found := context_of(*one))]
 
 
-def lost_run(
-    live: LiveProcess, trigger: PortTrigger | EventTrigger, partition: int, position: int, first: int, now_us: int
-) -> RunEntry:
+def lost_run(live: LiveProcess, trigger: Following, partition: int, position: int, first: int, now_us: int) -> RunEntry:
     """The run that says how many entries a subscription could not read any more."""
-    topic, count = topic_of(trigger), first - position
+    topic, count = topic_of(live, trigger), first - position
     detail = {"topic": topic, "partition": partition, "from": position, "to": first}
     message = f"Retention took {count} entries of {topic}[{partition}] from position {position} before they were read"
     hint = "The process goes on behind them. Publish them again, or have the port's contract keep them for longer."
@@ -249,7 +272,7 @@ def lost_run(
     )  # fmt: skip
 
 
-def filter_of(trigger: PortTrigger | EventTrigger, sees: Callable[[str], bool] = lambda _: True) -> Accepts | None:
+def filter_of(trigger: Following, sees: Callable[[str], bool] = lambda _: True) -> Accepts | None:
     """A test of a body, or None where everything is wanted. Events of a product that is not to be seen are passed
     over."""
     wanted: dict[str, Any] = {}
@@ -260,7 +283,8 @@ def filter_of(trigger: PortTrigger | EventTrigger, sees: Callable[[str], bool] =
         if trigger.target is not None:
             wanted["target"] = trigger.target
         return _equals(wanted, "payload", trigger.where, sees)
-    return _equals({}, None, trigger.where) if trigger.where else None
+    where = trigger.where if isinstance(trigger, PortTrigger) else {}
+    return _equals({}, None, where) if where else None
 
 
 def _equals(

@@ -15,7 +15,15 @@ from hansa.discovery.runs import RunQuery
 from hansa.errors import CallerError
 from hansa.eventlog.interface import Chunk, as_array
 from hansa.lifecycle.operations import SEEN_S
-from hansa.model.product import EventTrigger, OnceTrigger, PortTrigger, ScheduleTrigger, Trigger, flow_text
+from hansa.model.product import (
+    EventTrigger,
+    KafkaTrigger,
+    OnceTrigger,
+    PortTrigger,
+    ScheduleTrigger,
+    Trigger,
+    flow_text,
+)
 from hansa.model.run import CARRIED, FINAL, RUNS_TOPIC, RunEntry, RunState
 from hansa.model.trigger_key import trigger_names
 from hansa.registry.values import TriggerKey
@@ -364,7 +372,7 @@ async def resume(asked: Asked) -> TriggerSet:
     return await _toggle(asked, paused=False)
 
 
-_PAUSED: Final = (ScheduleTrigger, OnceTrigger, PortTrigger, EventTrigger)
+_PAUSED: Final = (ScheduleTrigger, OnceTrigger, PortTrigger, EventTrigger, KafkaTrigger)
 """What starts runs by itself."""
 
 
