@@ -3,6 +3,7 @@ kcat, and Kafka's own kafka-consumer-groups. Nothing of Hansa is in them but add
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from topics import seen, until
 from wires import FORMATS, RECORDS, WIRES, wires
 
 HERE = Path(__file__).parent
+PRODUCTS = HERE.parent / "acceptance" / "products"
 CONFLUENT = "confluent-kafka[schemaregistry,avro,json,protobuf,rules]==2.16.0"
 pytestmark = pytest.mark.slow
 
@@ -82,10 +84,44 @@ def test_kafka_consumer_groups_shows_the_lag_of_a_group_on_it(air: Cluster) -> N
     assert lag > 0
 
 
+def test_kafka_consumer_groups_shows_groups_of_hansa_and_their_lag(air: Cluster) -> None:
+    node, group, name = air.nodes[0], "shop.books:book<shop.till/sales@1", "shop-till-sales-v1"
+    for product in ("till", "books"):
+        node.deploy(PRODUCTS / product, f"shop.{product}")
+    node.http.post("/triggers/shop.till:sell_on_time/0/pause").raise_for_status()
+    for number in range(3):
+        node.call("POST", "/shop/till/sync", {"id": f"before {number}"}).raise_for_status()
+    until(lambda: len(seen(air.engines.kafka, name)) >= 3)
+    assert until(lambda: standing(air, group, name) == 0)
+    node.http.post("/triggers/shop.books:book/0/pause").raise_for_status()
+    for number in range(5):
+        node.call("POST", "/shop/till/sync", {"id": f"behind {number}"}).raise_for_status()
+    assert until(lambda: standing(air, group, name) >= 5)
+    first = next(r for r in seen(air.engines.kafka, name) if r.key == b"behind 0")
+    assert described(air.engines.kafka, group, name)[1] == first.offset
+
+
+def standing(air: Cluster, group: str, topic: str) -> int:
+    """The lag of a group on a topic; -1 where it stands nowhere."""
+    with contextlib.suppress(StopIteration, subprocess.CalledProcessError, ValueError):
+        return described(air.engines.kafka, group, topic)[0]
+    return -1
+
+
 def described(kafka: str, group: str, topic: str) -> tuple[int, int]:
     """(lag, committed offset) that kafka-consumer-groups tells of a group on a topic's first partition."""
     main = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
-    command = [str(install.java()), "-cp", f"{install.kafka()}/*", main, "--bootstrap-server", kafka]
+    command = [
+        str(install.java()),
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
+        "-Xshare:auto",
+        "-cp",
+        f"{install.kafka()}/*",
+        main,
+        "--bootstrap-server",
+        kafka,
+    ]
     done = subprocess.run(
         [*command, "--describe", "--group", group], capture_output=True, text=True, check=True, timeout=60
     )

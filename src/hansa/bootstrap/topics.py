@@ -5,24 +5,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hansa.bootstrap.place import Place
 from hansa.errors import CallerError, HansaError
 from hansa.eventlog.awaitable import AwaitableLog
+from hansa.eventlog.interface import Log, LogReader
 from hansa.lifecycle.mesh import Mesh
 from hansa.model.ids import PortId
 from hansa.model.product import ProductSpec, ProductState
 from hansa.outputs.relay import Ended, Relay, Topics
-from hansa.outputs.topic import Encoding, Published, published
+from hansa.outputs.topic import Encoding, Published, Standing, published
 from hansa.protocols.schema_registry.registry import SchemaRegistry
+
+if TYPE_CHECKING:
+    from hansa.outputs.kafka_groups import GroupOffsets
 
 GATHER_S: Final = 0.05
 """So long do records gather for one transaction."""
 AGAIN_S: Final = 5.0
+GROUPS_S: Final = 1.0
+"""How often groups are shown."""
 _report = logging.getLogger("hansa.topics")
 
 
@@ -36,9 +43,13 @@ class Publishing:
         encoding_of: Callable[[str, str], Encoding],
         open_topics: Callable[[], Topics],
         prefix: str,
+        followers: Callable[[str], Sequence[str]],
+        open_groups: Callable[[], GroupOffsets],
     ) -> None:
+        """`followers` are the groups that follow a port."""
         self._log, self._specs, self._encoding_of = log, specs, encoding_of
         self._open, self._prefix = open_topics, prefix
+        self._followers, self._open_groups = followers, open_groups
         self._dirty: set[str] = set()
         self._woken = asyncio.Event()
 
@@ -62,19 +73,27 @@ class Publishing:
 
     async def _term(self, watches: _Watches) -> None:
         """Relays until that cannot go on. A turn that is under way when this is cancelled ends by itself."""
-        loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, "hansa-topics")
+        thread = ThreadPoolExecutor(1, "hansa-topics")
+        work, groups = partial(asyncio.get_running_loop().run_in_executor, thread), None
         try:
-            relay = Relay(self._log.log, await loop.run_in_executor(thread, self._open), self._encoding_of)
+            relay = Relay(self._log.log, await work(self._open), self._encoding_of)
+            groups = await work(self._open_groups)
             wanted: set[str] = set()
+            due = 0.0
             while True:
                 self._woken.clear()
                 ports = published(self._specs(), self._prefix)
                 wanted |= watches.watch(ports) | self._dirty
                 self._dirty.clear()
                 if wanted:
-                    wanted = await loop.run_in_executor(thread, relay.turn, ports, wanted)
-                await self._wait(relay.resting_s(wanted) if wanted else None)
+                    wanted = await work(relay.turn, ports, wanted)
+                if ports and time.monotonic() >= due:
+                    await work(self._show, groups, relay, [(p, self._followers(name)) for name, p in ports.items()])
+                    due = time.monotonic() + GROUPS_S
+                await self._wait(min(relay.resting_s(wanted), GROUPS_S) if wanted else GROUPS_S if ports else None)
         finally:
+            if groups is not None:
+                thread.submit(groups.close)
             thread.shutdown(wait=False)
 
     async def _wait(self, timeout_s: float | None) -> None:
@@ -82,6 +101,35 @@ class Publishing:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._woken.wait(), timeout_s)
         await asyncio.sleep(GATHER_S)
+
+    def _show(self, groups: GroupOffsets, relay: Relay, followed: Sequence[tuple[Published, Sequence[str]]]) -> None:
+        standings = [
+            standing
+            for made, names in followed
+            for standing in _standings(self._log.log, made, relay.reached(made.port.id), names)
+        ]
+        groups.show([one._replace(group=f"{self._prefix}{one.group}") for one in standings])
+
+
+def _standings(log: Log, made: Published, reached: Sequence[int], groups: Sequence[str]) -> Iterator[Standing]:
+    """Where groups stand that follow a port which is published up to `reached`."""
+    port = made.port.id
+    for group in groups:
+        for partition, published_to in enumerate(reached):
+            position = log.position(group, port, partition)
+            if position is not None and position >= 0:
+                is_level = position >= published_to
+                time_us = 0 if is_level else _time_at(log, port, partition, position)
+                yield Standing(group, made.topic, partition, position, is_level, time_us)
+
+
+def _time_at(log: LogReader, port: str, partition: int, position: int) -> int:
+    """When what stands at a position was committed; 0 where retention took it."""
+    try:
+        chunks = log.read(port, partition, position, max_bytes=1)
+    except CallerError:
+        return 0
+    return chunks[0].time_us if chunks else 0
 
 
 class _Watches:
@@ -127,6 +175,14 @@ def publishing(place: Place, log: AwaitableLog, mesh: Mesh, schemas: SchemaRegis
     def specs() -> list[ProductSpec]:
         return [live.spec for live in mesh.products.values() if live.state is not ProductState.DRAFT]
 
-    made = Publishing(log, specs, encoding_of, open_topics, place.topics)
+    def followers(port: str) -> list[str]:
+        return [group for _, group in mesh.followers(port)]
+
+    def open_groups() -> GroupOffsets:
+        from hansa.outputs.kafka_groups import GroupOffsets
+
+        return GroupOffsets(place.kafka_log()[0])
+
+    made = Publishing(log, specs, encoding_of, open_topics, place.topics, followers, open_groups)
     mesh.on_change.append(made.changed)
     return made

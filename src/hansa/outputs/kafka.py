@@ -85,9 +85,6 @@ class PublishedTopics(Topics):
             raise Ended(str(failure)) from failure
         self._reached.update(reached)
 
-    def close(self) -> None:
-        """Nothing is open but connections, which end with the object."""
-
 
 def _anothers(topic: str) -> OperatorError:
     return OperatorError(

@@ -58,10 +58,6 @@ class Topics(ABC):
     def write(self, parts: list[Part]) -> None:
         """Writes all of it or nothing. Raises `OperatorError` where it is nothing, `Ended`."""
 
-    @abstractmethod
-    def close(self) -> None:
-        """Lets go of it."""
-
 
 class Relay:
     """Belongs to one thread at a time. `encoding_of` is asked once for each revision of a port."""
@@ -98,6 +94,10 @@ class Relay:
         if parts:
             self._write(parts)
         return left
+
+    def reached(self, port: str) -> list[int]:
+        """The position that is published up to, in each partition; nothing where it is not known."""
+        return list(self._reached[port][1]) if port in self._reached else []
 
     def resting_s(self, ports: Iterable[str]) -> float:
         """In how many seconds one of these ports is to be tried; 0 where one is now."""

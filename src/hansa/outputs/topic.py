@@ -24,8 +24,6 @@ from hansa.views.times import time_text
 _KINDS: Final = frozenset({PortKind.STREAM, PortKind.TABLE, PortKind.LOOKUP})
 _TYPES: Final = {"avro": b"application/avro", "json": b"application/json", "protobuf": b"application/protobuf"}
 _NIL: Final = b"\xc0"
-GROUP: Final = "_topics"
-"""What follows ports to have them published."""
 
 
 class Message(NamedTuple):
@@ -118,6 +116,18 @@ class Published(NamedTuple):
 
     port: OutputPortSpec
     topic: str
+
+
+class Standing(NamedTuple):
+    """Where a group stands: at the record of `position`, written at `time_us`; or behind all that is published, where
+    it `is_level`."""
+
+    group: str
+    topic: str
+    partition: int
+    position: int
+    is_level: bool
+    time_us: int = 0
 
 
 def published(specs: Iterable[ProductSpec], prefix: str) -> dict[str, Published]:
