@@ -31,6 +31,8 @@ from hansa.triggers.subscriptions import group_of, lost_run
 OFFSETS: Final = "_landing"
 """The group whose positions are offsets of the other system's topic."""
 AGAIN_S: Final = 2.0
+LOOK_S: Final = 60.0
+"""How often it is asked how many partitions there are."""
 AHEAD: Final = 10_000
 """So many entries may have landed that the process has not worked."""
 _encode: Final = msgspec.msgpack.Encoder(enc_hook=str).encode
@@ -121,12 +123,14 @@ class Landing:
         source = None
         try:
             source = await work(self._open)
-            count = await work(source.partitions)
-            if count > self._log.log.topics()[self.topic].partitions:
-                await work(self._log.log.declare, self.topic, TopicConfig(count))
-            await self._grown()
             while True:
-                await self._turn(source, work, count)
+                count = await work(source.partitions)
+                if count > self._log.log.topics()[self.topic].partitions:
+                    await work(self._log.log.declare, self.topic, TopicConfig(count))
+                    await self._grown()
+                end = time.monotonic() + LOOK_S
+                while time.monotonic() < end:
+                    await self._turn(source, work, count)
         finally:
             if source is not None:
                 thread.submit(source.close)
