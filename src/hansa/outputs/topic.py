@@ -14,6 +14,7 @@ import msgspec
 
 from hansa.contracts.schemas.wire import WireCodec, WireSchema
 from hansa.contracts.types import class_name, record_type, singular
+from hansa.errors import AuthorError
 from hansa.eventlog.interface import Chunk, split
 from hansa.model.ids import PortId
 from hansa.model.product import ContractSpec, OutputPortSpec, PortKind, ProductSpec
@@ -90,18 +91,28 @@ class Encoding:
             return
         shared = (*self._about, ("ce_time", time_text(chunk.time_us).encode()), *_extensions(chunk))
         for position, (key, body) in enumerate(split(chunk.entries, chunk.count), chunk.base):
-            if position >= begin and not (key is None and body == _NIL):
-                yield self._message(chunk, position, key, body, shared)
+            if position >= begin and not (key is None and bytes(body) == _NIL):
+                yield self._message(chunk, position, key, bytes(body), shared)
 
     def _message(
-        self, chunk: Chunk, position: int, key: str | None, body: msgspec.Raw, shared: tuple[tuple[str, bytes], ...]
+        self, chunk: Chunk, position: int, key: str | None, body: bytes, shared: tuple[tuple[str, bytes], ...]
     ) -> Message:
         name = b"%d-%020d" % (chunk.partition, position)
         subject = () if key is None else (("ce_subject", key.encode()),)
         is_deletion = body == _NIL
-        value = None if is_deletion else self._codec.encode(self._decode(body))
+        value = None if is_deletion else self._value(position, body)
         headers = (("ce_id", name), *shared, *subject, *(() if is_deletion else self._content))
         return Message(position, None if key is None else key.encode(), value, headers, chunk.time_us // 1000)
+
+    def _value(self, position: int, body: bytes) -> bytes:
+        try:
+            return self._codec.encode(self._decode(body))
+        except (msgspec.MsgspecError, ValueError, TypeError) as failure:
+            raise AuthorError(
+                "value.unrepresentable",
+                f"The record at position {position} is not what its revision's contract says: {failure}",
+                hint="Report this with the text above: the record was checked when it was published.",
+            ) from failure
 
 
 def _extensions(chunk: Chunk) -> Iterator[tuple[str, bytes]]:
