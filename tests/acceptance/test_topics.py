@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,6 +100,24 @@ def test_a_topic_is_made_anew_with_all_that_the_log_has_and_kept_as_the_contract
     assert ids == [f"0-{position:020d}" for position in range(before + 2)]
     kept = config_of(kafka, name)
     assert (kept["cleanup.policy"], kept["retention.ms"]) == ("delete", "-1")
+
+
+def test_who_is_forgotten_is_deleted_from_a_topic_that_keeps_the_last_record(air: Cluster, tmp_path: Path) -> None:
+    node, name = air.nodes[0], f"{air.engines.name}-crm-people-customers-v1"
+    people = shutil.copytree(PRODUCTS / "people", tmp_path / "people")
+    contract = people / "contracts" / "customers@1.odcs.yaml"
+    contract.write_text(contract.read_text() + "servers: [{server: cluster, type: kafka, host: 'kafka:9092'}]\n")
+    done = node.deploy(people, "crm.people")
+    assert any("stand in clear" in note for note in done["notes"])
+    for person in ("bo", "al"):
+        answer = node.call("PUT", "/crm/people/customers", {"customer_id": person, "email": "e", "city": "c"})
+        answer.raise_for_status()
+    until(lambda: len(seen(air.engines.kafka, name)) == 2)
+    node.call("POST", "/forget", {"subject": "bo", "product": "crm.people", "confirm": True}).raise_for_status()
+    until(lambda: len(seen(air.engines.kafka, name)) == 3)
+    last = {record.key: record.value is not None for record in seen(air.engines.kafka, name)}
+    assert last == {b"bo": False, b"al": True}
+    assert config_of(air.engines.kafka, name)["cleanup.policy"] == "compact"
 
 
 @pytest.mark.slow

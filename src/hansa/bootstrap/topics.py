@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hansa.bootstrap.place import Place
 from hansa.errors import CallerError, HansaError
@@ -18,6 +18,7 @@ from hansa.eventlog.interface import Log, LogReader
 from hansa.lifecycle.mesh import Mesh
 from hansa.model.ids import PortId
 from hansa.model.product import ProductSpec, ProductState
+from hansa.model.run import KEEPING_TOPIC
 from hansa.outputs.relay import Ended, Relay, Topics
 from hansa.outputs.topic import Encoding, Published, Standing, published
 from hansa.protocols.schema_registry.registry import SchemaRegistry
@@ -52,6 +53,8 @@ class Publishing:
         self._followers, self._open_groups = followers, open_groups
         self._dirty: set[str] = set()
         self._woken = asyncio.Event()
+        self._ordered = True
+        log.watch(KEEPING_TOPIC, self._order)
 
     async def run(self) -> None:
         """Never returns."""
@@ -71,6 +74,10 @@ class Publishing:
         self._dirty.add(port)
         self._woken.set()
 
+    def _order(self) -> None:
+        self._ordered = True
+        self._woken.set()
+
     async def _term(self, watches: _Watches) -> None:
         """Relays until that cannot go on. A turn that is under way when this is cancelled ends by itself."""
         thread = ThreadPoolExecutor(1, "hansa-topics")
@@ -79,7 +86,7 @@ class Publishing:
             relay = Relay(self._log.log, await work(self._open), self._encoding_of)
             groups = await work(self._open_groups)
             wanted: set[str] = set()
-            due = 0.0
+            due, self._ordered = 0.0, True
             while True:
                 self._woken.clear()
                 ports = published(self._specs(), self._prefix)
@@ -88,6 +95,7 @@ class Publishing:
                 if wanted:
                     wanted = await work(relay.turn, ports, wanted)
                 if ports and time.monotonic() >= due:
+                    await self._obey(relay, work, list(ports.values()))
                     await work(self._show, groups, relay, [(p, self._followers(name)) for name, p in ports.items()])
                     due = time.monotonic() + GROUPS_S
                 await self._wait(min(relay.resting_s(wanted), GROUPS_S) if wanted else GROUPS_S if ports else None)
@@ -95,6 +103,11 @@ class Publishing:
             if groups is not None:
                 thread.submit(groups.close)
             thread.shutdown(wait=False)
+
+    async def _obey(self, relay: Relay, work: Callable[..., Awaitable[Any]], ports: list[Published]) -> None:
+        if self._ordered:
+            self._ordered = False
+            self._ordered = not await work(relay.obey, ports) or self._ordered
 
     async def _wait(self, timeout_s: float | None) -> None:
         """Until there is something to do, or for so long."""

@@ -307,6 +307,14 @@ class Tail:
         self._consumer.close()
 
 
+def committed(settings: Mapping[str, Any], topic: str, partition: int) -> Iterator[Message]:
+    """What is kept of a partition and is committed."""
+    consumer = Consumer({**settings, **_READING, "isolation.level": "read_committed"})
+    with contextlib.closing(consumer), translated():
+        first, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), START_S)
+        yield from _read(consumer, Place(topic, partition, first), None)
+
+
 def _read(consumer: Consumer, start: Place, last: int | None) -> Iterator[Message]:
     """The records from a place on, up to the offset `last`, or to the end of the partition."""
     consumer.list_topics(start.topic, START_S)  # else it asks for the leader within a second alone

@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from hansa.blobs.interface import Blobs
-from hansa.errors import CallerError, HansaError, OperatorError
+from hansa.errors import CallerError, HansaError
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import TopicConfig
 from hansa.lifecycle.ended import Retirement, ended, retirements
@@ -46,7 +46,7 @@ from hansa.runtime.live import LiveProcess, LiveProduct
 from hansa.runtime.pool import REST_S, Pool
 from hansa.runtime.workshop import Workshop
 from hansa.triggers.batches import Accepts
-from hansa.triggers.landing import Landing, Source
+from hansa.triggers.landing import Landing, Source, no_source
 from hansa.triggers.routes import Routes
 from hansa.triggers.subscriptions import Subscription, filter_of, group_of, topic_of
 from hansa.triggers.versions import Beside
@@ -64,10 +64,6 @@ async def _left(pool: Pool) -> None:
 
 async def _at_once() -> None:
     """There are no other nodes."""
-
-
-def _no_source(product: str, trigger: KafkaTrigger) -> Source:
-    raise OperatorError("kafka.source", f"{product} reads {trigger.source}", hint="Nothing here can open it.")
 
 
 class Mesh:
@@ -113,7 +109,7 @@ class Mesh:
         """Whether a partition of a group is to be followed here; `reassign` when that changes."""
         self.spread: Callable[[], Awaitable[None]] = _at_once
         """Waits until other nodes serve what this one has changed, where there are any."""
-        self.open_source: Callable[[str, KafkaTrigger], Source] = _no_source
+        self.open_source: Callable[[str, KafkaTrigger], Source] = no_source
         """Opens the topic that a trigger of a product follows in another system."""
 
     # Starting and stopping
@@ -410,19 +406,16 @@ class Mesh:
                 if isinstance(trigger, PortTrigger) and trigger.port not in self.log.log.topics():
                     _report.warning("%s waits for %s, which nobody publishes yet", process.id, trigger.port)
                     continue
+                mine = partial(self._mine, group_of(process, trigger))
                 subscription = Subscription(
                     self.log, self.engine, process, trigger, self._executor, self._seen(process),
                     partial(self._sees, live.spec.domain),
-                    self._beside(process, trigger), partial(self._mine, group_of(process, trigger)),
+                    self._beside(process, trigger), mine,
                 )  # fmt: skip
                 if isinstance(trigger, KafkaTrigger):
-                    landing = self._landing(process, trigger, subscription)
+                    open_source = partial(self.open_source, product, trigger)
+                    landing = Landing(self.log, process, trigger, open_source, mine, subscription.settle)
                     landing.open()
                     opened.append(landing)
                 await subscription.open()
                 opened.append(subscription)
-
-    def _landing(self, process: LiveProcess, trigger: KafkaTrigger, follower: Subscription) -> Landing:
-        open_source = partial(self.open_source, process.product.id, trigger)
-        mine = partial(self._mine, group_of(process, trigger))
-        return Landing(self.log, process, trigger, open_source, mine, follower.settle)

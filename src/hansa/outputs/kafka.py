@@ -8,17 +8,17 @@ transaction of the records before them.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import Any, Final, cast
 
 import msgspec
 from confluent_kafka import KafkaException
 
 from hansa.errors import OperatorError
-from hansa.eventlog.kafka_client import RECORD_BYTES_MAX, Fenced, Record, Tail, Transactions, translated
+from hansa.eventlog.kafka_client import RECORD_BYTES_MAX, Fenced, Record, Tail, Transactions, committed, translated
 from hansa.eventlog.kafka_client import Topics as KafkaTopics
-from hansa.outputs.relay import Ended, Part, Topics
-from hansa.outputs.topic import Published, topic_config
+from hansa.outputs.relay import ORDERS, Ended, Part, Topics
+from hansa.outputs.topic import PERSON, Published, topic_config
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(tuple[str, int]).decode
@@ -35,7 +35,7 @@ class PublishedTopics(Topics):
     def __init__(
         self, settings: Mapping[str, Any], name: str, replication: int, said: Callable[[str], None] = lambda _: None
     ) -> None:
-        self._place, self._said = f"{name}._published", said
+        self._place, self._said, self._settings = f"{name}._published", said, settings
         self._topics = KafkaTopics(settings, replication)
         self._topics.ensure(self._place, 1)
         self._transactions = Transactions(settings, f"{name}._relay")
@@ -74,7 +74,35 @@ class PublishedTopics(Topics):
             for part in parts
             for message in part.messages
         ]
-        reached = {(part.published.topic, part.partition): part.behind for part in parts}
+        self._write(records, {(part.published.topic, part.partition): part.behind for part in parts})
+
+    def obeyed(self) -> int:
+        return self._reached.get(ORDERS, 0)
+
+    def forget(self, topics: Sequence[Published], persons: Set[int], behind: int) -> None:
+        names = {b"%d" % person for person in persons}
+        gone = [
+            Record(made.topic, partition, key, None)
+            for made in topics
+            for partition, end in enumerate(self._topics.ends(made.topic, made.port.partitions))
+            if end
+            for key, person in self._last(made.topic, partition).items()
+            if person in names
+        ]
+        self._write(gone, {ORDERS: behind})
+
+    def _last(self, topic: str, partition: int) -> dict[bytes, bytes]:
+        """Whose the last record of each key is, for those that are persons'."""
+        found: dict[bytes, bytes] = {}
+        for message in committed(self._settings, topic, partition):
+            headers = dict(cast("list[tuple[str, bytes]]", message.headers() or []))
+            key, person = message.key() or b"", headers.get(PERSON)
+            found.pop(key, None)
+            if person is not None and message.value() is not None:
+                found[key] = person
+        return found
+
+    def _write(self, records: list[Record], reached: Mapping[tuple[str, int], int]) -> None:
         places = [Record(self._place, 0, _encode(place), _encode(behind)) for place, behind in reached.items()]
         try:
             with self._transactions.transaction() as write:

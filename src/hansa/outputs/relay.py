@@ -10,12 +10,14 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Final, NamedTuple
 
 from hansa.errors import CallerError, HansaError, OperatorError, Unavailable
 from hansa.eventlog.interface import Chunk, LogReader
-from hansa.outputs.topic import Encoding, Message, Published
+from hansa.model.run import KEEPING_TOPIC
+from hansa.outputs.topic import Encoding, Message, Published, keeps_latest
+from hansa.views.keeping import Forget, orders_of
 
 READ_BYTES: Final = 1 << 20
 """Of one partition in one turn."""
@@ -30,6 +32,10 @@ _report = logging.getLogger("hansa.topics")
 
 EncodingOf = Callable[[str, str], Encoding]
 """The encoding of a port (its id) by the revision that wrote. Raises `HansaError`."""
+
+
+ORDERS: Final = (KEEPING_TOPIC, 0)
+"""Where persons are named who are forgotten."""
 
 
 class Ended(Exception):
@@ -57,6 +63,15 @@ class Topics(ABC):
     @abstractmethod
     def write(self, parts: list[Part]) -> None:
         """Writes all of it or nothing. Raises `OperatorError` where it is nothing, `Ended`."""
+
+    @abstractmethod
+    def obeyed(self) -> int:
+        """Up to which position in `ORDERS` persons were forgotten here."""
+
+    @abstractmethod
+    def forget(self, topics: Sequence[Published], persons: Set[int], behind: int) -> None:
+        """Deletes from topics the keys whose last record is one of these persons', and has obeyed up to `behind`.
+        Raises `OperatorError` where nothing was written, `Ended`."""
 
 
 class Relay:
@@ -94,6 +109,27 @@ class Relay:
         if parts:
             self._write(parts)
         return left
+
+    def obey(self, ports: Iterable[Published]) -> bool:
+        """Deletes what stands of persons who were forgotten from topics that keep the last record of each key; False
+        where that is to be tried again. Raises `Ended`."""
+        chunks = self._orders(self._topics.obeyed())
+        persons = {o.person for o in orders_of(chunks) if isinstance(o, Forget) and o.person is not None}
+        named = [one for one in ports if one.port.contract.subject is not None and keeps_latest(one.port)]
+        if persons and named:
+            try:
+                self._topics.forget(named, persons, chunks[-1].end)
+            except OperatorError as failure:
+                self._rest({one.port.id for one in named}, failure)
+                return False
+        return True
+
+    def _orders(self, position: int) -> list[Chunk]:
+        found: list[Chunk] = []
+        while chunks := self._log.read(*ORDERS, position):
+            found += chunks
+            position = chunks[-1].end
+        return found
 
     def reached(self, port: str) -> list[int]:
         """The position that is published up to, in each partition; nothing where it is not known."""

@@ -25,6 +25,8 @@ from hansa.views.times import time_text
 _KINDS: Final = frozenset({PortKind.STREAM, PortKind.TABLE, PortKind.LOOKUP})
 _TYPES: Final = {"avro": b"application/avro", "json": b"application/json", "protobuf": b"application/protobuf"}
 _NIL: Final = b"\xc0"
+PERSON: Final = "hansa_person"
+"""The header with the number of the person whose record it is: a pseudonym, by which it is found again."""
 
 
 class Message(NamedTuple):
@@ -44,9 +46,14 @@ def is_published(port: OutputPortSpec) -> bool:
     return port.kind in _KINDS and (port.contract.subject is None or port.contract.on_kafka)
 
 
+def keeps_latest(port: OutputPortSpec) -> bool:
+    """Whether the topic keeps the last record of each key, and no others."""
+    return port.kind is not PortKind.STREAM and bool(port.contract.key)
+
+
 def topic_config(port: OutputPortSpec) -> dict[str, str]:
     """How the topic keeps its records: as long as the contract says; of a lookup and a table, the last of each key."""
-    is_latest = port.kind is not PortKind.STREAM and bool(port.contract.key)
+    is_latest = keeps_latest(port)
     is_limited = port.retention_s is not None
     policy = ["compact"] * is_latest + ["delete"] * (is_limited or not is_latest)
     kept_ms = -1 if port.retention_s is None else int(port.retention_s * 1000)
@@ -57,11 +64,16 @@ def notes_on(spec: ProductSpec) -> list[str]:
     """What should be known of topics with records of persons, before they are published."""
     return [
         f"{port.id}: its contract names a server of type kafka, so records that are a person's stand in clear on the"
-        f" topic {topic_name(PortId.parse(port.id))}; forgetting a person does not reach what stands there, it goes"
-        f" {_until(port)}"
+        f" topic {topic_name(PortId.parse(port.id))}; {_when_forgotten(port)}"
         for port in spec.outputs
         if port.contract.subject is not None and is_published(port)
     ]
+
+
+def _when_forgotten(port: OutputPortSpec) -> str:
+    if keeps_latest(port):
+        return "when a person is forgotten their keys are deleted there, and Kafka takes the bytes when it compacts"
+    return f"forgetting a person does not reach what stands there, it goes {_until(port)}"
 
 
 def _until(port: OutputPortSpec) -> str:
@@ -120,6 +132,8 @@ def _extensions(chunk: Chunk) -> Iterator[tuple[str, bytes]]:
         yield "ce_run", str(run).encode()
     if trace := chunk.header.get("trace"):
         yield "traceparent", str(trace).encode()
+    if chunk.person is not None:
+        yield PERSON, b"%d" % chunk.person
 
 
 class Published(NamedTuple):

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from hansa.errors import CallerError, HansaError
+from hansa.errors import CallerError, HansaError, OperatorError
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import Advance, Append, CommitSet, TopicConfig, encode_entry
 from hansa.model.product import KafkaTrigger
@@ -67,6 +67,11 @@ class Source(ABC):
     @abstractmethod
     def close(self) -> None:
         """Ends the connection."""
+
+
+def no_source(product: str, trigger: KafkaTrigger) -> Source:
+    """Where nothing can be opened."""
+    raise OperatorError("kafka.source", f"{product} reads {trigger.source}", hint="Nothing here can open it.")
 
 
 class Landing:

@@ -65,6 +65,9 @@ def test_the_plan_says_what_a_topic_means_for_persons() -> None:
     assert "after 2 days" in note
     (note,) = notes_on(ProductSpec("air.wires", "Wires", outputs=(replace(kept, retention_s=None),)))
     assert "never" in note
+    latest = replace(kept, kind=PortKind.LOOKUP)
+    (note,) = notes_on(ProductSpec("air.wires", "Wires", outputs=(latest,)))
+    assert "their keys are deleted" in note
 
 
 def encoding() -> Encoding:
