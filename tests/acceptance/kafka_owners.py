@@ -24,7 +24,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from hansa.eventlog.interface import entries_of
 from hansa.eventlog.kafka import KafkaLog
-from hansa.eventlog.kafka_client import Topics
+from hansa.eventlog.kafka_topics import Topics
 
 SHARDS = 2
 CALLERS = 64

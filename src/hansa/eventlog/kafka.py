@@ -25,9 +25,10 @@ from hansa.eventlog import batch, kafka_state
 from hansa.eventlog.batch import Batch
 from hansa.eventlog.committer import Committer, GroupCommit, Notice, Replies, stopped
 from hansa.eventlog.interface import CommitSet, Finding, Log, TopicConfig
-from hansa.eventlog.kafka_client import Fenced, Place, Record, Tail, Topics, Transactions, translated
+from hansa.eventlog.kafka_client import Fenced, Place, Record, Tail, Transactions, translated
 from hansa.eventlog.kafka_reading import KafkaLogReader, KafkaReading, facts_topic
 from hansa.eventlog.kafka_state import Fact, Row, State, moved, written
+from hansa.eventlog.kafka_topics import Topics
 from hansa.eventlog.plan import Pending, Plan
 from hansa.eventlog.reading import grown, walked
 from hansa.model.ids import PortId

@@ -1,4 +1,4 @@
-"""What a log needs of Kafka: transactions of one producer, reading at offsets, topics; and our errors for its own.
+"""What a log needs of Kafka: transactions of one producer, reading at offsets; and our errors for its own.
 
 A transactional id belongs to one producer at a time. Whoever calls `init_transactions` with it gets a later epoch, ends
 what the one before had open, and has it refused from then on: that is the fence.
@@ -14,14 +14,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are what it is for
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    OffsetSpec,
-)
-from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from hansa.errors import OperatorError, Unavailable
 
@@ -55,15 +47,6 @@ _DENIED: Final = frozenset(
     {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError._AUTHENTICATION,
      KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, KafkaError.SASL_AUTHENTICATION_FAILED}
 )  # fmt: skip
-
-
-KEPT: Final = {
-    "cleanup.policy": "compact,delete",
-    "retention.ms": "-1",
-    "retention.bytes": "-1",
-    "max.message.bytes": str(RECORD_BYTES_MAX),
-}
-"""Of a topic from which only what has a later record with the same key, or was taken, ever goes."""
 
 
 class Place(NamedTuple):
@@ -329,70 +312,6 @@ def _read(consumer: Consumer, start: Place, last: int | None) -> Iterator[Messag
         yield message
         if last is not None and (message.offset() or 0) >= last:
             return
-
-
-class Topics:
-    """Makes topics, and takes what stands at their beginning."""
-
-    def __init__(self, settings: Mapping[str, Any], replication: int) -> None:
-        self._admin = AdminClient(dict(settings))
-        self._replication = replication
-
-    def ensure(self, topic: str, partitions: int, config: Mapping[str, str] = KEPT) -> bool:
-        """Has a topic with at least so many partitions; True where it was made now, with this configuration."""
-        new = NewTopic(topic, partitions, self._replication, config=dict(config))
-        with translated(), contextlib.suppress(_Exists):
-            self._done(self._admin.create_topics([new], request_timeout=START_S), topic)
-            return True
-        with translated(), contextlib.suppress(_Exists):
-            self._done(
-                self._admin.create_partitions([NewPartitions(topic, partitions)], request_timeout=START_S), topic
-            )
-        return False
-
-    def configure(self, topic: str, config: Mapping[str, str]) -> dict[str, str]:
-        """Has a topic so configured; what stood there before of all that is changed by that."""
-        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-        with translated():
-            (asked,) = self._admin.describe_configs([resource], request_timeout=START_S).values()
-            found = {name: entry.value for name, entry in asked.result().items() if name in config}
-            changed = {name: value for name, value in config.items() if found.get(name) != value}
-            if changed:
-                entries = [
-                    ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-                    for name, value in changed.items()
-                ]
-                wanted = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
-                (done,) = self._admin.incremental_alter_configs([wanted], request_timeout=START_S).values()
-                done.result()
-        return {name: str(found.get(name)) for name in changed}
-
-    def ends(self, topic: str, partitions: int) -> list[int]:
-        """The offset behind the last record of each partition."""
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        asked = {TopicPartition(topic, number): latest for number in range(partitions)}
-        with translated():
-            found = self._admin.list_offsets(asked, request_timeout=START_S)
-            return [found[where].result().offset for where in asked]
-
-    def _done(self, futures: Mapping[str, Any], topic: str) -> None:
-        try:
-            futures[topic].result()
-        except KafkaException as failure:
-            if failure.args[0].code() in (KafkaError.TOPIC_ALREADY_EXISTS, KafkaError.INVALID_PARTITIONS):
-                raise _Exists from failure
-            raise
-
-    def take(self, topic: str, partition: int, before: int) -> None:
-        """Deletes the records before an offset."""
-        with translated():
-            where = TopicPartition(topic, partition, before)
-            for future in self._admin.delete_records([where], request_timeout=START_S).values():
-                future.result()
-
-
-class _Exists(Exception):
-    """There is a topic of that name, with as many partitions."""
 
 
 @contextlib.contextmanager

@@ -20,8 +20,8 @@ from hansa.eventlog.channel import COMMIT, Desk, Line
 from hansa.eventlog.committer import GroupCommit, Notice, Work, copied, malformed
 from hansa.eventlog.interface import Chunk, Finding, Log, Outcome, Partition, TopicConfig
 from hansa.eventlog.kafka import KafkaLog
-from hansa.eventlog.kafka_client import Topics
 from hansa.eventlog.kafka_reading import KafkaLogReader, KafkaReading, facts_topic
+from hansa.eventlog.kafka_topics import Topics
 from hansa.eventlog.owner import REPLIES, FrameReplies, Lost, Owner, last_frame
 from hansa.eventlog.ownership import Address, Ownership
 from hansa.eventlog.reading import walked

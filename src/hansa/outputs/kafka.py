@@ -16,7 +16,7 @@ from confluent_kafka import KafkaException
 
 from hansa.errors import OperatorError
 from hansa.eventlog.kafka_client import RECORD_BYTES_MAX, Fenced, Record, Tail, Transactions, committed, translated
-from hansa.eventlog.kafka_client import Topics as KafkaTopics
+from hansa.eventlog.kafka_topics import Topics as KafkaTopics
 from hansa.outputs.relay import ORDERS, Ended, Part, Topics
 from hansa.outputs.topic import PERSON, Published, topic_config
 
