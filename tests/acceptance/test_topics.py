@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import shutil
@@ -19,6 +20,11 @@ from nodes import Cluster, Engines, nodes
 from test_faults_kills import come_to_rest
 from topics import Seen, config_of, delete, seen, until
 from wires import RECORDS, WIRES, wires
+
+from hansa.eventlog.kafka_client import Record, Transactions
+from hansa.model.product import ContractSpec, FieldSpec, OutputPortSpec, PortKind
+from hansa.outputs.kafka import PublishedTopics
+from hansa.outputs.topic import Published
 
 PRODUCTS = Path(__file__).parent / "products"
 KILLS = 2
@@ -100,6 +106,18 @@ def test_a_topic_is_made_anew_with_all_that_the_log_has_and_kept_as_the_contract
     assert ids == [f"0-{position:020d}" for position in range(before + 2)]
     kept = config_of(kafka, name)
     assert (kept["cleanup.policy"], kept["retention.ms"]) == ("delete", "-1")
+
+
+def test_a_topic_whose_first_records_were_aborted_is_not_taken_for_anothers(engines: Engines) -> None:
+    settings, name = {"bootstrap.servers": engines.kafka, "log_level": 2}, f"{engines.name}aborted"
+    contract = ContractSpec("trips", "1.0.0", (FieldSpec("id", "string"),))
+    made = Published(OutputPortSpec("a.b/trips@1", "trips", "1.0.0", PortKind.STREAM, contract), f"{name}-trips")
+    assert PublishedTopics(settings, name, 1).open(made) == [0]
+    with contextlib.suppress(KeyError), Transactions(settings, f"{name}._relay").transaction() as write:
+        write([Record(made.topic, 0, b"k", b"v")])
+        raise KeyError
+    assert PublishedTopics(settings, name, 1).open(made) == [0]
+    assert seen(engines.kafka, made.topic) == []
 
 
 def test_who_is_forgotten_is_deleted_from_a_topic_that_keeps_the_last_record(air: Cluster, tmp_path: Path) -> None:

@@ -47,15 +47,20 @@ class PublishedTopics(Topics):
     def open(self, published: Published) -> list[int]:
         port, topic = published
         config = topic_config(port)
-        made = {**config, "max.message.bytes": str(RECORD_BYTES_MAX)}
-        reached = [self._reached.get((topic, number), 0) for number in range(port.partitions)]
-        if self._topics.ensure(topic, port.partitions, made):
-            return [0] * port.partitions
-        ends = self._topics.ends(topic, port.partitions)
-        if any(ends) and not any(key[0] == topic for key in self._reached):
+        is_new = self._topics.ensure(topic, port.partitions, {**config, "max.message.bytes": str(RECORD_BYTES_MAX)})
+        is_empty = is_new or not any(self._topics.ends(topic, port.partitions))
+        if is_empty:
+            self._claim(topic, port.partitions)
+        elif not any(key[0] == topic for key in self._reached):
             raise _anothers(topic)
         self._configure(topic, config)
-        return reached if any(ends) else [0] * port.partitions
+        return [self._reached.get((topic, number), 0) for number in range(port.partitions)]
+
+    def _claim(self, topic: str, partitions: int) -> None:
+        """Says that the topic is this log's, before anything is written there: what is aborted takes offsets, too."""
+        begun = {(topic, number): 0 for number in range(partitions)}
+        if any(self._reached.get(place) != 0 for place in begun):
+            self._write([], begun)
 
     def _configure(self, topic: str, config: Mapping[str, str]) -> None:
         try:
