@@ -373,7 +373,12 @@ class Mesh:
     @property
     def subscriptions(self) -> list[Subscription]:
         """Those of all live products that are not paused."""
-        return [one for opened in list(self._subscriptions.values()) for one in list(opened)]
+        return [
+            one
+            for opened in list(self._subscriptions.values())
+            for one in list(opened)
+            if isinstance(one, Subscription)
+        ]
 
     def _mine(self, group: str, partition: int) -> bool:
         return self.shares(group, partition)
