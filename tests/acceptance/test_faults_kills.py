@@ -20,13 +20,16 @@ REST_S = 60.0
 def come_to_rest(server: Server) -> None:
     """Waits until every accepted run is over, every order is sold and the books have what the till sold."""
 
+    stands: list[object] = []
+
     def rests() -> bool:
         unfinished = [*server.runs(state="accepted"), *server.runs(state="running")]
         ends = [server.http.get(f"/ports/{port}").json()["bounds"]["0"]["end"] for port in (SALES, RECEIPTS)]
         orders = [total(server, "name=ordered"), total(server, "name=sold and process=sell_orders")]
+        stands[:] = [[run["id"] for run in unfinished], ends, orders]
         return not unfinished and ends[0] == ends[1] and orders[0] == orders[1]
 
-    assert server.until(rests, REST_S), "it did not come to rest"
+    assert server.until(rests, REST_S), f"it did not come to rest: {stands}"
 
 
 def total(server: Server, query: str) -> int:
