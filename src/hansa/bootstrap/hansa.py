@@ -24,7 +24,7 @@ from hansa.bootstrap.doctor import examine
 from hansa.bootstrap.duties import Adoption, Duties
 from hansa.bootstrap.folder import make_folder
 from hansa.bootstrap.log import open_log
-from hansa.bootstrap.nodes import Membership, Nodes, Turns
+from hansa.bootstrap.nodes import Nodes, Turns
 from hansa.bootstrap.place import Place, place_from
 from hansa.bootstrap.registry import open_registry
 from hansa.bootstrap.schedules import LogStarter, Timetable
@@ -178,7 +178,7 @@ class Hansa:
         traces = self._traces = open_traces(os.environ, self._version, settings.place.node)
         connections = FileSettings(data, os.environ)
         asks = self._asks = Asks(self._log, connections, traces)
-        engine = Engine(log, asks, settings.place.node if self._nodes else "", traces)
+        engine = Engine(log, asks, self._nodes.seat if self._nodes else "", traces)
         workshop = Workshop(data / "scratch", isolation=settings.isolation, spares=settings.spares)
         blobs = S3Blobs(settings.blobs, data / "copies") if settings.blobs else FolderBlobs(data / "blobs")
         lookups = Lookups(views.lookups_folder(data), self._followed, partial(self._follow, log), self._log.now)
@@ -258,6 +258,8 @@ class Hansa:
             calls=CallTally(),
             node=NodeFacts(settings.place.node) if self._nodes is None else self._nodes.facts(),
         )
+        if self._nodes is not None:
+            await self._nodes.sit(log)
         await asyncio.gather(starting, mesh.start())
         mesh.spawn(meter.run())
         timetable = Timetable(mesh)
@@ -271,7 +273,7 @@ class Hansa:
             self._duties = Duties(self._scheduler, keeper.run)
             self._duties.lead(leads=True)
         else:
-            adoption = Adoption(partial(self._adopt, self._nodes.membership), settings.place.session_s)
+            adoption = Adoption(partial(self._adopt, self._nodes.is_left), settings.place.session_s)
             topics = publishing(settings.place, log, mesh, schemas)
             duties = [keeper.run, adoption.run, *([topics.run] if topics else [])]
             self._duties = Duties(self._scheduler, *duties)
@@ -311,10 +313,10 @@ class Hansa:
         for name in before - names:
             self._scheduler.resume(name)
 
-    def _adopt(self, membership: Membership) -> int:
+    def _adopt(self, is_left: Callable[[str], bool]) -> int:
         mesh = self._mesh
         follows = lambda group, topic: group in mesh.groups(topic)  # noqa: E731
-        return mesh.engine.recover(mesh.find, follows, membership.is_lost)
+        return mesh.engine.recover(mesh.find, follows, is_left)
 
     def _follow(self, log: AwaitableLog, port: str) -> None:
         """Has the lookup of a port kept."""

@@ -15,6 +15,8 @@ from hansa.bootstrap.duties import Duties
 from hansa.bootstrap.log import open_shared
 from hansa.bootstrap.place import Place
 from hansa.errors import HansaError
+from hansa.eventlog.awaitable import AwaitableLog
+from hansa.eventlog.interface import CommitSet, Put
 from hansa.eventlog.ownership import Address, Ownership
 from hansa.observe.node import NodeFacts
 from hansa.registry import interface as registries
@@ -24,6 +26,8 @@ from hansa.server.services import Standing
 BEATS: Final = 5
 """How often a node says that it is there, while a session lasts."""
 TURN_S: Final = 0.05
+SEATS: Final = "_seats"
+"""The scope of the seat that each node has now."""
 _report = logging.getLogger("hansa.nodes")
 
 
@@ -181,6 +185,8 @@ class Nodes:
         ownership.at(place.node, place.host, self.log.port)
         node = Node(place.node, place.url, place.roles, version)
         self._name = place.node
+        self.seat = f"{place.node} {uuid.uuid4().hex[:8]}"
+        """This start of this node: what it is at while it lasts, and what is left when it has ended."""
         self.reassigned: Callable[[], Awaitable[None]] = _nothing
         self.membership = Membership(registry, node, place.session_s, lambda: self.reassigned())
         self._running: asyncio.Task[None] | None = None
@@ -191,6 +197,15 @@ class Nodes:
         await self.membership.join()
         self.log.own()
         self._running = self._loop.create_task(self.membership.run())
+
+    async def sit(self, log: AwaitableLog) -> None:
+        """Says in the log that what an earlier start of this node was at is left."""
+        await log.commit(CommitSet(puts=(Put(SEATS, self._name, self.seat.encode()),)))
+
+    def is_left(self, seat: str) -> bool:
+        """True where nobody is at what this seat was at: its node is lost, or was started again."""
+        name = seat.partition(" ")[0]
+        return self.membership.is_lost(name) or self.log.get(SEATS, name) != seat.encode()
 
     def urls(self, role: str = "") -> list[str]:
         """Where the other nodes are: all, or those with a role."""

@@ -412,11 +412,17 @@ class Engine:
         before it was started), each when it is due; returns how many. From now on a run that is tried again is so in
         the revision that `find` gives."""
         self._find = find
-        runs = self._journal.unfinished(find, follows, self.active, is_lost or self._node.__eq__)
+        runs = self._journal.unfinished(find, follows, self.active, is_lost or self._was_here)
         for run, due_us in runs:
             self.active[run.id] = run
             self._later(run, max(due_us / 1e6 - time.time(), 0.0))
         return len(runs)
+
+    def _was_here(self, node: str) -> bool:
+        """True for an earlier start of this server. Among others, `node` is its name and what this start is called."""
+        own, _, start = self._node.partition(" ")
+        name, _, other = node.partition(" ")
+        return name == own and (not start or other != start)
 
     async def close(self, grace_s: float) -> None:
         """Takes no more runs and waits at most `grace_s` for those that are with a worker."""

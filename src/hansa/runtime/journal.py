@@ -153,7 +153,9 @@ class Journal:
             if not is_lost(pending.node):
                 stay.add(run_id)
                 continue
-            if any(not follows(group, topic) for group, topic, *_ in pending.advances):
+            if any(
+                not follows(group, topic) or self._moved(group, topic, *at) for group, topic, *at in pending.advances
+            ):
                 left.append(Put(PENDING, run_id, None, expected=value))
                 ends.append(append_of(begun_anew(pending.entry)))
                 continue
@@ -167,6 +169,10 @@ class Journal:
         if left:
             self._log.submit(CommitSet(appends=tuple(ends), puts=tuple(left)), ignore)
         return runs
+
+    def _moved(self, group: str, topic: str, partition: int, _: int, expected: int) -> bool:
+        """Whether what a run of a subscription would read was read by another."""
+        return (self._log.log.position(group, topic, partition) or 0) != expected
 
     def restored(self, run_id: str, value: bytes, pending: Pending, live: LiveProcess) -> Run:
         """The run as it stands in the log, to go on behind what it has journalled."""

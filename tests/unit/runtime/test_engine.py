@@ -221,3 +221,15 @@ def test_a_run_of_a_node_that_is_there_is_left_to_it() -> None:
         assert other.recover(floor.find, is_lost=lambda node: node == "") == 1
 
     work(body)
+
+
+def test_a_node_that_was_started_again_takes_up_what_it_was_at_and_not_what_it_is_at() -> None:
+    async def body() -> None:
+        floor = Floor()
+        first, again = (Engine(floor.engine.log, _nothing, node=f"a {start}") for start in ("one", "two"))
+        run = Run(floor.live.processes["p"], "manual", b"", "me", floor.answers.append)
+        await first.accept(run)
+        other = Engine(floor.engine.log, _nothing, node="b one")
+        assert [engine.recover(floor.find) for engine in (first, other, again)] == [0, 0, 1]
+
+    work(body)
