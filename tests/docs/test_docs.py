@@ -8,6 +8,8 @@ How a page's fenced blocks are taken, in order, in one folder with a server of i
     ```python run              is run as a script, in the root of the repository
     ```python                  all of the page's together are the product.py of a product, which must compile
     ```console                 is not run
+
+A page that says `$HANSA_TEST_KAFKA` is taken with the real engines.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -28,6 +31,7 @@ from typing import NamedTuple
 
 import httpx
 import pytest
+from nodes import Engines
 
 from hansa.cli.environments import LOCAL_FILE
 from hansa.egress.exits import open_exit
@@ -39,6 +43,10 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 WRITTEN = "http://127.0.0.1:8080"
 """The address that the pages show; the test's own server stands in its place."""
+NODES = ("8091", "8092")
+"""The ports that a page gives to nodes which it starts; free ones stand in their place."""
+MESH = "first-mesh"
+"""What a page calls the log that nodes share; each test has another."""
 TOOLS = ("bash", "curl", "sed")
 """What the pages use besides Hansa."""
 PAGE_S = 120.0
@@ -119,6 +127,23 @@ def script(page: Path, address: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def on_engines(shown: str, request: pytest.FixtureRequest) -> tuple[str, dict[str, str]]:
+    """A script with names and ports that nothing else has, and the addresses of engines as `make engines` says them."""
+    addresses = {name: request.getfixturevalue(f"{name}_address") for name in ("kafka", "postgresql", "s3")}
+    engines = Engines(**addresses)
+    for port in NODES:
+        shown = shown.replace(port, str(free_port()))
+    told = {f"HANSA_TEST_{name.upper()}": address for name, address in addresses.items()}
+    return shown.replace(MESH, engines.name), told | {"HANSA_TEST_POSTGRESQL": engines.database}
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
 def outputs(page: Path) -> Iterator[tuple[Block, str]]:
     """Each bash block that is followed by what it prints, and that."""
     found = blocks(page)
@@ -133,7 +158,9 @@ def pattern(text: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", pages_with("bash"))
-def test_what_a_page_shows_at_the_command_line_works(name: str, folder: tuple[Path, str], tmp_path: Path) -> None:
+def test_what_a_page_shows_at_the_command_line_works(
+    name: str, folder: tuple[Path, str], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
         pytest.skip(f"the pages use {', '.join(missing)}, which this machine does not have")
     at, address = folder
@@ -141,8 +168,12 @@ def test_what_a_page_shows_at_the_command_line_works(name: str, folder: tuple[Pa
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HANSA_")}
     environment |= {"PATH": path, "HOME": str(tmp_path), "COLUMNS": "200", "EXAMPLES": str(ROOT / "examples")}
+    shown = script(page, address)
+    if "$HANSA_TEST_KAFKA" in shown:
+        shown, engines = on_engines(shown, request)
+        environment |= engines
     done = subprocess.run(
-        ["bash"], input=script(page, address), cwd=at, env=environment, text=True, capture_output=True, timeout=PAGE_S,
+        ["bash"], input=shown, cwd=at, env=environment, text=True, capture_output=True, timeout=PAGE_S,
         check=False,
     )  # fmt: skip
     told = f"{name}\n{done.stdout}\n{done.stderr}\n{(at / 'up.out').read_text()}"
