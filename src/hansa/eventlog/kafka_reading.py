@@ -105,16 +105,22 @@ class KafkaReading(LogReader):
         return [chunk for chunk in chunks if chunk.end > position]
 
     def changes(self, cursor: str, *, max_bytes: int = 4 << 20) -> tuple[list[Chunk], str]:
+        found = self._numbered(int(cursor or 0), max_bytes)
+        chunks = [chunk for _, made in found for chunk in batch.opened(made, self._state.key_of)]
+        return chunks, str(found[-1][0] if found else int(cursor or 0))
+
+    def _numbered(self, behind: int, max_bytes: int) -> list[tuple[int, Batch]]:
+        """The batches whose number is above `behind`, in order, at least one where there is any, until they reach
+        `max_bytes`."""
         with self._lock:
-            begin = bisect.bisect_right(self._state.seqs, int(cursor or 0))
+            begin = bisect.bisect_right(self._state.seqs, behind)
             wanted: list[tuple[Partition, Row]] = []
             size = 0
             while begin + len(wanted) < len(self._state.seqs) and (not wanted or size < max_bytes):
                 wanted.append(self._state.rows[self._state.seqs[begin + len(wanted)]])
                 size += wanted[-1][1].size
         made = {row.seq: found for at in {at for at, _ in wanted} for row, found in self._read(at, _of(at, wanted))}
-        chunks = [chunk for _, row in wanted for chunk in batch.opened(made[row.seq], self._state.key_of)]
-        return chunks, str(wanted[-1][1].seq if wanted else int(cursor or 0))
+        return [(row.seq, made[row.seq]) for _, row in wanted]
 
     def covers(self, cursor: str, token: str) -> bool:
         return int(cursor or 0) >= int(token or 0)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import bisect
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -152,6 +152,20 @@ class State(Stored):
             self._numbers[name] = number
         elif before is not None:
             del self._numbers[before]
+
+    def facts(self, kind: str) -> Iterator[Fact]:
+        """The facts of a kind beside batches, in no order, with what they are elsewhere: no names of Kafka."""
+        held: dict[str, Mapping[Any, Any]] = {
+            "topic": self.configs,
+            "person": self.persons,
+            "first": self._firsts,
+            "position": self.positions,
+            "state": {(scope, key): value for scope, keys in self.scopes.items() for key, value in keys.items()},
+            "claim": {key: tuple(claim) for key, claim in self._claims.items()},
+            "epoch": self._epochs,
+        }
+        for key, value in held[kind].items():
+            yield (kind, *(key if isinstance(key, tuple) else (key,))), value
 
     # What is stored, for plans
 

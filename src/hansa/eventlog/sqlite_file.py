@@ -60,9 +60,9 @@ CREATE UNIQUE INDEX person_name ON person (name) WHERE name IS NOT NULL;
 """
 _MIGRATIONS: Final = (_BATCHES, _CHECKSUMS)
 """What brings a file from each format to the next; the format of a file is how many of them it has seen."""
-_OWNER: Final = "log"
+OWNER: Final = "log"
 """The resource whose epoch says which process may write: the one that opened the file last."""
-_EPOCH: Final = f"SELECT epoch FROM epoch WHERE resource = '{_OWNER}'"
+_EPOCH: Final = f"SELECT epoch FROM epoch WHERE resource = '{OWNER}'"
 _TAKEN: Final = "another Hansa has opened the data folder since"
 _PAGE_BYTES: Final = 4096
 """Of a new file. A commit writes each page that it touches as a whole, so small ones write the least."""
@@ -339,7 +339,7 @@ def _taken_over(connection: sqlite3.Connection) -> int:
     connection.execute("BEGIN IMMEDIATE")
     row = connection.execute(_EPOCH).fetchone()
     epoch: int = row[0] + 1 if row else 1
-    connection.execute("REPLACE INTO epoch VALUES (?, ?, ?)", (_OWNER, epoch, checksum(_OWNER, epoch)))
+    connection.execute("REPLACE INTO epoch VALUES (?, ?, ?)", (OWNER, epoch, checksum(OWNER, epoch)))
     connection.execute("COMMIT")
     return epoch
 

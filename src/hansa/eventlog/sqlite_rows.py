@@ -63,9 +63,9 @@ def damaged(table: str, values: Sequence[Any]) -> InternalError:
     )
 
 
-def rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
-    """All rows of a table, checked."""
-    for row in connection.execute(_SELECT[table]):
+def rows(connection: sqlite3.Connection, table: str, *, order: int = 1) -> Iterator[tuple[Any, ...]]:
+    """All rows of a table, checked, in the order of the first `order` columns."""
+    for row in connection.execute(f"{_SELECT[table]} ORDER BY {', '.join(TABLES[table][:order])}"):
         yield checked(table, row)
 
 
@@ -106,6 +106,12 @@ def store(connection: sqlite3.Connection, plan: Plan) -> None:
             connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", _row(name, key, value))
     for subject in plan.forgotten:
         _destroy(connection, subject)
+
+
+def put(connection: sqlite3.Connection, table: str, *values: Any) -> None:
+    """Writes one row as it stood in another log."""
+    marks = ", ".join("?" * (len(values) + 1))
+    connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", _row(*values))
 
 
 def _row(*values: Any) -> tuple[Any, ...]:

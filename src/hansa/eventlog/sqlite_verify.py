@@ -38,12 +38,17 @@ def verify(file: LogFile) -> Iterator[Finding]:
                 if said != "ok":
                     yield Finding(None, 0, 0, f"{file.path.name}: {said}")
             yield from _walk(map(Batch._make, connection.execute(_ALL)), key_of(connection))
-            for topic, partition, end, reached in connection.execute(_SHORT):
+            for topic, partition, end, reached in ending_early(connection):
                 yield Finding(topic, partition, reached, f"{topic}[{partition}] ends at {reached}, not at {end}")
             for table in sqlite_rows.TABLES:
                 yield from _rows(connection, table)
     except HansaError as failure:
         yield Finding(None, 0, 0, failure.message)
+
+
+def ending_early(connection: sqlite3.Connection) -> Iterator[tuple[str, int, int, int]]:
+    """(topic, partition, where it should end, where it ends) of partitions that have lost their last batches."""
+    yield from connection.execute(_SHORT)
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> Iterator[Finding]:

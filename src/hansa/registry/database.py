@@ -52,5 +52,17 @@ class Database(ABC):
         """The time by the database's clock, which is the same for all who have it open."""
 
     @abstractmethod
+    def last_number(self, connection: Connection, table: str) -> int:
+        """The last `id` that the database has given in a table that it numbers; 0 where it gave none."""
+
+    @abstractmethod
+    def number_behind(self, connection: Connection, table: str, last: int) -> None:
+        """Has the database number a table from behind `last` on."""
+
+    @abstractmethod
+    def numbered_insert(self, table: str, columns: Sequence[str]) -> str:
+        """The statement that adds a row with an `id` of one's own to a table that the database numbers."""
+
+    @abstractmethod
     def close(self) -> None:
         """Closes it. A second call does nothing."""

@@ -9,7 +9,7 @@ nothing was done.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -340,7 +340,29 @@ class Nodes(ABC):
         """Who has a lease now; None where nobody does."""
 
 
-class Registry(Domains, Products, Triggers, Tokens, Schemas, Audit, Nodes):
+class RegistryImage(ABC):
+    """All that a registry holds, for another one that nobody else uses meanwhile. Nothing of it is audited."""
+
+    @abstractmethod
+    def is_blank(self) -> bool:
+        """True where nothing was ever changed."""
+
+    @abstractmethod
+    def image(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """Every row with the name of its table, and the last number that each numbered table has given; the same for
+        any two registries that hold the same."""
+
+    @abstractmethod
+    def bundles(self) -> Iterator[str]:
+        """The bundles of all revisions, a hash each."""
+
+    @abstractmethod
+    def take_image(self, image: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
+        """Becomes what another registry is, or stays blank. What is kept in memory is read when it is opened again.
+        Raises `OperatorError("registry.occupied")` where it is not blank."""
+
+
+class Registry(Domains, Products, Triggers, Tokens, Schemas, Audit, Nodes, RegistryImage):
     """All of it, in one store."""
 
     @abstractmethod

@@ -74,6 +74,18 @@ class PostgresDatabase(Database):
         (now_us,) = connection.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetchone()
         return int(now_us)
 
+    def last_number(self, connection: Connection, table: str) -> int:
+        sql = f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {table}_id_seq"
+        (last,) = connection.execute(sql).fetchone()
+        return int(last)
+
+    def number_behind(self, connection: Connection, table: str, last: int) -> None:
+        connection.execute("SELECT setval(pg_get_serial_sequence(?, 'id'), ?)", (table, last))
+
+    def numbered_insert(self, table: str, columns: Sequence[str]) -> str:
+        marks = ", ".join("?" * len(columns))
+        return f"INSERT INTO {table} ({', '.join(columns)}) OVERRIDING SYSTEM VALUE VALUES ({marks})"
+
     def close(self) -> None:
         self._pool.close()
 

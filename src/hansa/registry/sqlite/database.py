@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -65,6 +65,17 @@ class SqliteDatabase(Database):
             raise OperatorError("backup.failed", message, hint="Name a file on a disk with room.") from failure
         finally:
             part.unlink(missing_ok=True)
+
+    def last_number(self, connection: Connection, table: str) -> int:
+        (last,) = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone() or (0,)
+        return int(last)
+
+    def number_behind(self, connection: Connection, table: str, last: int) -> None:
+        connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+        connection.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (table, last))
+
+    def numbered_insert(self, table: str, columns: Sequence[str]) -> str:
+        return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
     def close(self) -> None:
         """Closes the connection; a second call does nothing."""
