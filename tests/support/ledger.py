@@ -62,10 +62,11 @@ def ids(sale: str) -> list[str]:
 
 
 @contextmanager
-def selling(server: Server, ledger: Ledger, callers: int) -> Iterator[None]:
-    """Callers that sell for the length of the block, wherever the server answers at the moment."""
+def selling(server: Server, ledger: Ledger, callers: int, *, first: int = 0) -> Iterator[None]:
+    """Callers, numbered from `first` on, that sell for the length of the block, wherever the server answers."""
     over = threading.Event()
-    threads = [threading.Thread(target=_sell, args=(server, ledger, caller, over)) for caller in range(callers)]
+    numbers = range(first, first + callers)
+    threads = [threading.Thread(target=_sell, args=(server, ledger, caller, over)) for caller in numbers]
     for thread in threads:
         thread.start()
     try:

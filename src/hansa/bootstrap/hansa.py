@@ -24,6 +24,7 @@ from hansa.bootstrap.doctor import examine
 from hansa.bootstrap.duties import Adoption, Duties
 from hansa.bootstrap.folder import make_folder
 from hansa.bootstrap.log import open_log
+from hansa.bootstrap.migration import refuse_moved
 from hansa.bootstrap.nodes import Nodes, Turns
 from hansa.bootstrap.place import Place, place_from
 from hansa.bootstrap.registry import open_registry
@@ -168,6 +169,7 @@ class Hansa:
         settings, registry, data = self.settings, self._registry, self.settings.data
         if self._nodes is not None:
             await self._nodes.join()
+        await self._refuse_moved()
         log = AwaitableLog(self._log, asyncio.get_running_loop())
         self._keeping = ProjectorsProcess(partial(views.spawn, data), (views.VIEWS, views.LOOKUPS), self._log.covers)
         self._views = self._keeping.projector(views.VIEWS)
@@ -283,6 +285,16 @@ class Hansa:
             locks.among_nodes = Turns(registry, settings.place.node, settings.place.session_s, following.serve).turn
             mesh.spawn(following.run())
         return self.services
+
+    async def _refuse_moved(self) -> None:
+        try:
+            await asyncio.to_thread(refuse_moved, self._log)
+        except HansaError:
+            if self._nodes is not None:
+                await self._nodes.leave()
+            await asyncio.to_thread(self._log.stop)
+            self._registry.close()
+            raise
 
     async def _standing(self) -> list[Standing]:
         place = self.settings.place

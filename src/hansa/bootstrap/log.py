@@ -14,6 +14,7 @@ from hansa.eventlog.sqlite import SqliteLog
 from hansa.eventlog.sqlite_reading import SqliteLogReader
 
 if TYPE_CHECKING:
+    from hansa.eventlog.kafka_image import KafkaImage
     from hansa.eventlog.kafka_reading import KafkaLogReader
     from hansa.eventlog.shared import SharedLog
 
@@ -46,6 +47,16 @@ def open_reader(data: Path, place: Place) -> SqliteLogReader | KafkaLogReader:
     except ImportError as failure:
         raise _no_driver() from failure
     return KafkaLogReader(*place.kafka_log(), kinds=READERS)
+
+
+def open_image(place: Place) -> KafkaImage:
+    """The whole log in Kafka, for who moves it; whoever has it is fenced off."""
+    settings, name = place.kafka_log()
+    try:
+        from hansa.eventlog.kafka_image import KafkaImage
+    except ImportError as failure:
+        raise _no_driver() from failure
+    return KafkaImage(settings, name, replication=place.replication)
 
 
 def _no_driver() -> OperatorError:

@@ -409,8 +409,8 @@ class Engine:
         is_lost: Callable[[str], bool] | None = None,
     ) -> int:
         """Starts what stood unfinished in the log, of nodes that are lost (`is_lost`; by default this one's, from
-        before it was started), each when it is due; returns how many. From now on a run that is tried again is so in
-        the revision that `find` gives."""
+        before it was started, and everybody's where it is alone), each when it is due; returns how many. From now on a
+        run that is tried again is so in the revision that `find` gives."""
         self._find = find
         runs = self._journal.unfinished(find, follows, self.active, is_lost or self._was_here)
         for run, due_us in runs:
@@ -419,10 +419,11 @@ class Engine:
         return len(runs)
 
     def _was_here(self, node: str) -> bool:
-        """True for an earlier start of this server. Among others, `node` is its name and what this start is called."""
+        """True for an earlier start of this server: its name stands before what this start is called. One that is alone
+        is the next start of whoever was here."""
         own, _, start = self._node.partition(" ")
         name, _, other = node.partition(" ")
-        return name == own and (not start or other != start)
+        return not own or (name == own and other != start)
 
     async def close(self, grace_s: float) -> None:
         """Takes no more runs and waits at most `grace_s` for those that are with a worker."""

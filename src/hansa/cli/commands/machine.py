@@ -1,4 +1,4 @@
-"""Verbs of who runs a Hansa: up, backup, restore, doctor, metrics, completion."""
+"""Verbs of who runs a Hansa: up, backup, restore, migrate, doctor, metrics, completion."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ DOCTOR: Final = (
     Column("detail", "detail"),
     Column("fix", "fix"),
 )
+MOVED: Final = (
+    Column("moved", "name"),
+    Column("items", "count"),
+    Column("bytes", "size_bytes"),
+    Column("sha-256, the same on both sides", "sha256"),
+)
 NODES: Final = (
     Column("node", "id"),
     Column("where", "url"),
@@ -38,6 +44,7 @@ def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(backup)
     app.command()(restore)
+    app.command()(migrate)
     app.command()(doctor)
     app.command()(nodes)
     app.command()(metrics)
@@ -99,6 +106,34 @@ def restore(
 
     done = restore_from(path, data)
     screen(as_json).answer(done, [_size(done), *_also(done), f"next: hansa up --data {data}"])
+
+
+def migrate(
+    to: Annotated[Literal["engines", "folder"], typer.Argument(help="Where it goes.")],
+    data: Data = Path(".hansa"),
+    give_up: Annotated[bool, typer.Option("--abandon", help="Let the source be started again instead.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take a Hansa that is stopped from its data folder to the engines, or from the engines into a new folder.
+
+    The engines are those that HANSA_LOG, HANSA_DATABASE and HANSA_BLOBS name. Where it was interrupted, it goes on.
+    """
+    import os
+
+    from hansa.bootstrap import migration
+
+    shown = screen(as_json)
+    if give_up:
+        shown.note(f"{migration.abandon(data, to, os.environ)} may be started again; drop what was begun elsewhere")
+        return
+    moved = migration.migrate(data, to, os.environ, shown.note)
+    shown.table(
+        [{"name": name, **digest._asdict()} for name, digest in moved.moved.items()],
+        MOVED,
+        empty="It had moved before.",
+    )
+    for line in (f"{moved.source} is at {moved.target} now, after {moved.seconds:.1f} s", *moved.left):
+        shown.note(line)
 
 
 def doctor(to: To = None, as_json: AsJson = False) -> None:
