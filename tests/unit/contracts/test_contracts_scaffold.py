@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -18,7 +19,7 @@ import pytest
 
 from hansa.contracts.scaffold import avro, json_schema, protobuf, python_type
 from hansa.contracts.scaffold.draft import Draft, document_of
-from hansa.contracts.scaffold.source import read_source
+from hansa.contracts.scaffold.source import ROWS_MAX, read_source
 from hansa.errors import AuthorError
 from hansa.model.product import FieldSpec
 
@@ -163,6 +164,18 @@ def test_samples_of_json_and_ndjson(tmp_path: Path) -> None:
     )
     assert [note.partition(":")[0] for note in draft.notes] == ["x", "mixed"]
     assert read_source(str(tmp_path / "orders.ndjson")) == draft
+
+
+def test_a_stream_is_read_as_far_as_it_is_looked_at() -> None:
+    lines = [b'{"id": "a", "count": 1}\n', b"\n", b'{"id": "b"}\n', *[b'{"id": "c"}\n'] * (2 * ROWS_MAX)]
+    stream = io.BytesIO(b"".join(lines))
+    assert told(read_source("-", stream=stream)) == {
+        "id": ("string", True, {}), "count": ("integer", False, {}),
+    }  # fmt: skip
+    assert stream.readline() == b'{"id": "c"}\n', "the rest is left"
+    for wrong in (b"", b"[1]\n", b"{no\n"):
+        with pytest.raises(AuthorError, match=r"one for each record|one on a line"):
+            read_source("-", stream=io.BytesIO(wrong))
 
 
 def test_a_parquet_file(tmp_path: Path) -> None:

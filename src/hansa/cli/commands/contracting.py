@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -38,7 +39,7 @@ def contract_new(
             "--from",
             metavar="SOURCE",
             help="A sample (CSV, JSON, NDJSON, Parquet), a schema (Avro, JSON Schema, OpenAPI, Protobuf), a dbt "
-            "manifest, or a Python type as module:Type.",
+            "manifest, a Python type as module:Type, or - for a stream of JSON lines.",
         ),
     ],
     name: Annotated[str | None, typer.Option(help="Which schema, message or model, where there are several.")] = None,
@@ -59,7 +60,7 @@ def contract_new(
     target = own.path / "contracts" / f"{made.name}@{made.major}.odcs.yaml"
     if target.exists():
         raise CallerError("contract.exists", f"{target} exists already", hint="Change it, or name another port.")
-    draft = replace(read_source(source, name), name=made.name)
+    draft = replace(read_source(source, name, sys.stdin.buffer), name=made.name)
     document = document_of(draft, f"{own.id}.{made.name}", major=made.major)
     target.parent.mkdir(exist_ok=True)
     target.write_text(yaml_text(document), "utf-8")

@@ -8,7 +8,7 @@ import importlib.util
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
 
@@ -23,13 +23,19 @@ SIZE_MAX_BYTES: Final = 256 * 1024 * 1024
 _DELIMITERS: Final = ",;\t|"
 
 
-def read_source(source: str, name: str | None = None) -> Draft:
-    """The draft of a file, or of a Python type given as `package.module:Type` or `file.py:Type`. `name` chooses among
-    several schemas, messages or models.
+STREAM: Final = "-"
+
+
+def read_source(source: str, name: str | None = None, stream: BinaryIO | None = None) -> Draft:
+    """The draft of a file, of a Python type given as `package.module:Type` or `file.py:Type`, or with `-` of a `stream`
+    of JSON objects, one on a line, of which no more is taken than is looked at. `name` chooses among several schemas,
+    messages or models.
 
     Imports the module of a Python type, and so runs its code. Raises `AuthorError`: `source.unreadable`,
     `schema.unreadable`, `schema.recursive`.
     """
+    if source == STREAM and stream is not None:
+        return _streamed(stream)
     module, separator, kind = source.rpartition(":")
     if separator and kind.isidentifier() and not Path(source).exists():
         return python_type.read(_python_type(module, kind))
@@ -83,7 +89,18 @@ def _csv(path: Path, _: str | None) -> Draft:
 
 def _ndjson(path: Path, _: str | None) -> Draft:
     with path.open("rb") as file:
-        return _sampled(path, [msgspec.json.decode(line) for line in islice(filter(bytes.strip, file), ROWS_MAX)])
+        return _sampled(path, _rows(file))
+
+
+def _streamed(stream: BinaryIO) -> Draft:
+    try:
+        return _sampled(Path("stream"), _rows(stream))
+    except (UnicodeDecodeError, msgspec.DecodeError) as failure:
+        raise unreadable("the stream", str(failure), "Give JSON objects, one on a line.") from failure
+
+
+def _rows(lines: BinaryIO) -> list[Any]:
+    return [msgspec.json.decode(line) for line in islice(filter(bytes.strip, lines), ROWS_MAX)]
 
 
 def _json(path: Path, name: str | None) -> Draft:
