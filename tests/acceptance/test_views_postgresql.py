@@ -57,7 +57,8 @@ def test_views_are_the_same_over_restart_and_rebuild(database: str, tmp_path: Pa
         put(server, 4)
         bad = [{"sku": "q1", "ean": 1, "kind": "book"}, {"sku": "q2", "ean": 2, "kind": "toy"}]
         server.call("POST", "/shop/wares/ports/wares", bad).raise_for_status()
-        shown = server.until(lambda: (found := look(server))["lineage"] and found["quarantine"] and found)
+        assert server.until(lambda: len(server.records("lab.bench/squares@1")) == 4)
+        shown = server.until(lambda: (found := look(server)) == look(server) and found["quarantine"] and found)
         assert len(shown["runs"]) == 2
         assert [payload["value"] for _, payload in shown["events"]] == [4, 3, 2]
         assert in_postgresql(database, "event WHERE name = 'number.put'") == 4

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from hansa.registry.postgres.errors import error_of
-from hansa.registry.postgres.pool import Pool, check_version
 from psycopg import errors
 
+from hansa.databases.postgres import Pool, check_version
+from hansa.databases.postgres_errors import error_of
 from hansa.errors import CallerError, InternalError, OperatorError, Unavailable
 from hansa.registry.migration import Migration
 from hansa.registry.postgres.access_copy import AccessCopy, account_of
