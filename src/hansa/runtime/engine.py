@@ -47,9 +47,6 @@ STORE_PAUSE_S: Final = 1.0
 """After which a run that was accepted is tried again where the disk was full."""
 
 FENCED_PAUSE_S: Final = 0.1
-UNKNOWN: Final = frozenset({"log.stopped", "log.unknown"})
-"""Errors of a commit that may have been made. A run that must not be lost is taken up again by whoever reads the log
-next."""
 NOT_WHOLE: Final = Refused("revision.superseded", "What it made is not for all versions of a port")
 
 _report = logging.getLogger("hansa.runtime")
@@ -107,6 +104,10 @@ class Engine:
             if refused.code != "claim.taken":
                 raise
             return earlier_run(refused.details["value"])
+        except Unavailable as lost:
+            if lost.code == "log.unknown":  # where it stands, it is worked; where it does not, its commit is refused
+                self.start(run)
+            raise
         self.start(run)
         return None
 
@@ -304,7 +305,7 @@ class Engine:
             self.active[run.id] = run
             self._later(run, FENCED_PAUSE_S)  # until what is live elsewhere is so here, too
             return
-        if isinstance(outcome, Unavailable) and outcome.code not in UNKNOWN and self._journal.rewind(run):
+        if isinstance(outcome, Unavailable) and outcome.code != "log.stopped" and self._journal.rewind(run):
             self.active[run.id] = run
             self._later(run, STORE_PAUSE_S)
             return
