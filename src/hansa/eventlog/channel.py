@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +32,8 @@ ANSWER_S: Final = 45.0
 """Longer than an owner takes to know what became of a transaction."""
 CONNECT_S: Final = 2.0
 LOOK_S: Final = 0.25
+STALLED_S: Final = 5
+"""So long may a peer take nothing of what it is sent, or stop in the middle of what it says."""
 _report = logging.getLogger("hansa.eventlog")
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder().decode
@@ -68,7 +71,7 @@ class Desk:
         with contextlib.suppress(OSError):
             while not self._closing:
                 sock, _ = self._listener.accept()
-                connection = _connection(sock)
+                connection = _connection(sock, stalled=(socket.SO_SNDTIMEO,))
                 threading.Thread(target=self._serve, args=(connection,), name="hansa-channel", daemon=True).start()
 
     def _serve(self, connection: Connection) -> None:
@@ -116,7 +119,8 @@ class Line:
         """Raises `Lost`."""
         self.address = address
         try:
-            self._connection = _connection(socket.create_connection((address.host, address.port), CONNECT_S))
+            sock = socket.create_connection((address.host, address.port), CONNECT_S)
+            self._connection = _connection(sock, stalled=(socket.SO_SNDTIMEO, socket.SO_RCVTIMEO))
             answer_challenge(self._connection, key)
             deliver_challenge(self._connection, key)
         except (OSError, EOFError, AuthenticationError) as failure:
@@ -143,10 +147,14 @@ class Line:
         self._connection.close()
 
 
-def _connection(sock: socket.socket) -> Connection:
-    """Frames over a socket, which sends small pieces as they come."""
+def _connection(sock: socket.socket, stalled: Sequence[int]) -> Connection:
+    """Frames over a socket, which sends small pieces as they come. `stalled` are the sides of it that are an `OSError`
+    when nothing moves for `STALLED_S`: a peer that stands still must not hold up who would ask another one."""
     sock.settimeout(None)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for side in stalled:
+        sock.setsockopt(socket.SOL_SOCKET, side, struct.pack("ll", STALLED_S, 0))
     return Connection(sock.detach())
 
 

@@ -94,21 +94,25 @@ class GroupCommit:
         self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="hansa-committer", daemon=True)
         self._stopped = False
+        self._ending = threading.Lock()
+        """Nothing is queued behind the end."""
 
     def start(self) -> None:
         self._thread.start()
 
     def submit(self, work: Work) -> None:
         """Queues sets; raises `Unavailable("log.stopped")` after `stop`."""
-        if self._stopped:
-            raise stopped("it was closed")
-        self._queue.put(work)
+        with self._ending:
+            if self._stopped:
+                raise stopped("it was closed")
+            self._queue.put(work)
 
     def stop(self) -> None:
         """Ends the thread when what was submitted before is committed."""
-        self._stopped = True
-        if self._thread.is_alive():
+        with self._ending:
+            self._stopped = True
             self._queue.put(None)
+        if self._thread.is_alive():
             self._thread.join()
 
     def _run(self) -> None:

@@ -122,15 +122,18 @@ class SharedLog(Log):
         if self._owner is not None:
             self._step_down()
         self._address = self._ownership.owner()
-        if isinstance(self._reading, KafkaLogReader) and self._reading.is_closed:
+        if self._following() is None:
             self._read_from(KafkaLogReader(self._settings, self._name))
 
+    def _following(self) -> KafkaLogReader | None:
+        """What follows the log here; None where nothing does, as this node owned it or has lost it."""
+        reading = self._reading
+        return reading if isinstance(reading, KafkaLogReader) and not reading.is_closed else None
+
     def _step_up(self) -> None:
-        follower = self._reading
-        assert isinstance(follower, KafkaLogReader)
         log = KafkaLog(
-            self._settings, self._name, replication=self._replication, clock_us=self._clock_us, follower=follower,
-            replies=FrameReplies(),
+            self._settings, self._name, replication=self._replication, clock_us=self._clock_us,
+            follower=self._following(), replies=FrameReplies(),
         )  # fmt: skip
         self._read_from(log)
         self._owner = Owner(log, lambda: log.mark)
@@ -139,11 +142,11 @@ class SharedLog(Log):
         _report.info("this node owns the log %s", self._name)
 
     def _step_down(self) -> None:
+        """What it knew is read on, until it follows again."""
         owner, self._owner = self._owner, None
         if owner is not None:
             _report.info("this node owns the log %s no more", self._name)
             self._changed()
-            self._read_from(KafkaLogReader(self._settings, self._name))
             owner.log.stop()
 
     def _read_from(self, reading: KafkaReading) -> None:
