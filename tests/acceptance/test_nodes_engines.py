@@ -4,10 +4,13 @@ what can be read is read, everything goes on by itself, and nothing is lost or t
 from __future__ import annotations
 
 import contextlib
+import queue
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from audit import audit, audit_views
@@ -19,6 +22,10 @@ from ledger import Ledger, selling
 from nodes import Cluster, Engines, nodes
 from server import Server
 from test_faults_kills import assert_well, come_to_rest
+
+from hansa.eventlog.committer import Notice
+from hansa.eventlog.interface import Append, CommitSet, Committed, Outcome, TopicConfig, encode_entry
+from hansa.eventlog.kafka import KafkaLog
 
 PRODUCTS = Path(__file__).parent / "products"
 AWAY_S = 3.0
@@ -142,3 +149,27 @@ def _paused(engine: Process) -> None:
     engine.pause()
     time.sleep(AWAY_S)
     engine.resume()
+
+
+@pytest.mark.slow
+def test_what_was_acknowledged_just_before_the_broker_was_killed_stands(own: tuple[Process, Process, Process]) -> None:
+    """A broker answers that a transaction is committed before it writes the transaction's end, which a killed one may
+    leave out for good."""
+    kafka = own[0]
+    settings, name = {"bootstrap.servers": kafka.address, "log_level": 2}, uuid.uuid4().hex
+    for number in range(2):
+        outcomes: queue.Queue[tuple[Any, Outcome]] = queue.Queue()
+        log = KafkaLog(settings, name)
+        log.start(partial(each, outcomes.put))
+        log.declare("t", TopicConfig())
+        assert log.bounds("t", 0) == (0, number)
+        log.submit(CommitSet(appends=(Append("t", 0, 1, encode_entry(None, "x"), {}),)), 1)
+        assert isinstance(outcomes.get(timeout=20)[1], Committed)
+        kafka.kill()
+        kafka.start()
+        log.stop()
+
+
+def each(told: Callable[[Any], None], notice: Notice) -> None:
+    for one in notice:
+        told(one)

@@ -52,10 +52,10 @@ async def _reported(work: Work) -> None:
 
 
 class Adoption:
-    """Has the runs of nodes that are lost taken up, again and again. `adopt` does so once and says how many."""
+    """Has runs taken up, again and again. `adopt` does so once and says how many; `of` says whose they are."""
 
-    def __init__(self, adopt: Callable[[], int], every_s: float) -> None:
-        self._adopt, self._every_s = adopt, every_s
+    def __init__(self, adopt: Callable[[], int], every_s: float, of: str) -> None:
+        self._adopt, self._every_s, self._of = adopt, every_s, of
 
     async def run(self) -> None:
         """Never returns."""
@@ -63,5 +63,5 @@ class Adoption:
             with contextlib.suppress(HansaError):
                 taken = self._adopt()
                 if taken:
-                    _report.warning("%d runs of nodes that are lost were taken up", taken)
+                    _report.warning("%d runs %s were taken up", taken, self._of)
             await asyncio.sleep(self._every_s)

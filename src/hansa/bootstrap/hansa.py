@@ -79,6 +79,8 @@ from hansa.triggers.scheduler import Scheduler
 from hansa.views.damage import were_set_aside
 from hansa.views.remote import ProjectorsProcess
 
+ADOPT_S: Final = 10.0
+"""How often it is looked for runs that nobody is at."""
 AGAIN_S: Final = 1.0
 GRACE_S: Final = 10.0
 SWITCH_S: Final = 0.0005
@@ -166,27 +168,44 @@ class Hansa:
     async def open(self) -> Services:
         """Starts everything; what stood unfinished goes on."""
         sys.setswitchinterval(SWITCH_S)
-        settings, registry, data = self.settings, self._registry, self.settings.data
         if self._nodes is not None:
             await self._nodes.join()
         await self._refuse_moved()
         log = AwaitableLog(self._log, asyncio.get_running_loop())
+        self._open_views()
+        starting = asyncio.create_task(self._keeping.start())
+        mesh = self._mesh = self._with_runtime(log)
+        self.services = self._serving(log, mesh)
+        if self._nodes is not None:
+            await self._nodes.sit(log)
+        await asyncio.gather(starting, mesh.start())
+        mesh.spawn(self._meter.run())
+        await self._keep_time()
+        self._duties = self._with_duties(log, mesh)
+        return self.services
+
+    def _open_views(self) -> None:
+        settings, data = self.settings, self.settings.data
         self._keeping = ProjectorsProcess(partial(views.spawn, data), (views.VIEWS, views.LOOKUPS), self._log.covers)
         self._views = self._keeping.projector(views.VIEWS)
         self._followed = self._keeping.projector(views.LOOKUPS)
-        starting = asyncio.create_task(self._keeping.start())
         renew = partial(asyncio.get_running_loop().call_soon_threadsafe, self._keeping.renew)
-        reader = self._reader = views.open_reader_of_views(data, settings.database, renew)
-        traces = self._traces = open_traces(os.environ, self._version, settings.place.node)
+        self._reader = views.open_reader_of_views(data, settings.database, renew)
+
+    def _with_runtime(self, log: AwaitableLog) -> Mesh:
+        """What runs the code of products, and all that it asks for."""
+        settings, data = self.settings, self.settings.data
+        self._traces = open_traces(os.environ, self._version, settings.place.node)
         connections = FileSettings(data, os.environ)
-        asks = self._asks = Asks(self._log, connections, traces)
-        engine = Engine(log, asks, self._nodes.seat if self._nodes else "", traces)
+        asks = self._asks = Asks(self._log, connections, self._traces)
+        engine = Engine(log, asks, self._nodes.seat if self._nodes else "", self._traces)
         workshop = Workshop(data / "scratch", isolation=settings.isolation, spares=settings.spares)
         blobs = S3Blobs(settings.blobs, data / "copies") if settings.blobs else FolderBlobs(data / "blobs")
-        lookups = Lookups(views.lookups_folder(data), self._followed, partial(self._follow, log), self._log.now)
+        folder = views.lookups_folder(data)
+        self._lookups = Lookups(folder, self._followed, partial(self._follow, log), self._log.now)
         environments = EnvironmentBuilder(data / "environments", timeout_s=settings.install_s)
         mesh = Mesh(
-            data, log, registry, blobs, workshop, environments, engine, lookups,
+            data, log, self._registry, blobs, workshop, environments, engine, self._lookups,
             idle_s=settings.idle_s,
             rest_s=settings.rest_s,
         )  # fmt: skip
@@ -194,27 +213,33 @@ class Hansa:
         mesh.open_source = partial(open_source, connections)
         if self._nodes is not None:
             mesh.shares, self._nodes.reassigned = self._nodes.membership.shares, mesh.reassign
+        return mesh
+
+    def _serving(self, log: AwaitableLog, mesh: Mesh) -> Services:
+        """What the routes use."""
+        settings, registry, reader, data = self.settings, self._registry, self._reader, self.settings.data
+        engine, lookups = mesh.engine, self._lookups
         runs = RunHistory(reader, self._log)
         operations = Operations(mesh, engine, registry, runs, self._views)
-        asks.earlier = operations.answer
+        self._asks.earlier = operations.answer
         aside = QuarantineSearch(reader, self._log)
         standings = Views(log, registry, views.kinds(), reader, lambda: lookups.made(self._log.topics()))
         readers = Readers(standings.cursors, mesh.groups, standings.lookups)
-        retention = Retention(log, settings.keep, readers, runs)
-        self._mesh = mesh
-        schemas = SchemaRegistry(registry, lambda revision: windows_in(mesh.serving.folder(revision)))
+        retention = self._retention = Retention(log, settings.keep, readers, runs)
+        schemas = self._schemas = SchemaRegistry(registry, lambda revision: windows_in(mesh.serving.folder(revision)))
         mesh.on_change.append(schemas.forget)
-        starter = LogStarter(log, mesh, engine)
-        self._scheduler = Scheduler(starter, clock_us=self._clock_us, sleep=asyncio.sleep, leads=False)
-        self._meter = meter = Meter(log, self._clock_us)
-        trial = Trial(self._log, operations, runs, asks)
+        self._starter = LogStarter(log, mesh, engine)
+        self._scheduler = Scheduler(self._starter, clock_us=self._clock_us, sleep=asyncio.sleep, leads=False)
+        meter = self._meter = Meter(log, self._clock_us)
+        trial = Trial(self._log, operations, runs, self._asks)
         lineage, readers_of_ports = LineageGraph(reader), PortReaders(meter, reader)
         retiring = Retiring(mesh, readers_of_ports.readers, self._clock_us)
         planner, locks = Planner(mesh, lineage, readers_of_ports, trial, retiring), Locks()
+        self._locks = locks
         authenticator = Authenticator(registry, self._pepper, clock_us=self._clock_us, lease_s=settings.lease_s)
         log.watch("", self._views.wake)
         log.watch(KEEPING_TOPIC, self._followed.wake)
-        self.services = Services(
+        return Services(
             version=self._version,
             registry=registry,
             log=log,
@@ -260,31 +285,34 @@ class Hansa:
             calls=CallTally(),
             node=NodeFacts(settings.place.node) if self._nodes is None else self._nodes.facts(),
         )
-        if self._nodes is not None:
-            await self._nodes.sit(log)
-        await asyncio.gather(starting, mesh.start())
-        mesh.spawn(meter.run())
-        timetable = Timetable(mesh)
+
+    async def _keep_time(self) -> None:
+        """Has the scheduler know every timed trigger, from now on."""
+        timetable = Timetable(self._mesh)
         await asyncio.to_thread(timetable.learn, timetable.unknown())
-        await starter.adopt(timetable)
-        mesh.on_change.append(partial(self._reschedule, timetable))
-        self._pause(await asyncio.to_thread(registry.paused_triggers))
+        await self._starter.adopt(timetable)
+        self._mesh.on_change.append(partial(self._reschedule, timetable))
+        self._pause(await asyncio.to_thread(self._registry.paused_triggers))
         self._scheduler.replace(timetable.entries())
-        keeper = Keeper(log, registry, retention, retain_s=settings.keep_every_s)
-        if self._nodes is None:
-            self._duties = Duties(self._scheduler, keeper.run)
-            self._duties.lead(leads=True)
-        else:
-            adoption = Adoption(partial(self._adopt, self._nodes.is_left), settings.place.session_s)
-            topics = publishing(settings.place, log, mesh, schemas)
-            duties = [keeper.run, adoption.run, *([topics.run] if topics else [])]
-            self._duties = Duties(self._scheduler, *duties)
-            self._nodes.led_by(self._duties)
-            following = Following(mesh, locks, settings.place.node, self._nodes.membership.others, self._pause)
-            mesh.spread = following.spread
-            locks.among_nodes = Turns(registry, settings.place.node, settings.place.session_s, following.serve).turn
-            mesh.spawn(following.run())
-        return self.services
+
+    def _with_duties(self, log: AwaitableLog, mesh: Mesh) -> Duties:
+        """What this Hansa does beside answering; among nodes, some of it only while it owns the log."""
+        place, nodes = self.settings.place, self._nodes
+        keeper = Keeper(log, self._registry, self._retention, retain_s=self.settings.keep_every_s)
+        mesh.spawn(Adoption(mesh.take_up, ADOPT_S, "that nobody was at").run())
+        if nodes is None:
+            duties = Duties(self._scheduler, keeper.run)
+            duties.lead(leads=True)
+            return duties
+        adoption = Adoption(partial(mesh.take_up, nodes.is_left), place.session_s, "of nodes that are lost")
+        topics = publishing(place, log, mesh, self._schemas)
+        duties = Duties(self._scheduler, keeper.run, adoption.run, *([topics.run] if topics else []))
+        nodes.led_by(duties)
+        following = Following(mesh, self._locks, place.node, nodes.membership.others, self._pause)
+        mesh.spread = following.spread
+        self._locks.among_nodes = Turns(self._registry, place.node, place.session_s, following.serve).turn
+        mesh.spawn(following.run())
+        return duties
 
     async def _refuse_moved(self) -> None:
         try:
@@ -324,11 +352,6 @@ class Hansa:
             self._scheduler.pause(name)
         for name in before - names:
             self._scheduler.resume(name)
-
-    def _adopt(self, is_left: Callable[[str], bool]) -> int:
-        mesh = self._mesh
-        follows = lambda group, topic: group in mesh.groups(topic)  # noqa: E731
-        return mesh.engine.recover(mesh.find, follows, is_left)
 
     def _follow(self, log: AwaitableLog, port: str) -> None:
         """Has the lookup of a port kept."""

@@ -51,10 +51,11 @@ class AwaitableLog:
         except Unavailable as stopped:
             self._tell([(ticket, stopped) for _, ticket in gathered])
 
-    async def commit(self, commit: CommitSet) -> Committed:
-        """Commits, or raises what stopped the log, or `CallerError` with the code of the refusal."""
+    async def commit(self, commit: CommitSet, tell: Tell = lambda _: None) -> Committed:
+        """Commits, or raises what stopped the log, or `CallerError` with the code of the refusal. `tell` gets the
+        outcome, too, also where nobody waits here any more."""
         future: asyncio.Future[Outcome] = self._loop.create_future()
-        self.submit(commit, partial(_settle, future))
+        self.submit(commit, partial(_settle, future, tell))
         outcome = await future
         if isinstance(outcome, Refused):
             raise CallerError(outcome.code, outcome.message, details={"value": outcome.value})
@@ -131,6 +132,7 @@ def _call(listener: Callable[..., None], *outcome: Outcome) -> None:
         _report.exception("an acknowledgement could not be delivered")
 
 
-def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
+def _settle(future: asyncio.Future[Outcome], tell: Tell, outcome: Outcome) -> None:
     if not future.done():
         future.set_result(outcome)
+    tell(outcome)

@@ -137,7 +137,7 @@ class Transactions:
                 raise Fenced from failure
             if error.fatal():
                 raise
-            raise unavailable(error) from failure
+            raise unavailable(error.str()) from failure
         self._is_open = False
 
     def _write(self, records: list[Record]) -> list[int]:
@@ -270,6 +270,16 @@ class Tail:
         for message in _read(self._consumer, Place(self._topic, 0, self.next), None):
             yield self._given(message)
 
+    def gives(self, offset: int, timeout_s: float) -> bool | None:
+        """Reads on behind `to_end`: True when it gives what stands at `offset`, False when it gives what stands behind
+        and that not, as it was aborted; None where neither is so in time."""
+        until_s = time.monotonic() + timeout_s
+        while self.next <= offset and (left_s := until_s - time.monotonic()) > 0:
+            message = self._consumer.poll(left_s)
+            if message is not None and message.error() is None:
+                self.next = (message.offset() or 0) + 1
+        return None if self.next <= offset else self.next == offset + 1
+
     def news(self) -> Iterator[tuple[bytes, bytes | None] | None]:
         """What comes behind `begin`, None wherever that is all; ends when nothing comes for `NEWS_S`."""
         while (message := self._consumer.poll(NEWS_S)) is not None:
@@ -329,11 +339,11 @@ def translated() -> Iterator[None]:
             raise OperatorError(
                 "kafka.unfit", f"Kafka: {error.str()}", hint="Hansa needs Kafka 4 with as many brokers as replicas."
             ) from failure
-        raise unavailable(error) from failure
+        raise unavailable(error.str()) from failure
 
 
-def unavailable(error: KafkaError) -> Unavailable:
+def unavailable(why: str) -> Unavailable:
     """The error for what Kafka did not do; nothing was written."""
     return Unavailable(
-        "log.unreachable", f"Kafka: {error.str()}", hint="See that its brokers run; it is tried again by itself."
+        "log.unreachable", f"Kafka: {why}", hint="See that its brokers run; it is tried again by itself."
     )

@@ -173,7 +173,7 @@ class KafkaLogReader(KafkaReading):
         self._thread.start()
         if not self._is_level.wait(START_S):
             self.close()
-            raise unavailable(KafkaError(KafkaError._TIMED_OUT))
+            raise unavailable(KafkaError(KafkaError._TIMED_OUT).str())
 
     def reach(self, mark: int, timeout_s: float) -> bool:
         """Waits until the transaction `mark` is known here; False where that takes longer than `timeout_s`."""

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are what it is for
     AdminClient,
     AlterConfigOpType,
@@ -18,6 +18,7 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from hansa.eventlog.kafka_client import RECORD_BYTES_MAX, START_S, translated
 
+LEADERS_S: Final = 2.0
 KEPT: Final = {
     "cleanup.policy": "compact,delete",
     "retention.ms": "-1",
@@ -65,10 +66,20 @@ class Topics:
 
     def ends(self, topic: str, partitions: int) -> list[int]:
         """The offset behind the last record of each partition."""
+        return self._ends(topic, partitions, IsolationLevel.READ_UNCOMMITTED)
+
+    def hangs(self, topic: str) -> bool:
+        """Whether something stands in partition 0 that is neither committed nor aborted."""
+        levels = (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
+        committed, written = (self._ends(topic, 1, level) for level in levels)
+        return committed < written
+
+    def _ends(self, topic: str, partitions: int, level: IsolationLevel) -> list[int]:
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         asked = {TopicPartition(topic, number): latest for number in range(partitions)}
         with translated():
-            found = self._admin.list_offsets(asked, request_timeout=START_S)
+            self._admin.list_topics(topic, LEADERS_S)  # else it asks those who led when it asked first
+            found = self._admin.list_offsets(asked, isolation_level=level, request_timeout=START_S)
             return [found[where].result().offset for where in asked]
 
     def _done(self, futures: Mapping[str, Any], topic: str) -> None:

@@ -133,7 +133,11 @@ class Mesh:
                 self.failures[product.id] = failure
                 _report.error("%s is not served: %s", product.id, failure, extra={"product": product.id})
         await self._changed()
-        self.engine.recover(self.find, lambda group, topic: group in self.groups(topic))
+        self.take_up()
+
+    def take_up(self, is_left: Callable[[str], bool] | None = None) -> int:
+        """Has the runs that nobody is at go on: of this node, or those whose seats are left. Returns how many."""
+        return self.engine.recover(self.find, lambda group, topic: group in self.groups(topic), is_left)
 
     async def stop(self, grace_s: float) -> None:
         """Ends the triggers, lets runs finish for at most `grace_s`, and ends the workers."""

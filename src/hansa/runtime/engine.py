@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -66,6 +67,8 @@ class Engine:
         self._find: Callable[[str, str], LiveProcess | None] = lambda *_: None
         self._ask = ask
         self.active: dict[str, Run] = {}
+        self._accepting: set[str] = set()
+        """Runs that may stand in the log already, and are not active yet."""
         self.tally = RunTally()
         self.traces = traces or Traces()
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -98,18 +101,21 @@ class Engine:
         run.noted = True
         puts, claims = self._journal.keep(run, entry)
         commit = CommitSet(appends=(append_of(entry),), advances=advances, puts=puts, claims=claims)
+        self._accepting.add(run.id)
         try:
-            await self.log.commit(commit)
+            await self.log.commit(commit, partial(self._accepted, run))
         except CallerError as refused:
             if refused.code != "claim.taken":
                 raise
             return earlier_run(refused.details["value"])
-        except Unavailable as lost:
-            if lost.code == "log.unknown":  # where it stands, it is worked; where it does not, its commit is refused
-                self.start(run)
-            raise
-        self.start(run)
         return None
+
+    def _accepted(self, run: Run, outcome: Outcome) -> None:
+        """Begins a run that stands in the log, whether who asked for it waits on or not. Where it is not known to
+        stand, it is worked, and its commit is refused where it does not."""
+        self._accepting.discard(run.id)
+        if isinstance(outcome, Committed) or (isinstance(outcome, Unavailable) and outcome.code == "log.unknown"):
+            self._try(run, self.start)
 
     def _dispatch(self, run: Run) -> None:
         live = run.live
@@ -409,22 +415,21 @@ class Engine:
         follows: Callable[[str, str], bool] = lambda *_: False,
         is_lost: Callable[[str], bool] | None = None,
     ) -> int:
-        """Starts what stood unfinished in the log, of nodes that are lost (`is_lost`; by default this one's, from
-        before it was started, and everybody's where it is alone), each when it is due; returns how many. From now on a
-        run that is tried again is so in the revision that `find` gives."""
+        """Starts what stands unfinished in the log and nobody is at, of this node, everybody's where it is alone, or of
+        nodes that are lost (`is_lost`), each when it is due; returns how many. From now on a run that is tried again is
+        so in the revision that `find` gives."""
         self._find = find
-        runs = self._journal.unfinished(find, follows, self.active, is_lost or self._was_here)
+        runs = self._journal.unfinished(find, follows, self.active.keys() | self._accepting, is_lost or self._was_here)
         for run, due_us in runs:
             self.active[run.id] = run
             self._later(run, max(due_us / 1e6 - time.time(), 0.0))
         return len(runs)
 
     def _was_here(self, node: str) -> bool:
-        """True for an earlier start of this server: its name stands before what this start is called. One that is alone
-        is the next start of whoever was here."""
-        own, _, start = self._node.partition(" ")
-        name, _, other = node.partition(" ")
-        return not own or (name == own and other != start)
+        """True for this server, in this start or an earlier one: its name stands before what each start is called. One
+        that is alone is the next start of whoever was here."""
+        own, name = self._node.partition(" ")[0], node.partition(" ")[0]
+        return not own or name == own
 
     async def close(self, grace_s: float) -> None:
         """Takes no more runs and waits at most `grace_s` for those that are with a worker."""

@@ -6,6 +6,7 @@ Nothing answers by itself: a test says what the worker says (`links`).
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal
 
@@ -233,3 +234,53 @@ def test_a_node_that_was_started_again_takes_up_what_it_was_at_and_not_what_it_i
         assert [engine.recover(floor.find) for engine in (first, other, again)] == [0, 0, 1]
 
     work(body)
+
+
+def test_a_run_that_was_accepted_begins_though_who_asked_for_it_has_gone() -> None:
+    """A schedule that is paused or replaced ends the task that fires it."""
+
+    async def body() -> None:
+        floor = Floor()
+        run = Run(floor.live.processes["p"], "schedule", b"", "system", floor.answers.append)
+        asking = asyncio.create_task(floor.engine.accept(run))
+        await asyncio.sleep(0)
+        asking.cancel()
+        await floor.until(lambda: floor.live.pool.workers)
+        floor.end(run)
+        await floor.until(lambda: floor.answers)
+        assert (asking.cancelled(), floor.pending()) == (True, [])
+
+    work(body)
+
+
+def test_a_run_that_stands_and_that_nobody_is_at_is_taken_up() -> None:
+    async def body() -> None:
+        floor = Floor()
+        run = await floor.accept()
+        assert floor.engine.recover(floor.find) == 0
+        del floor.engine.active[run.id]
+        assert floor.engine.recover(floor.find) == 1
+
+    work(body)
+
+
+def test_a_run_that_is_being_accepted_is_not_taken_up_besides() -> None:
+    async def body() -> None:
+        floor = Floor()
+        run = Run(floor.live.processes["p"], "manual", b"", "me", floor.answers.append)
+        asking = asyncio.create_task(floor.engine.accept(run))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        wait_for(floor.pending)  # it stands, and the event loop was not told yet
+        assert floor.pending()
+        taken = floor.engine.recover(floor.find)
+        await asking
+        assert taken == 0
+
+    work(body)
+
+
+def wait_for(done: Callable[[], object]) -> None:
+    end_s = time.monotonic() + 5
+    while not done() and time.monotonic() < end_s:
+        time.sleep(0.001)
