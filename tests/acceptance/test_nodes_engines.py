@@ -22,6 +22,7 @@ from ledger import Ledger, selling
 from nodes import Cluster, Engines, nodes
 from server import Server
 from test_faults_kills import assert_well, come_to_rest
+from test_topics import sales
 
 from hansa.eventlog.committer import Notice
 from hansa.eventlog.interface import Append, CommitSet, Committed, Outcome, TopicConfig, encode_entry
@@ -124,6 +125,7 @@ def test_engines_that_die_under_load_lose_and_double_nothing(
             assert pair.nodes[0].until(partial(_has, ledger, goal), 60), attack
     pair.nodes[0].http.post("/triggers/shop.till:sell_on_time/0/pause").raise_for_status()
     come_to_rest(pair.nodes[1])
+    sales(pair)
     pair.close()
     books = pair.books()
     pair.nodes[0].start()

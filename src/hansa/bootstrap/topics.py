@@ -81,10 +81,14 @@ class Publishing:
     async def _term(self, watches: _Watches) -> None:
         """Relays until that cannot go on. A turn that is under way when this is cancelled ends by itself."""
         thread = ThreadPoolExecutor(1, "hansa-topics")
-        work, groups = partial(asyncio.get_running_loop().run_in_executor, thread), None
+        work = partial(asyncio.get_running_loop().run_in_executor, thread)
+        ends: list[Callable[[], None]] = []
         try:
-            relay = Relay(self._log.log, await work(self._open), self._encoding_of)
+            topics = await work(self._open)
+            ends.append(topics.close)
             groups = await work(self._open_groups)
+            ends.append(groups.close)
+            relay = Relay(self._log.log, topics, self._encoding_of)
             wanted: set[str] = set()
             due, self._ordered = 0.0, True
             while True:
@@ -100,8 +104,8 @@ class Publishing:
                     due = time.monotonic() + GROUPS_S
                 await self._wait(min(relay.resting_s(wanted), GROUPS_S) if wanted else GROUPS_S if ports else None)
         finally:
-            if groups is not None:
-                thread.submit(groups.close)
+            for end in ends:
+                thread.submit(end)
             thread.shutdown(wait=False)
 
     async def _obey(self, relay: Relay, work: Callable[..., Awaitable[Any]], ports: list[Published]) -> None:

@@ -26,7 +26,8 @@ from hansa.eventlog import batch, kafka_state
 from hansa.eventlog.batch import Batch
 from hansa.eventlog.committer import Committer, GroupCommit, Notice, Replies, stopped
 from hansa.eventlog.interface import CommitSet, Finding, Log, TopicConfig
-from hansa.eventlog.kafka_client import COMMIT_S, Fenced, Place, Record, Tail, Transactions, translated, unavailable
+from hansa.eventlog.kafka_client import Fenced, Place, Record
+from hansa.eventlog.kafka_confirmed import Confirmed, Write
 from hansa.eventlog.kafka_reading import KafkaLogReader, KafkaReading, facts_topic
 from hansa.eventlog.kafka_state import Fact, Row, State, moved, written
 from hansa.eventlog.kafka_topics import Topics
@@ -35,9 +36,6 @@ from hansa.eventlog.reading import grown, walked
 from hansa.model.ids import PortId
 from hansa.model.topic import topic_name
 
-SHOWN_S: Final = 2.0
-"""How long Kafka may take to give out what it has committed, before it is helped."""
-TRIES: Final = 5
 _ILLEGAL: Final = re.compile(r"[^a-zA-Z0-9._-]")
 _TAKEN: Final = "another Hansa owns it since, or this one stood still for too long"
 _report = logging.getLogger("hansa.eventlog")
@@ -69,18 +67,11 @@ class KafkaLog(KafkaReading, Log):
         """Held by whoever has a transaction under way; `_lock` for moments alone, so that readers wait for nothing."""
         self._topics = Topics(settings, replication)
         self._topics.ensure(self._facts, 1)
-        self._transactions = Transactions(settings, name)
-        self._is_in_doubt = True
-        """Whether something of a transaction that was not committed may hang."""
-        self._settle()
+        nothing = Record(self._facts, 0, *written((("state", "", ""), None)))
+        self._transactions = Confirmed(settings, name, self._topics, nothing)
         state, start = follower.hand_over() if follower else (State(), 0)
         super().__init__(settings, state)
-        with contextlib.ExitStack() as failed:
-            self._tail = Tail(settings, self._facts, start)
-            failed.callback(self._tail.close)
-            with translated():
-                self._apply(kafka_state.read(*record) for record in self._tail.to_end())
-            failed.pop_all()
+        self._apply(kafka_state.read(*record) for record in self._transactions.known(start))
         self._time_us = self._state.time_us
         self._committer = Committer(self._planned, self.now, replies)
         self._group = GroupCommit(self._committer.commit)
@@ -98,7 +89,7 @@ class KafkaLog(KafkaReading, Log):
         self._group.stop()
         self._failure = self._failure or "it was closed"
         self._records.close()
-        self._tail.close()
+        self._transactions.close()
 
     def failure(self) -> str | None:
         return None if self._failure is None else str(self._failure)
@@ -149,52 +140,18 @@ class KafkaLog(KafkaReading, Log):
             offsets = write([self._record(made) for _, made in batches]) if batches else []
             rows = [_row(seq, made, offset) for (seq, made), offset in zip(batches, offsets, strict=True)]
             made_so = [*rows, *facts, (kafka_state.MARK, self._state.mark + 1)]
-            end = write([Record(self._facts, 0, *written(fact)) for fact in made_so])[-1]
-        self._show(end)
+            write([Record(self._facts, 0, *written(fact)) for fact in made_so])
         for (_, made), offset in zip(batches, offsets, strict=True):
             self._records.keep(Place(self._kafka_topic(made.topic), made.partition, offset), made.body)
         self._apply(made_so)
 
-    def _show(self, offset: int) -> None:
-        """Waits until Kafka gives out the fact at `offset`, whose transaction it has taken as committed. It says so
-        before it has written the transaction's end, and where a broker dies in between it can leave that out; the end
-        of another transaction is then its end, too. Only what is given out can be lost by no broker and no owner."""
-        until_s = time.monotonic() + COMMIT_S
-        while not (shown := self._tail.gives(offset, SHOWN_S)):
-            if shown is False or time.monotonic() > until_s:
-                self._failure = "a transaction that was committed is not given out"
-                raise self._end()
-            with contextlib.suppress(Unavailable), self._transaction() as write:
-                write([self._empty()])
-
-    def _settle(self) -> None:
-        """Ends, as aborted, what a transaction that was not committed has left open: else the end of the next one would
-        be its end, too."""
-        for _ in range(TRIES):
-            if not self._topics.hangs(self._facts):
-                self._is_in_doubt = False
-                return
-            _report.warning("a transaction of the log %s has no end in Kafka; it is aborted", self._name)
-            with contextlib.suppress(_Undone), self._transactions.transaction() as write:
-                write([self._empty()])
-                raise _Undone
-        raise unavailable(f"a transaction of the log {self._name} has no end")
-
-    def _empty(self) -> Record:
-        """A fact that changes nothing."""
-        return Record(self._facts, 0, *written((("state", "", ""), None)))
-
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[Callable[[list[Record]], list[int]]]:
+    def _transaction(self) -> Iterator[Write]:
         if self._failure is not None:
             raise self._end()
         try:
-            if self._is_in_doubt:
-                self._settle()
-            self._is_in_doubt = True
             with self._transactions.transaction() as write:
                 yield write
-            self._is_in_doubt = False
         except Fenced as fenced:
             self._failure = _TAKEN
             raise self._end() from fenced
@@ -264,10 +221,6 @@ class KafkaLog(KafkaReading, Log):
     def backup(self, target: Path) -> str:
         del target
         return f"the topics {self._name}.* of the Kafka cluster, all of them or none"
-
-
-class _Undone(Exception):
-    """A transaction is to be aborted."""
 
 
 def kafka_name(topic: str) -> str:

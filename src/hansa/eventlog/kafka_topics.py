@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
@@ -66,17 +66,17 @@ class Topics:
 
     def ends(self, topic: str, partitions: int) -> list[int]:
         """The offset behind the last record of each partition."""
-        return self._ends(topic, partitions, IsolationLevel.READ_UNCOMMITTED)
+        return self._ends(topic, range(partitions), IsolationLevel.READ_UNCOMMITTED)
 
-    def hangs(self, topic: str) -> bool:
-        """Whether something stands in partition 0 that is neither committed nor aborted."""
+    def hangs(self, topic: str, partition: int = 0) -> bool:
+        """Whether something stands in a partition that is neither committed nor aborted."""
         levels = (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
-        committed, written = (self._ends(topic, 1, level) for level in levels)
+        committed, written = (self._ends(topic, [partition], level) for level in levels)
         return committed < written
 
-    def _ends(self, topic: str, partitions: int, level: IsolationLevel) -> list[int]:
+    def _ends(self, topic: str, partitions: Iterable[int], level: IsolationLevel) -> list[int]:
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        asked = {TopicPartition(topic, number): latest for number in range(partitions)}
+        asked = {TopicPartition(topic, number): latest for number in partitions}
         with translated():
             self._admin.list_topics(topic, LEADERS_S)  # else it asks those who led when it asked first
             found = self._admin.list_offsets(asked, isolation_level=level, request_timeout=START_S)

@@ -7,7 +7,6 @@ transaction of the records before them.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Final, cast
 
@@ -15,11 +14,14 @@ import msgspec
 from confluent_kafka import KafkaException
 
 from hansa.errors import OperatorError
-from hansa.eventlog.kafka_client import RECORD_BYTES_MAX, Fenced, Record, Tail, Transactions, committed, translated
+from hansa.eventlog.kafka_client import RECORD_BYTES_MAX, Fenced, Record, committed
+from hansa.eventlog.kafka_confirmed import Confirmed
 from hansa.eventlog.kafka_topics import Topics as KafkaTopics
 from hansa.outputs.relay import ORDERS, Ended, Part, Topics
 from hansa.outputs.topic import PERSON, Published, topic_config
 
+_NOWHERE: Final = ("", 0)
+_TAKEN: Final = "another node publishes the ports"
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(tuple[str, int]).decode
 _position: Final = msgspec.msgpack.Decoder(int).decode
@@ -29,7 +31,7 @@ class PublishedTopics(Topics):
     """The topics of the ports of the log `name`. Opening it has whoever did so before refused.
 
     `said` gets a line about a topic whose configuration was another than the contract's. Raises `OperatorError`
-    (`kafka.denied`, `kafka.unfit`), `Unavailable("log.unreachable")`.
+    (`kafka.denied`, `kafka.unfit`), `Unavailable("log.unreachable")`, `Ended`.
     """
 
     def __init__(
@@ -38,11 +40,22 @@ class PublishedTopics(Topics):
         self._place, self._said, self._settings = f"{name}._published", said, settings
         self._topics = KafkaTopics(settings, replication)
         self._topics.ensure(self._place, 1)
-        self._transactions = Transactions(settings, f"{name}._relay")
         self._reached: dict[tuple[str, int], int] = {}
-        with translated(), contextlib.closing(Tail(settings, self._place)) as tail:
-            for key, value in tail.to_end():
-                self._reached[_decode(key)] = _position(value or b"\0")
+        try:
+            self._transactions = self._begun(settings, f"{name}._relay")
+        except Fenced as fenced:
+            raise Ended(_TAKEN) from fenced
+
+    def _begun(self, settings: Mapping[str, Any], name: str) -> Confirmed:
+        made = Confirmed(settings, name, self._topics, Record(self._place, 0, _encode(_NOWHERE), _encode(0)))
+        for key, value in made.known(0):
+            self._reached[_decode(key)] = _position(value or b"\0")
+        if made.has_aborted:
+            made.settle_beside(place for place in self._reached if place not in (_NOWHERE, ORDERS))
+        return made
+
+    def close(self) -> None:
+        self._transactions.close()
 
     def open(self, published: Published) -> list[int]:
         port, topic = published
@@ -113,7 +126,7 @@ class PublishedTopics(Topics):
             with self._transactions.transaction() as write:
                 write([*records, *places])
         except Fenced as fenced:
-            raise Ended("another node publishes the ports") from fenced
+            raise Ended(_TAKEN) from fenced
         except KafkaException as failure:
             raise Ended(str(failure)) from failure
         self._reached.update(reached)

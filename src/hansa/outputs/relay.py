@@ -73,6 +73,10 @@ class Topics(ABC):
         """Deletes from topics the keys whose last record is one of these persons', and has obeyed up to `behind`.
         Raises `OperatorError` where nothing was written, `Ended`."""
 
+    @abstractmethod
+    def close(self) -> None:
+        """Ends connections."""
+
 
 class Relay:
     """Belongs to one thread at a time. `encoding_of` is asked once for each revision of a port."""
