@@ -12,7 +12,7 @@ from tests.acceptance.kafka_owners import judge, ordeal
 from hansa.eventlog.interface import Committed, Outcome
 from hansa.eventlog.kafka import KafkaLog
 from hansa.eventlog.kafka_client import Record, Transactions
-from hansa.eventlog.kafka_state import written
+from hansa.eventlog.kafka_facts import written
 from hansa.testing.log_bench import Bench, bodies, writing
 
 

@@ -58,7 +58,7 @@ def test_a_node_that_stood_still_while_a_window_was_opened_publishes_to_no_versi
         answers = [callers.submit(first.call, "POST", "/yard/scale/weigh", {f"{n}": n}) for n in range(WRITERS)]
         second.deploy(scale(tmp_path / "both", (1, 2)), SCALE)
         first.process.send_signal(signal.SIGCONT)
-        assert [answer.result().status_code for answer in answers] == [200] * WRITERS
+        assert [(found := answer.result()).status_code for answer in answers] == [200] * WRITERS, found.text
     old, new = second.records(OLD), second.records(NEW)
     assert_side_by_side(old, new)
     assert len(new) == WRITERS + 1

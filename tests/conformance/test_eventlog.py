@@ -12,6 +12,7 @@ import pytest
 
 from hansa.eventlog.interface import Chunk, Log, Partition, TopicConfig
 from hansa.eventlog.kafka import KafkaLog
+from hansa.eventlog.kafka_copy import Copy
 from hansa.eventlog.kafka_reading import KafkaLogReader
 from hansa.eventlog.memory import MemoryLog
 from hansa.eventlog.ownership import Address, Ownership
@@ -81,7 +82,8 @@ class FollowedFromOutside(KafkaLog):
 
     def __init__(self, settings: dict[str, Any], name: str, *, clock_us: Callable[[], int]) -> None:
         super().__init__(settings, name, clock_us=clock_us)
-        self._outside = KafkaLogReader(settings, name)
+        self._copy_outside = Copy()
+        self._outside = KafkaLogReader(settings, name, self._copy_outside)
 
     def _seen(self) -> KafkaLogReader:
         assert self._outside.reach(self.mark, 10)
@@ -117,6 +119,7 @@ class FollowedFromOutside(KafkaLog):
     def stop(self) -> None:
         super().stop()
         self._outside.close()
+        self._copy_outside.close()
 
 
 class TestKafkaLogReader(TestKafkaLog):
@@ -143,13 +146,13 @@ class Appointed(Ownership):
 class OfAnotherNode(SharedLog):
     """A node that is not the owner; the owner beside it comes and goes with it."""
 
-    def __init__(self, settings: dict[str, Any], name: str, clock_us: Callable[[], int]) -> None:
-        here = {"host": "127.0.0.1", "port": 0, "key": b"key", "clock_us": clock_us}
-        self._other = SharedLog(settings, name, "owner", Appointed(), **here)  # type: ignore[arg-type]
+    def __init__(self, settings: dict[str, Any], name: str, folder: Path, clock_us: Callable[[], int]) -> None:
+        here: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "key": b"key", "clock_us": clock_us}
+        self._other = SharedLog(settings, name, "owner", Appointed(), folder=folder / "owner", **here)
         self._other.own()
         self._other.start(lambda _: None)
         there = Address("127.0.0.1", self._other.port)
-        super().__init__(settings, name, "node", Appointed(there), **here)  # type: ignore[arg-type]
+        super().__init__(settings, name, "node", Appointed(there), folder=folder / "node", **here)
         self.own()
 
     def stop(self) -> None:
@@ -160,4 +163,4 @@ class OfAnotherNode(SharedLog):
 class TestSharedLog(TestKafkaLog):
     def open(self, folder: Path, clock_us: Callable[[], int]) -> Log:
         name = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
-        return OfAnotherNode(self._settings, name, clock_us)
+        return OfAnotherNode(self._settings, name, folder, clock_us)

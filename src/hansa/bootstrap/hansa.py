@@ -153,7 +153,7 @@ class Hansa:
                 self._pepper = pepper_of(os.environ.get("HANSA_PEPPER", ""))
                 self._registry = open_registry(data, settings.database, clock_us)
                 opened.callback(self._registry.close)
-                self._nodes = Nodes(self._registry, settings.place, self._pepper, version)
+                self._nodes = Nodes(self._registry, data, settings.place, self._pepper, version)
                 self._log = self._nodes.log
             else:
                 self._log = open_log(data)

@@ -24,7 +24,9 @@ def open_log(data: Path) -> SqliteLog:
     return SqliteLog(data)
 
 
-def open_shared(place: Place, ownership: Ownership, pepper: bytes, changed: Callable[[], None]) -> SharedLog:
+def open_shared(
+    data: Path, place: Place, ownership: Ownership, pepper: bytes, changed: Callable[[], None]
+) -> SharedLog:
     """The log in Kafka. Raises `OperatorError` (`log.address`, `log.driver`, and what Kafka says)."""
     settings, name = place.kafka_log()
     try:
@@ -34,7 +36,7 @@ def open_shared(place: Place, ownership: Ownership, pepper: bytes, changed: Call
     return SharedLog(
         settings, name, place.node, ownership,
         host=place.listen, port=place.channel, key=hmac.digest(pepper, b"channel", "sha256"),
-        replication=place.replication, changed=changed,
+        folder=data / "log-copy", replication=place.replication, changed=changed,
     )  # fmt: skip
 
 
@@ -43,10 +45,11 @@ def open_reader(data: Path, place: Place) -> SqliteLogReader | KafkaLogReader:
     if not place.is_shared:
         return SqliteLogReader(data)
     try:
-        from hansa.eventlog.kafka_reading import READERS, KafkaLogReader
+        from hansa.eventlog.kafka_copy import Copy
+        from hansa.eventlog.kafka_reading import KafkaLogReader
     except ImportError as failure:
         raise _no_driver() from failure
-    return KafkaLogReader(*place.kafka_log(), kinds=READERS)
+    return KafkaLogReader(*place.kafka_log(), Copy(data / "views-log-copy"))
 
 
 def open_image(place: Place) -> KafkaImage:

@@ -9,6 +9,7 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import Final
 
 from hansa.bootstrap.duties import Duties
@@ -175,13 +176,13 @@ def node_for(name: str, nodes: Iterable[str]) -> str | None:
 class Nodes:
     """This node's part among those that share a log: `join` once the event loop runs, `leave` before it ends."""
 
-    def __init__(self, registry: registries.Registry, place: Place, pepper: bytes, version: str) -> None:
+    def __init__(self, registry: registries.Registry, data: Path, place: Place, pepper: bytes, version: str) -> None:
         _, name = place.kafka_log()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._duties: Duties | None = None
         may_own = place.has("scheduler")
         self._ownership = ownership = LeasedOwnership(registry, name, may_own=may_own, session_s=place.session_s)
-        self.log = open_shared(place, ownership, pepper, self._led)
+        self.log = open_shared(data, place, ownership, pepper, self._led)
         ownership.at(place.node, place.host, self.log.port)
         node = Node(place.node, place.url, place.roles, version)
         self._name = place.node

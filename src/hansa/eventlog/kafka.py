@@ -1,6 +1,6 @@
 """The log in Apache Kafka, for one owner at a time: a record per batch, and a compacted topic of facts.
 
-Flow of a commit: the owner decides sets against its copy of what is stored (`kafka_state`) → one transaction writes the
+Flow of a commit: the owner decides sets against its copy of what is stored (`kafka_copy`) → one transaction writes the
 batches to the topics of their ports, then the facts that follow from them, their offsets among them → when Kafka gives
 them out as committed, the facts change the copy. A transaction of an owner that was replaced is refused by Kafka
 (`log.fenced`).
@@ -8,8 +8,8 @@ them out as committed, the facts change the copy. A transaction of an owner that
 
 from __future__ import annotations
 
-import bisect
 import contextlib
+import itertools
 import logging
 import os
 import re
@@ -22,14 +22,15 @@ from typing import Any, Final
 from confluent_kafka import KafkaException
 
 from hansa.errors import CallerError, HansaError, OperatorError, Unavailable
-from hansa.eventlog import batch, kafka_state
+from hansa.eventlog import batch, kafka_facts
 from hansa.eventlog.batch import Batch
 from hansa.eventlog.committer import Committer, GroupCommit, Notice, Replies, stopped
-from hansa.eventlog.interface import CommitSet, Finding, Log, TopicConfig
+from hansa.eventlog.interface import CommitSet, Finding, Log, Partition, TopicConfig
 from hansa.eventlog.kafka_client import Fenced, Place, Record
 from hansa.eventlog.kafka_confirmed import Confirmed, Write
-from hansa.eventlog.kafka_reading import KafkaLogReader, KafkaReading, facts_topic
-from hansa.eventlog.kafka_state import Fact, Row, State, moved, written
+from hansa.eventlog.kafka_copy import Copy
+from hansa.eventlog.kafka_facts import Fact, Row, moved, written
+from hansa.eventlog.kafka_reading import PORTION, KafkaReading, facts_topic
 from hansa.eventlog.kafka_topics import Topics
 from hansa.eventlog.plan import Pending, Plan
 from hansa.eventlog.reading import grown, walked
@@ -55,11 +56,11 @@ class KafkaLog(KafkaReading, Log):
         *,
         replication: int = 1,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
-        follower: KafkaLogReader | None = None,
+        copy: Copy | None = None,
         replies: Replies | None = None,
     ) -> None:
-        """`follower` has followed the log until now: what it knows is not read again, and it ends. `replies` are kept
-        by the transactions."""
+        """`copy` is this log's alone until it is stopped, and is left to the caller then; without one it has its own.
+        `replies` are kept by the transactions."""
         self._name, self._clock_us = name, clock_us
         self._facts = facts_topic(name)
         self._failure: object = None
@@ -69,12 +70,18 @@ class KafkaLog(KafkaReading, Log):
         self._topics.ensure(self._facts, 1)
         nothing = Record(self._facts, 0, *written((("state", "", ""), None)))
         self._transactions = Confirmed(settings, name, self._topics, nothing)
-        state, start = follower.hand_over() if follower else (State(), 0)
-        super().__init__(settings, state)
-        self._apply(kafka_state.read(*record) for record in self._transactions.known(start))
-        self._time_us = self._state.time_us
+        self._is_own = copy is None
+        super().__init__(settings, copy or Copy())
+        self._catch_up()
+        self._time_us = self._copy.time_us
         self._committer = Committer(self._planned, self.now, replies)
         self._group = GroupCommit(self._committer.commit)
+
+    def _catch_up(self) -> None:
+        self._copy.of(self._topics.id(self._facts))
+        records = self._transactions.known(self._copy.next)
+        while facts := [kafka_facts.read(*record) for record in itertools.islice(records, PORTION)]:
+            self._take(facts, self._transactions.next)
 
     # Committing
 
@@ -87,9 +94,12 @@ class KafkaLog(KafkaReading, Log):
 
     def stop(self) -> None:
         self._group.stop()
-        self._failure = self._failure or "it was closed"
+        with self._writing:  # whoever is about it takes its facts before the copy is another's
+            self._failure = self._failure or "it was closed"
         self._records.close()
         self._transactions.close()
+        if self._is_own:
+            self._copy.close()
 
     def failure(self) -> str | None:
         return None if self._failure is None else str(self._failure)
@@ -98,10 +108,10 @@ class KafkaLog(KafkaReading, Log):
     def _planned(self) -> Iterator[Plan]:
         with self._writing:
             time_us = max(self._time_us + 1, self._clock_us())
-            plan = Plan(self._state, time_us)
+            plan = Plan(self._copy, time_us)
             yield plan
             batches, facts = self._drawn(plan)
-            self._write(list(enumerate(batches, self._state.seq + 1)), facts)
+            self._write(list(enumerate(batches, self._copy.seq + 1)), facts)
             self._time_us = time_us
 
     def _drawn(self, plan: Plan) -> tuple[list[Batch], list[Fact]]:
@@ -113,10 +123,10 @@ class KafkaLog(KafkaReading, Log):
             for made in batch.batches(partition, base, plan.now_us, [self._sealed(c, persons) for c in chunks])
         ]
         facts: list[Fact] = [(("person", number), (name, key)) for name, (number, key) in persons.items()]
+        facts += self._copy.ended_claims(plan.now_us, 2 * len(plan.claims)) if plan.claims else []
         facts += moved(plan)
-        facts += self._state.ended_claims(plan.now_us, 2 * len(plan.claims))
         for subject in plan.forgotten:
-            number = persons[subject][0] if subject in persons else self._state.person(subject)
+            number = persons[subject][0] if subject in persons else self._copy.person(subject)
             if number is not None:
                 facts.append((("person", number), (None, None)))
         return batches, facts
@@ -126,10 +136,10 @@ class KafkaLog(KafkaReading, Log):
         subject = chunk.header.get("subject")
         if subject is None:
             return chunk
-        number = self._state.person(subject)
-        key = self._state.key_of(number)[1] if number is not None else None
+        number = self._copy.person(subject)
+        key = self._copy.key_of(number)[1] if number is not None else None
         if number is None or key is None:
-            number, key = persons.setdefault(subject, (len(self._state.persons) + len(persons) + 1, os.urandom(32)))
+            number, key = persons.setdefault(subject, (self._copy.persons() + len(persons) + 1, os.urandom(32)))
         return batch.sealed(chunk, number, key)
 
     def _write(self, batches: list[tuple[int, Batch]], facts: list[Fact]) -> None:
@@ -139,11 +149,20 @@ class KafkaLog(KafkaReading, Log):
         with self._transaction() as write:
             offsets = write([self._record(made) for _, made in batches]) if batches else []
             rows = [_row(seq, made, offset) for (seq, made), offset in zip(batches, offsets, strict=True)]
-            made_so = [*rows, *facts, (kafka_state.MARK, self._state.mark + 1)]
+            made_so = [*rows, *facts, (kafka_facts.MARK, self._copy.mark + 1)]
             write([Record(self._facts, 0, *written(fact)) for fact in made_so])
         for (_, made), offset in zip(batches, offsets, strict=True):
             self._records.keep(Place(self._kafka_topic(made.topic), made.partition, offset), made.body)
-        self._apply(made_so)
+        self._take_own(made_so)
+
+    def _take_own(self, facts: list[Fact]) -> None:
+        """Whoever cannot take what it has written decides nothing more."""
+        try:
+            self._take(facts, self._transactions.next)
+        except HansaError as failure:
+            _report.error("the copy of the log cannot be written: %s", failure)
+            self._failure = failure
+            raise self._end() from failure
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Write]:
@@ -174,45 +193,48 @@ class KafkaLog(KafkaReading, Log):
 
     def declare(self, topic: str, config: TopicConfig) -> None:
         with self._writing:
-            config = grown(self._state.topic(topic), config)
-            if self._state.topic(topic) == config:
+            config = grown(self._copy.topic(topic), config)
+            if self._copy.topic(topic) == config:
                 return
             name = f"{self._name}.{kafka_name(topic)}"
-            if any(taken == name and other != topic for other, taken in self._state.kafka_topics.items()):
+            if any(taken == name and other != topic for other, taken in self._copy.kafka_topics.items()):
                 raise OperatorError("kafka.unfit", f"Two topics would be {name} in Kafka", hint=f"Rename {topic}.")
             self._topics.ensure(name, config.partitions)
             self._write([], [(("topic", topic), (config, name))])
 
     def acquire(self, resource: str) -> int:
         with self._writing:
-            epoch = self._state.epoch(resource) + 1
+            epoch = self._copy.epoch(resource) + 1
             self._write([], [(("epoch", resource), epoch)])
             return epoch
 
     def epoch(self, resource: str) -> int:
-        return self._state.epoch(resource)
+        return self._copy.epoch(resource)
 
     def trim(self, topic: str, partition: int, before: int, *, seen: str | None = None) -> int:
+        at = (self._copy.known(topic), partition)
+        reached = self._copy.seq if seen is None else int(seen or 0)
+        while self._trim_some(at, before, reached):
+            pass
+        return self._copy.bounds(at)[0]
+
+    def _trim_some(self, at: Partition, before: int, reached: int) -> bool:
+        """Takes some batches, so that commits need not wait long; False when there is nothing left to take."""
         with self._writing:
-            rows = self._state.batches(topic, partition)
-            reached = self._state.seq if seen is None else int(seen or 0)
-            ended = bisect.bisect_right(rows[:-1], before, key=lambda row: row.end)
-            taken = [row for row in rows[:ended] if row.seq <= reached]
+            taken = self._copy.oldest(at, before, reached, PORTION)
             if taken:
-                facts: list[Fact] = [(("batch", topic, partition, row.base), None) for row in taken]
-                self._write([], [*facts, (("first", topic, partition), taken[-1].end)])
-                left = min(row.offset for row in self._state.batches(topic, partition))
-                self._topics.take(self._kafka_topic(topic), partition, left)
-            return self._state.first((topic, partition))
+                facts: list[Fact] = [(("batch", *at, row.base), None) for row in taken]
+                self._write([], [*facts, (("first", *at), taken[-1].end)])
+                self._topics.take(self._kafka_topic(at[0]), at[1], self._copy.least_offset(at) or 0)
+            return len(taken) == PORTION
 
     def erase(self, topic: str, partition: int, bodies: Mapping[int, bytes | None]) -> None:
         """As the interface says; Kafka drops the bytes when it compacts the topic."""
+        at = (self._copy.known(topic), partition)
         with self._writing:
-            rows = self._state.batches(topic, partition)
-            touched = [row for row in rows if any(row.base <= at < row.end for at in bodies)]
-            found = [
-                (row, made, batch.rewritten(made, bodies)) for row, made in self._read((topic, partition), touched)
-            ]
+            rows = {row.seq: row for row in (self._copy.row_at(at, position) for position in sorted(bodies)) if row}
+            touched = [row for row in rows.values() if any(row.base <= one < row.end for one in bodies)]
+            found = [(row, made, batch.rewritten(made, bodies)) for row, made in self._read(at, touched)]
             self._write([(row.seq, new) for row, old, new in found if new != old], [])
 
     def verify(self) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -47,6 +47,9 @@ _DENIED: Final = frozenset(
     {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError._AUTHENTICATION,
      KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, KafkaError.SASL_AUTHENTICATION_FAILED}
 )  # fmt: skip
+
+
+T = TypeVar("T")
 
 
 class Place(NamedTuple):
@@ -250,20 +253,13 @@ class Tail:
 
     def begin(self) -> int:
         """Begins to read; the offset behind what is committed now."""
-        end = self._end()
+        end = patiently(self._end)
         self._consumer.assign([TopicPartition(self._topic, 0, self.next)])
         return end
 
     def _end(self) -> int:
-        until_s = time.monotonic() + START_S
-        while True:
-            try:
-                self._consumer.list_topics(self._topic, START_S)
-                return int(self._consumer.get_watermark_offsets(TopicPartition(self._topic, 0), START_S)[1])
-            except KafkaException as failure:  # a topic that was made this moment is not known everywhere yet
-                if failure.args[0].code() not in _NOT_YET or time.monotonic() > until_s:
-                    raise
-            time.sleep(NOT_YET_S)
+        self._consumer.list_topics(self._topic, START_S)
+        return int(self._consumer.get_watermark_offsets(TopicPartition(self._topic, 0), START_S)[1])
 
     def to_end(self) -> Iterator[tuple[bytes, bytes | None]]:
         """Key and value of every record up to the end, where nobody writes any more."""
@@ -322,6 +318,18 @@ def _read(consumer: Consumer, start: Place, last: int | None) -> Iterator[Messag
         yield message
         if last is not None and (message.offset() or 0) >= last:
             return
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """What is asked about a topic that may have been made this moment: it is not known everywhere yet."""
+    until_s = time.monotonic() + START_S
+    while True:
+        try:
+            return ask()
+        except KafkaException as failure:
+            if failure.args[0].code() not in _NOT_YET or time.monotonic() > until_s:
+                raise
+        time.sleep(NOT_YET_S)
 
 
 @contextlib.contextmanager

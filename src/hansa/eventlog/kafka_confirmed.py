@@ -45,6 +45,11 @@ class Confirmed:
         """Whether something of a transaction that was not committed may hang."""
         self._settle()
 
+    @property
+    def next(self) -> int:
+        """The offset in the topic behind what was given out here."""
+        return 0 if self._tail is None else self._tail.next
+
     def known(self, start: int) -> Iterator[tuple[bytes, bytes | None]]:
         """Key and value of every record of the topic from the offset `start` on; before the first transaction."""
         with contextlib.ExitStack() as failed:

@@ -12,9 +12,7 @@ class KafkaImage(KafkaLog, Image):
     """As a `KafkaLog`, whose owner it is from then on: whoever had it before is fenced off."""
 
     def facts(self, kind: str) -> Iterator[Fact]:
-        with self._lock:
-            found = sorted(self._state.facts(kind))
-        return (fact for fact in found if fact[0] != MARK)
+        return (fact for fact in self._copy.facts(kind) if fact[0] != MARK)
 
     def batches(self, behind: int) -> Iterator[Numbered]:
         while found := self._numbered(behind, PORTION_BYTES):
@@ -22,7 +20,7 @@ class KafkaImage(KafkaLog, Image):
             behind = found[-1][0]
 
     def reached(self) -> int:
-        return self._state.seq
+        return self._copy.seq
 
     def take(self, batches: Sequence[Numbered], facts: Sequence[Fact]) -> None:
         """As the interface says, but that topics are declared one by one, before the rest."""
@@ -31,7 +29,7 @@ class KafkaImage(KafkaLog, Image):
                 if kind == "topic":
                     self.declare(name, value)
             self._write(list(batches), [fact for fact in facts if fact[0][0] != "topic"])
-            self._time_us = max(self._time_us, self._state.time_us)
+            self._time_us = max(self._time_us, self._copy.time_us)
 
     def marked(self) -> bytes | None:
         return self.get(MARK_SCOPE, MARK_KEY)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are what it is for
     AdminClient,
     AlterConfigOpType,
@@ -16,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are wh
 )
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from hansa.eventlog.kafka_client import RECORD_BYTES_MAX, START_S, translated
+from hansa.eventlog.kafka_client import RECORD_BYTES_MAX, START_S, patiently, translated
 
 LEADERS_S: Final = 2.0
 KEPT: Final = {
@@ -31,7 +31,7 @@ KEPT: Final = {
 class Topics:
     """Makes topics, and takes what stands at their beginning."""
 
-    def __init__(self, settings: Mapping[str, Any], replication: int) -> None:
+    def __init__(self, settings: Mapping[str, Any], replication: int = 1) -> None:
         self._admin = AdminClient(dict(settings))
         self._replication = replication
 
@@ -46,6 +46,15 @@ class Topics:
                 self._admin.create_partitions([NewPartitions(topic, partitions)], request_timeout=START_S), topic
             )
         return False
+
+    def id(self, topic: str) -> str:
+        """What Kafka calls this topic and no other, before or after it."""
+        with translated():
+            return patiently(lambda: self._id(topic))
+
+    def _id(self, topic: str) -> str:
+        (asked,) = self._admin.describe_topics(TopicCollection([topic]), request_timeout=START_S).values()
+        return str(asked.result().topic_id)
 
     def configure(self, topic: str, config: Mapping[str, str]) -> dict[str, str]:
         """Has a topic so configured; what stood there before of all that is changed by that."""

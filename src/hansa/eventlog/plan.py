@@ -72,7 +72,8 @@ class Plan:
         for advance in commit.advances:
             self.positions[advance.group, advance.topic, advance.partition] = advance.next
         for put in commit.puts:
-            self.puts[put.scope, put.key] = put.value
+            if put.value != put.expected:  # else it is a condition alone
+                self.puts[put.scope, put.key] = put.value
         for claim in commit.claims:
             self.claims[claim.scope, claim.key] = (claim.value, claim.until_us)
         if commit.forgets:

@@ -20,6 +20,7 @@ from hansa.eventlog.channel import COMMIT, Desk, Line
 from hansa.eventlog.committer import GroupCommit, Notice, Work, copied, malformed
 from hansa.eventlog.interface import Chunk, Finding, Log, Outcome, Partition, TopicConfig
 from hansa.eventlog.kafka import KafkaLog
+from hansa.eventlog.kafka_copy import Copy
 from hansa.eventlog.kafka_reading import KafkaLogReader, KafkaReading, facts_topic
 from hansa.eventlog.kafka_topics import Topics
 from hansa.eventlog.owner import REPLIES, FrameReplies, Lost, Owner, last_frame
@@ -35,8 +36,8 @@ _report = logging.getLogger("hansa.eventlog")
 
 
 class SharedLog(Log):
-    """This node's part in the log `name` of a Kafka cluster. No other node has the name `node`. `changed()` is told of
-    `is_owner` on a thread of its own.
+    """This node's part in the log `name` of a Kafka cluster. No other node has the name `node`. Its copy is in
+    `folder`. `changed()` is told of `is_owner` on a thread of its own.
 
     Where no owner can be found, sets end with `Unavailable`: `log.unowned`, nothing was written; `log.unknown`, the
     owner was lost with them.
@@ -52,6 +53,7 @@ class SharedLog(Log):
         host: str,
         port: int,
         key: bytes,
+        folder: Path | None = None,
         replication: int = 1,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
         changed: Callable[[], None] = lambda: None,
@@ -73,7 +75,8 @@ class SharedLog(Log):
         self._on_outcomes: Callable[[Notice], None] = lambda _: None
         self._group = GroupCommit(self._commit)
         Topics(settings, replication).ensure(facts_topic(name), 1)
-        self._reading: KafkaReading = KafkaLogReader(settings, name)
+        self._copy = Copy(folder)
+        self._reading: KafkaReading = KafkaLogReader(settings, name, self._copy)
         self._number = max(time.time_ns(), last_frame(self._reading.get(REPLIES, node)))
         self._desk = Desk(host, port, key, lambda: self._owner)
         self._keeping = threading.Thread(target=self._keep, name="hansa-ownership", daemon=True)
@@ -122,18 +125,15 @@ class SharedLog(Log):
         if self._owner is not None:
             self._step_down()
         self._address = self._ownership.owner()
-        if self._following() is None:
-            self._read_from(KafkaLogReader(self._settings, self._name))
-
-    def _following(self) -> KafkaLogReader | None:
-        """What follows the log here; None where nothing does, as this node owned it or has lost it."""
-        reading = self._reading
-        return reading if isinstance(reading, KafkaLogReader) and not reading.is_closed else None
+        if not isinstance(self._reading, KafkaLogReader) or self._reading.is_closed:
+            self._read_from(KafkaLogReader(self._settings, self._name, self._copy))
 
     def _step_up(self) -> None:
+        if isinstance(self._reading, KafkaLogReader):
+            self._reading.close()
         log = KafkaLog(
-            self._settings, self._name, replication=self._replication, clock_us=self._clock_us,
-            follower=self._following(), replies=FrameReplies(),
+            self._settings, self._name, replication=self._replication, clock_us=self._clock_us, copy=self._copy,
+            replies=FrameReplies(),
         )  # fmt: skip
         self._read_from(log)
         self._owner = Owner(log, lambda: log.mark)
@@ -186,6 +186,7 @@ class SharedLog(Log):
             lines.close()
         if isinstance(self._reading, KafkaLogReader):
             self._reading.close()
+        self._copy.close()
 
     def failure(self) -> str | None:
         return "it was closed" if self._closing.is_set() else None

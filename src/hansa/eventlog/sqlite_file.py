@@ -127,7 +127,7 @@ class LogFile:
         self._written, self._ending = threading.Event(), threading.Event()
         self._checkpointer = threading.Thread(target=self._checkpoints, name="hansa-checkpoints", daemon=True)
         with contextlib.ExitStack() as undo:
-            self._held = _held(folder)
+            self._held = held(folder)
             undo.callback(os.close, self._held)
             self._writer = _connected(self.path)
             undo.callback(self._writer.close)
@@ -344,7 +344,8 @@ def _taken_over(connection: sqlite3.Connection) -> int:
     return epoch
 
 
-def _held(folder: Path) -> int:
+def held(folder: Path) -> int:
+    """Holds the folder, until what is returned is closed. Raises `OperatorError("store.locked")`."""
     handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

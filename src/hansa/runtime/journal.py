@@ -70,14 +70,17 @@ class Journal:
         self._log.submit(CommitSet(puts=(put, *puts), claims=claims), run.note_refusal)
 
     def chunk(self, run: Run, done: wire.Done, appends: tuple[Append, ...]) -> CommitSet:
-        """What a chunk commits; refused unless the one before it is committed."""
+        """What a chunk commits; refused unless the one before it is committed, and the first one unless what the run
+        has kept before stands: else another run has its idempotency key, or another node has ended it."""
+        stands = (Put(PENDING, run.id, run.pending, expected=run.pending),) if run.durable and not run.reached else ()
         puts, claims = self.keep(run)
         before, run.children = run.reached, run.children + 1
         run.position = done.position or run.position
         run.reached = _encode((run.children, run.position))
         run.advance(position=run.position)
         behind_the_last = Put(CHUNKS, run.id, run.reached, expected=before)
-        return CommitSet(appends, puts=(*puts, behind_the_last, *state_puts(run, done)), claims=claims, fence=run.fence)
+        puts = (*stands, *puts, behind_the_last, *state_puts(run, done))
+        return CommitSet(appends, puts=puts, claims=claims, fence=run.fence)
 
     def wait(self, run: Run, entry: RunEntry, due_us: int) -> CommitSet:
         """Keeps the run until its next attempt is due; `entry` is that of the attempt before. Refused where what it had

@@ -211,6 +211,24 @@ def test_a_run_that_another_node_has_ended_meanwhile_has_no_effect_a_second_time
     work(body)
 
 
+def test_a_chunk_of_a_run_that_another_node_has_ended_meanwhile_is_not_committed() -> None:
+    """Whoever took it up when it was about to end may have read that it stands, and no chunk of it any more."""
+
+    async def body() -> None:
+        floor = Floor()
+        run = await floor.accept()
+        await floor.engine.log.commit(CommitSet(puts=(Put(PENDING, run.id, None),)))
+        before = floor.log.bounds(RUNS_TOPIC, 0)
+        floor.say(run, wire.Done(run.seq, "succeeded", 200, b"", "", 1, [], chunk=1, position=b"\x01"))
+        await floor.until(lambda: run.refusal)
+        assert floor.log.bounds(RUNS_TOPIC, 0) == before
+        floor.end(run)
+        await floor.until(lambda: floor.answers)
+        assert [(a.run, a.headers) for a in floor.answers] == [(run.id, {"Idempotent-Replay": "true"})]
+
+    work(body)
+
+
 def test_a_run_of_a_node_that_is_there_is_left_to_it() -> None:
     async def body() -> None:
         floor = Floor()
