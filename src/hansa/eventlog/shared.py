@@ -230,8 +230,9 @@ class SharedLog(Log):
     def _asked(self, operation: str, number: int, arguments: Sequence[Any]) -> tuple[int, Any]:
         owner, address = self._owner, self._address
         if owner is not None:
-            done = owner.commit(self._node, number, arguments) if operation == COMMIT else None
-            return 0, done if operation == COMMIT else owner.control(operation, arguments)
+            if operation == COMMIT:
+                return 0, owner.commit(self._node, number, arguments)
+            return 0, owner.control(operation, arguments)
         if address is None:
             raise Lost("there is no owner", sent=False)
         lines = self._lines[COMMIT if operation == COMMIT else "control"]
