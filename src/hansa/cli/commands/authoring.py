@@ -46,7 +46,7 @@ def new(
         *(f"{target}/{file}" for file in files),
         "",
         f"next: cd {target} && hansa test && hansa deploy",
-        f"The domain {identity.domain} must exist first: hansa domains create {identity.domain}",
+        f"Where the domain {identity.domain} is not made yet: hansa domains create {identity.domain}",
     ]
     screen(as_json).answer({"product": product, "folder": str(target), "files": files}, lines)
 
