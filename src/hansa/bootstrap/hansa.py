@@ -306,7 +306,8 @@ class Hansa:
             return duties
         adoption = Adoption(partial(mesh.take_up, nodes.is_left), place.session_s, "of nodes that are lost")
         topics = publishing(place, log, mesh, self._schemas)
-        duties = Duties(self._scheduler, keeper.run, adoption.run, *([topics.run] if topics else []))
+        tidying = partial(nodes.tidy, log)
+        duties = Duties(self._scheduler, keeper.run, adoption.run, tidying, *([topics.run] if topics else []))
         nodes.led_by(duties)
         following = Following(mesh, self._locks, place.node, nodes.membership.others, self._pause)
         mesh.spread = following.spread

@@ -8,7 +8,7 @@ import hashlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,8 @@ from hansa.bootstrap.log import open_shared
 from hansa.bootstrap.place import Place
 from hansa.errors import HansaError
 from hansa.eventlog.awaitable import AwaitableLog
-from hansa.eventlog.interface import CommitSet, Put
+from hansa.eventlog.interface import CommitSet, Log, Put
+from hansa.eventlog.owner import REPLIES, closed
 from hansa.eventlog.ownership import Address, Ownership
 from hansa.observe.node import NodeFacts
 from hansa.registry import interface as registries
@@ -27,6 +28,9 @@ from hansa.server.services import Standing
 BEATS: Final = 5
 """How often a node says that it is there, while a session lasts."""
 TURN_S: Final = 0.05
+GONE_S: Final = 86_400.0
+TIDY_S: Final = 600.0
+"""How often it is looked for nodes that have been gone for long."""
 SEATS: Final = "_seats"
 """The scope of the seat that each node has now."""
 _report = logging.getLogger("hansa.nodes")
@@ -85,13 +89,14 @@ class Membership:
         """The other nodes that are there."""
         return [name for name in self._nodes if name != self._node.id]
 
-    def is_lost(self, node: str) -> bool:
-        """True where a node of that name was there, or is known from the log, and is not there any more."""
+    def is_lost(self, node: str, for_s: float | None = None) -> bool:
+        """True where a node of that name was there, or is known from the log, and has not been there for so long (a
+        session, where nothing is said)."""
         if node in self._nodes:
             self._missing_since.pop(node, None)
             return False
         since = self._missing_since.setdefault(node, time.monotonic())
-        return time.monotonic() - since > self._session_s
+        return time.monotonic() - since > (self._session_s if for_s is None else for_s)
 
     def shares(self, group: str, partition: int) -> bool:
         """Whether a partition of a group is this node's to follow."""
@@ -208,6 +213,15 @@ class Nodes:
         name = seat.partition(" ")[0]
         return self.membership.is_lost(name) or self.log.get(SEATS, name) != seat.encode()
 
+    async def tidy(self, log: AwaitableLog) -> None:
+        """Never returns. What the log keeps for each node shrinks to a number once that is gone: where nodes get a new
+        name with each start, there are ever more."""
+        while True:
+            for commit in untidied(self.log, lambda node: self.membership.is_lost(node, GONE_S)):
+                with contextlib.suppress(HansaError):
+                    await log.commit(commit)
+            await asyncio.sleep(TIDY_S)
+
     def urls(self, role: str = "") -> list[str]:
         """Where the other nodes are: all, or those with a role."""
         others = set(self.membership.others())
@@ -253,6 +267,14 @@ class Nodes:
             self._running.cancel()
         with contextlib.suppress(HansaError):
             await self.membership.leave()
+
+
+def untidied(log: Log, is_gone: Callable[[str], bool]) -> Iterator[CommitSet]:
+    """What is to be done about each node that is gone for good."""
+    for name, value in log.scan(REPLIES):
+        less = closed(value)
+        if less != value and is_gone(name):
+            yield CommitSet(puts=(Put(REPLIES, name, less, expected=value), Put(SEATS, name, None)))
 
 
 async def _nothing() -> None: ...

@@ -126,6 +126,13 @@ def last_frame(value: bytes | None) -> int:
     return _replied(value)[0]
 
 
+def closed(value: bytes) -> bytes:
+    """What is to stand in `REPLIES` for a node that is gone, in place of what became of its last frame: whatever of
+    that one should still ask for it is told that it has gone on."""
+    number, outcomes = _decode(value)
+    return _encode((number + 1, {})) if outcomes else value
+
+
 def restored(end: Any, token: str) -> Committed | Refused:
     """The outcome whose end was stored."""
     if isinstance(end, list) and end and isinstance(end[0], str):

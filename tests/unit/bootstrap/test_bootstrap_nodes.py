@@ -11,9 +11,12 @@ import pytest
 
 from hansa.access.pepper import pepper_of
 from hansa.bootstrap import nodes
-from hansa.bootstrap.nodes import LeasedOwnership, Membership, Turns, node_for
+from hansa.bootstrap.nodes import SEATS, LeasedOwnership, Membership, Turns, node_for, untidied
 from hansa.bootstrap.place import Place, place_from, settings_in
 from hansa.errors import OperatorError
+from hansa.eventlog.interface import Append, CommitSet, Put, TopicConfig, encode_entry
+from hansa.eventlog.memory import MemoryLog
+from hansa.eventlog.owner import REPLIES, FrameReplies, Owner, last_frame
 from hansa.eventlog.ownership import Address
 from hansa.registry.sqlite import SqliteRegistry
 from hansa.registry.values import Node
@@ -161,3 +164,17 @@ def test_two_turns_to_change_a_product_do_not_overlap(registry: SqliteRegistry) 
 
 
 async def _nothing() -> None: ...
+
+
+def test_of_a_node_that_is_gone_for_good_the_log_keeps_a_number() -> None:
+    log = MemoryLog(replies=FrameReplies())
+    log.declare("t", TopicConfig())
+    owner = Owner(log)
+    for name in ("gone", "here"):
+        owner.commit(name, 7, [CommitSet((Append("t", 0, 1, encode_entry(None, "x"), {}),))])
+        owner.commit(name, 8, [CommitSet(puts=(Put(SEATS, name, b"seat"),))])
+    (tidied,) = untidied(log, lambda node: node == "gone")
+    owner.commit("here", 9, [tidied])
+    assert [name for name, _ in log.scan(SEATS)] == ["here"]
+    assert last_frame(log.get(REPLIES, "gone")) == 9
+    assert list(untidied(log, lambda node: node == "gone")) == []

@@ -23,7 +23,7 @@ from hansa.eventlog.interface import (
     encode_entry,
 )
 from hansa.eventlog.memory import MemoryLog
-from hansa.eventlog.owner import REPLIES, FrameReplies, Lost, Owner, last_frame
+from hansa.eventlog.owner import REPLIES, Frame, FrameReplies, Lost, Owner, closed, last_frame
 
 
 class Failing(MemoryLog):
@@ -119,3 +119,16 @@ def test_an_error_goes_over_the_channel_in_its_family() -> None:
         Unavailable, "log.full", "The disk is full", "Free some.",
     )  # fmt: skip
     assert _restored(list(_error(ValueError("odd")))).code == "hansa.internal"
+
+
+def test_the_last_frame_of_a_node_that_is_gone_for_good_is_not_done_again() -> None:
+    owner = owned()
+    owner.commit("a", 7, [adding("a")])
+    value = owner.log.get(REPLIES, "a")
+    assert value is not None
+    owner.log.submit_all([(CommitSet(puts=(Put(REPLIES, "a", closed(value)),)), (Frame("z", 1, {}), 0))])
+    with pytest.raises(Lost):
+        owner.commit("a", 7, [adding("a")])
+    assert owner.log.bounds("t", 0) == (0, 1)
+    assert closed(closed(value)) == closed(value)
+    assert len(owner.commit("a", 9, [adding("b")])) == 1
