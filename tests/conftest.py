@@ -19,6 +19,12 @@ _engines = pytest.StashKey[Engines]()
 _LEFT_OUT = "left out: "
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules with tests that take long begin, so that no process is left alone with one at the end."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Begins the engines that any test needs, so that they are ready when the first of them runs."""
     if not session.config.option.collectonly:
