@@ -22,6 +22,7 @@ from typing import Any, Final
 import msgspec
 
 from hansa.errors import InternalError, OperatorError
+from hansa.eventlog import kafka_tables as tables
 from hansa.eventlog import sqlite_rows
 from hansa.eventlog.interface import Partition, TopicConfig
 from hansa.eventlog.kafka_facts import Fact, Row
@@ -33,32 +34,6 @@ FORMAT: Final = 1
 """A copy of another format is made anew."""
 STALE_US: Final = 12 * 3600 * 1_000_000
 """A compacted topic says for a day that something has ended; a copy that heard nothing for so long is made anew."""
-_SCHEMA: Final = """
-CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE topic (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, config BLOB, kafka TEXT);
-CREATE TABLE batch (
-    seq INTEGER PRIMARY KEY, topic INTEGER NOT NULL, partition INTEGER NOT NULL, base INTEGER NOT NULL,
-    count INTEGER NOT NULL, time_us INTEGER NOT NULL, checksum INTEGER NOT NULL, size INTEGER NOT NULL,
-    "offset" INTEGER NOT NULL);
-CREATE UNIQUE INDEX batch_base ON batch (topic, partition, base);
-CREATE INDEX batch_offset ON batch (topic, partition, "offset");
-CREATE TABLE bound (
-    topic TEXT NOT NULL, partition INTEGER NOT NULL, first INTEGER NOT NULL, end INTEGER NOT NULL,
-    PRIMARY KEY (topic, partition)) WITHOUT ROWID;
-CREATE TABLE position (
-    grp TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL,
-    checksum INTEGER NOT NULL, PRIMARY KEY (grp, topic, partition)) WITHOUT ROWID;
-CREATE TABLE state (
-    scope TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, checksum INTEGER NOT NULL,
-    PRIMARY KEY (scope, key)) WITHOUT ROWID;
-CREATE TABLE claim (
-    scope TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, until_us INTEGER NOT NULL,
-    checksum INTEGER NOT NULL, PRIMARY KEY (scope, key)) WITHOUT ROWID;
-CREATE INDEX claim_until ON claim (until_us);
-CREATE TABLE epoch (resource TEXT PRIMARY KEY, epoch INTEGER NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT, key BLOB, checksum INTEGER NOT NULL);
-CREATE UNIQUE INDEX person_name ON person (name) WHERE name IS NOT NULL;
-"""
 _ROW: Final = 'seq, base, count, time_us, checksum, size, "offset"'
 _HERE: Final = "topic = ?1 AND partition = ?2"
 _FROM: Final = f"""
@@ -72,12 +47,6 @@ SELECT {_ROW} FROM batch WHERE {_HERE} AND base + count <= ?3 AND base < ?3 AND 
 """
 _LEAST: Final = f'SELECT MIN("offset") FROM batch WHERE {_HERE}'
 _BEHIND: Final = f"SELECT topic, partition, {_ROW} FROM batch WHERE seq > ? ORDER BY seq"
-_GROWN: Final = """
-INSERT INTO bound VALUES (?, ?, 0, ?) ON CONFLICT (topic, partition) DO UPDATE SET end = MAX(end, excluded.end)
-"""
-_TAKEN: Final = """
-INSERT INTO bound VALUES (?, ?, ?, ?3) ON CONFLICT (topic, partition) DO UPDATE SET first = excluded.first
-"""
 _PRAGMAS: Final = (
     "journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON", "cache_size=-32768", "busy_timeout=10000",
     "temp_store=MEMORY",
@@ -107,10 +76,12 @@ class Copy(Stored):
     def of(self, log: str) -> None:
         """Whose copy it is to be: of the topic of facts with this id. Where it was another's, or is too old, it begins
         anew."""
-        age_us = self._now_us() - int(self._said("heard", 0))
-        if self._said("log", log) != log or (self.next and not 0 <= age_us <= STALE_US):
+        age_us = self._now_us() - int(self._about.get("heard", 0))
+        if self._about.get("log", log) != log or (self.next and not 0 <= age_us <= STALE_US):
             self._renew()
-        self._say([("log", log)])
+        with self._writing() as connection:
+            tables.say(connection, log=log)
+        self._about["log"] = log
 
     def _open(self) -> None:
         """One that cannot be read, or is of another format, begins anew: everything stands in Kafka."""
@@ -135,7 +106,7 @@ class Copy(Stored):
             file.unlink()
         try:
             self._connect()
-            self._writer.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
+            self._writer.executescript(f"BEGIN; {tables.SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
             self._load()
         except sqlite3.Error as failure:
             raise self._failed(failure) from failure
@@ -166,14 +137,6 @@ class Copy(Stored):
         self.time_us: int = last[1] if last else 0
         """When that was committed."""
 
-    def _said(self, name: str, otherwise: Any) -> Any:
-        return self._about.get(name, otherwise)
-
-    def _say(self, pairs: Sequence[tuple[str, Any]]) -> None:
-        with self._writing() as connection:
-            connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", pairs)
-        self._about.update(pairs)
-
     def close(self) -> None:
         """Gives the folder free. A second call does nothing."""
         if self._closed:
@@ -195,10 +158,12 @@ class Copy(Stored):
         them; all or nothing. Returns the topics to which something was appended."""
         with self._lock:
             with self._writing() as connection:
-                for (kind, *name), value in facts:
-                    _WRITTEN[kind](self, connection, *name, value)
-                about = [("next", reached), ("heard", self._now_us())]
-                connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", about)
+                writer = tables.FactWriter(connection, self._ids)
+                for fact in facts:
+                    writer.write(fact)
+                tables.say(connection, next=reached, heard=self._now_us())
+            self._names.update({number: name for name, number in writer.numbered.items()})
+            self._ids.update(writer.numbered)
             for (kind, *name), value in facts:
                 if kind in _KNOWN:
                     _KNOWN[kind](self, *name, value)
@@ -225,51 +190,16 @@ class Copy(Stored):
             hint="See that the disk has room. Where the file is damaged, delete its folder: it is made anew.",
         )
 
-    def _id(self, connection: sqlite3.Connection, topic: str) -> int:
-        """The number of a topic here. A compacted topic may tell of its batches before it tells of it."""
-        number = self._ids.get(topic)
-        if number is None:
-            connection.execute("INSERT OR IGNORE INTO topic (name) VALUES (?)", (topic,))
-            number = int(connection.execute("SELECT id FROM topic WHERE name = ?", (topic,)).fetchone()[0])
-        return number
-
-    def _write_topic(self, connection: sqlite3.Connection, name: str, value: Any) -> None:
-        config, kafka = value
-        number = self._id(connection, name)
-        made = msgspec.msgpack.encode(msgspec.convert(config, TopicConfig))
-        connection.execute("UPDATE topic SET config = ?, kafka = ? WHERE id = ?", (made, kafka, number))
-
     def _know_topic(self, name: str, value: Any) -> None:
         config, self.kafka_topics[name] = value
         self.configs[name] = msgspec.convert(config, TopicConfig)
 
-    def _write_batch(self, connection: sqlite3.Connection, topic: str, partition: int, base: int, value: Any) -> None:
-        number = self._id(connection, topic)
-        if value is None:
-            where = (number, partition, base)
-            connection.execute("DELETE FROM batch WHERE topic = ? AND partition = ? AND base = ?", where)
-            return
-        seq, *rest = value
-        connection.execute(
-            "INSERT OR REPLACE INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (seq, number, partition, *rest)
-        )
-        connection.execute(_GROWN, (topic, partition, base + rest[1]))
-
     def _know_batch(self, topic: str, partition: int, _: int, value: Any) -> None:
-        if topic not in self._ids:
-            self._learn(topic)
         if value is not None:
             row, at = Row(*value), (topic, partition)
             self._ends[at] = max(self._ends.get(at, 0), row.end)
             if row.seq >= self.seq:
                 self.seq, self.time_us = row.seq, row.time_us
-
-    def _learn(self, topic: str) -> None:
-        number = int(self._writer.execute("SELECT id FROM topic WHERE name = ?", (topic,)).fetchone()[0])
-        self._ids[topic], self._names[number] = number, topic
-
-    def _write_first(self, connection: sqlite3.Connection, topic: str, partition: int, value: int) -> None:
-        connection.execute(_TAKEN, (topic, partition, value))
 
     def _know_first(self, topic: str, partition: int, value: int) -> None:
         self._firsts[topic, partition] = value
@@ -277,23 +207,8 @@ class Copy(Stored):
     def _know_position(self, group: str, topic: str, partition: int, value: int) -> None:
         self._positions[group, topic, partition] = value
 
-    def _write_state(self, connection: sqlite3.Connection, scope: str, key: str, value: bytes | None) -> None:
-        if value is None:
-            connection.execute("DELETE FROM state WHERE scope = ? AND key = ?", (scope, key))
-        else:
-            sqlite_rows.put(connection, "state", scope, key, value)
-
-    def _write_claim(self, connection: sqlite3.Connection, scope: str, key: str, value: Any) -> None:
-        if value is None:
-            connection.execute("DELETE FROM claim WHERE scope = ? AND key = ?", (scope, key))
-        else:
-            sqlite_rows.put(connection, "claim", scope, key, *value)
-
     def _know_epoch(self, resource: str, value: int) -> None:
         self._epochs[resource] = value
-
-    def _write_mark(self, connection: sqlite3.Connection, value: int) -> None:
-        connection.execute("INSERT OR REPLACE INTO about VALUES ('mark', ?)", (value,))
 
     def _know_mark(self, value: int) -> None:
         self.mark = value
@@ -398,41 +313,13 @@ class Copy(Stored):
     def facts(self, kind: str) -> Iterator[Fact]:
         """The facts of a kind beside batches, in the order of their keys, with what they are elsewhere: no names of
         Kafka."""
-        in_memory: dict[str, dict[Any, Any]] = {
-            "topic": self.configs, "first": {at: first for at, first in self._firsts.items() if first}
-        }  # fmt: skip
-        if kind in in_memory:
-            for key, value in sorted(in_memory[kind].items(), key=lambda item: item[0]):
-                yield (kind, *(key if isinstance(key, tuple) else (key,))), value
+        if kind == "topic":
+            yield from (((kind, name), config) for name, config in sorted(self.configs.items()))
             return
-        width = _KEYS[kind]
         with self._readers.reading() as connection:
-            for row in sqlite_rows.rows(connection, kind, order=width):
-                value = row[width:]
-                yield (kind, *row[:width]), value if kind in ("claim", "person") else value[0]
+            yield from tables.facts(connection, kind)
 
 
-def _put(table: str) -> Callable[..., None]:
-    def write(_: Copy, connection: sqlite3.Connection, *values: Any) -> None:
-        *key, value = values
-        sqlite_rows.put(connection, table, *key, *(value if isinstance(value, (list, tuple)) else (value,)))
-
-    return write
-
-
-_KEYS: Final = {"position": 3, "state": 2, "claim": 2, "epoch": 1, "person": 1}
-"""How many columns name a row."""
-_WRITTEN: Final[dict[str, Callable[..., None]]] = {
-    "topic": Copy._write_topic,
-    "batch": Copy._write_batch,
-    "first": Copy._write_first,
-    "position": _put("position"),
-    "state": Copy._write_state,
-    "claim": Copy._write_claim,
-    "epoch": _put("epoch"),
-    "person": _put("person"),
-    "mark": Copy._write_mark,
-}
 _KNOWN: Final[dict[str, Callable[..., None]]] = {
     "topic": Copy._know_topic,
     "batch": Copy._know_batch,
