@@ -33,7 +33,12 @@ ANSWER_S: Final = 45.0
 CONNECT_S: Final = 2.0
 LOOK_S: Final = 0.25
 STALLED_S: Final = 5
-"""So long may a peer take nothing of what it is sent, or stop in the middle of what it says."""
+"""So long may a peer take nothing of what it is sent, or stop in the middle of what it says; and so long may its
+machine say nothing while it is waited for."""
+_ALIVE: Final = {
+    "TCP_USER_TIMEOUT": STALLED_S * 1000, "TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": STALLED_S - 2,
+}  # fmt: skip
+"""How the kernel is told to find within `STALLED_S` that the other machine is gone, where it can be told so."""
 _report = logging.getLogger("hansa.eventlog")
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder().decode
@@ -149,10 +154,14 @@ class Line:
 
 def _connection(sock: socket.socket, stalled: Sequence[int]) -> Connection:
     """Frames over a socket, which sends small pieces as they come. `stalled` are the sides of it that are an `OSError`
-    when nothing moves for `STALLED_S`: a peer that stands still must not hold up who would ask another one."""
+    when nothing moves for `STALLED_S`: a peer that stands still must not hold up who would ask another one. One whose
+    machine is gone, or cannot be reached any more, is an `OSError` as well."""
     sock.settimeout(None)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _ALIVE.items():
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     for side in stalled:
         sock.setsockopt(socket.SOL_SOCKET, side, struct.pack("ll", STALLED_S, 0))
     return Connection(sock.detach())
