@@ -162,6 +162,8 @@ class Hansa:
                 self._pepper = load_pepper(data / "pepper")
             opened.pop_all()
         self._clock_us = clock_us
+        self._leading_us = self._nodes.clock if self._nodes else clock_us
+        """The time of what one node does for all."""
         self._version = version
         self.services: Services
 
@@ -229,7 +231,7 @@ class Hansa:
         schemas = self._schemas = SchemaRegistry(registry, lambda revision: windows_in(mesh.serving.folder(revision)))
         mesh.on_change.append(schemas.forget)
         self._starter = LogStarter(log, mesh, engine)
-        self._scheduler = Scheduler(self._starter, clock_us=self._clock_us, sleep=asyncio.sleep, leads=False)
+        self._scheduler = Scheduler(self._starter, clock_us=self._leading_us, sleep=asyncio.sleep, leads=False)
         meter = self._meter = Meter(log, self._clock_us)
         trial = Trial(self._log, operations, runs, self._asks)
         lineage, readers_of_ports = LineageGraph(reader), PortReaders(meter, reader)
@@ -298,7 +300,9 @@ class Hansa:
     def _with_duties(self, log: AwaitableLog, mesh: Mesh) -> Duties:
         """What this Hansa does beside answering; among nodes, some of it only while it owns the log."""
         place, nodes = self.settings.place, self._nodes
-        keeper = Keeper(log, self._registry, self._retention, retain_s=self.settings.keep_every_s)
+        keeper = Keeper(
+            log, self._registry, self._retention, clock_us=self._leading_us, retain_s=self.settings.keep_every_s
+        )
         mesh.spawn(Adoption(mesh.take_up, ADOPT_S, "that nobody was at").run())
         if nodes is None:
             duties = Duties(self._scheduler, keeper.run)

@@ -25,7 +25,12 @@ def open_log(data: Path) -> SqliteLog:
 
 
 def open_shared(
-    data: Path, place: Place, ownership: Ownership, pepper: bytes, changed: Callable[[], None]
+    data: Path,
+    place: Place,
+    ownership: Ownership,
+    pepper: bytes,
+    clock_us: Callable[[], int],
+    changed: Callable[[], None],
 ) -> SharedLog:
     """The log in Kafka. Raises `OperatorError` (`log.address`, `log.driver`, and what Kafka says)."""
     settings, name = place.kafka_log()
@@ -36,7 +41,7 @@ def open_shared(
     return SharedLog(
         settings, name, place.node, ownership,
         host=place.listen, port=place.channel, key=hmac.digest(pepper, b"channel", "sha256"),
-        folder=data / "log-copy", replication=place.replication, changed=changed,
+        folder=data / "log-copy", replication=place.replication, clock_us=clock_us, changed=changed,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from pathlib import Path
 from typing import Final
 
+from hansa.bootstrap.clock import SharedClock
 from hansa.bootstrap.duties import Duties
 from hansa.bootstrap.log import open_shared
 from hansa.bootstrap.place import Place
@@ -37,10 +38,13 @@ _report = logging.getLogger("hansa.nodes")
 
 
 class LeasedOwnership(Ownership):
-    """Who has the lease on a log is to own it. The lease's holder names the node, and where its channel is."""
+    """Who has the lease on a log is to own it. The lease's holder names the node, and where its channel is. By what the
+    lease says of the registry's time, `clock` is set."""
 
-    def __init__(self, registry: registries.Nodes, log: str, *, may_own: bool, session_s: float) -> None:
-        self._registry, self._lease = registry, f"log:{log}"
+    def __init__(
+        self, registry: registries.Nodes, log: str, *, may_own: bool, session_s: float, clock: SharedClock
+    ) -> None:
+        self._registry, self._lease, self._clock = registry, f"log:{log}", clock
         self._may_own, self._session_s = may_own, session_s
         self._incarnation = uuid.uuid4().hex[:8]
         self._holder = ""
@@ -50,7 +54,13 @@ class LeasedOwnership(Ownership):
         self._holder = f"{node} {self._incarnation} {host} {port}"
 
     def take(self) -> bool:
-        return self._may_own and self._registry.take_lease(self._lease, self._holder, self._session_s) is not None
+        if not self._may_own:
+            return False
+        asked_us = self._clock.steady_us()
+        lease = self._registry.take_lease(self._lease, self._holder, self._session_s)
+        if lease is not None:
+            self._clock.heard(lease.until_us - int(self._session_s * 1e6), asked_us)
+        return lease is not None
 
     def release(self) -> None:
         self._registry.release_lease(self._lease, self._holder)
@@ -186,8 +196,11 @@ class Nodes:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._duties: Duties | None = None
         may_own = place.has("scheduler")
-        self._ownership = ownership = LeasedOwnership(registry, name, may_own=may_own, session_s=place.session_s)
-        self.log = open_shared(data, place, ownership, pepper, self._led)
+        self.clock = SharedClock()
+        self._ownership = ownership = LeasedOwnership(
+            registry, name, may_own=may_own, session_s=place.session_s, clock=self.clock
+        )
+        self.log = open_shared(data, place, ownership, pepper, self.clock, self._led)
         ownership.at(place.node, place.host, self.log.port)
         node = Node(place.node, place.url, place.roles, version)
         self._name = place.node

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -27,11 +28,18 @@ class Keeper:
     """Runs beside the server until it is cancelled. What fails is reported and tried again."""
 
     def __init__(
-        self, log: AwaitableLog, registry: Registry, retention: Retention, *, retain_s: float = RETAIN_S
+        self,
+        log: AwaitableLog,
+        registry: Registry,
+        retention: Retention,
+        *,
+        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        retain_s: float = RETAIN_S,
     ) -> None:
         self.log = log
         self._registry = registry
         self._retention = retention
+        self._clock_us = clock_us
         self._retain_s = retain_s
 
     async def run(self) -> None:
@@ -56,7 +64,7 @@ class Keeper:
             if time.monotonic() < due_s:
                 return due_s
             await self.log.commit(CommitSet())  # so that it is noticed here, too, when another one takes the log
-            await self._retention.turn(time.time_ns() // 1000)
+            await self._retention.turn(self._clock_us())
         except HansaError as failure:
             _report.warning("housekeeping waits: %s", failure)
             return time.monotonic() + min(AGAIN_S, self._retain_s)

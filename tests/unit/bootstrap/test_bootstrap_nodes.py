@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from hansa.access.pepper import pepper_of
 from hansa.bootstrap import nodes
+from hansa.bootstrap.clock import SharedClock
 from hansa.bootstrap.nodes import SEATS, LeasedOwnership, Membership, Turns, node_for, untidied
 from hansa.bootstrap.place import Place, place_from, settings_in
 from hansa.errors import OperatorError
@@ -129,7 +131,8 @@ def test_a_node_is_lost_when_it_was_silent_for_a_session(
 
 def test_the_lease_names_the_owner_and_where_it_is(registry: SqliteRegistry) -> None:
     first, second, front = (
-        LeasedOwnership(registry, "log", may_own=may_own, session_s=60) for may_own in (True, True, False)
+        LeasedOwnership(registry, "log", may_own=may_own, session_s=60, clock=SharedClock())
+        for may_own in (True, True, False)
     )
     for number, ownership in enumerate((first, second, front)):
         ownership.at(f"n{number}", "10.0.0.1", 7000 + number)
@@ -139,6 +142,16 @@ def test_the_lease_names_the_owner_and_where_it_is(registry: SqliteRegistry) -> 
     assert (second.owner(), first.owner(), front.holder()) == (Address("10.0.0.1", 7000), None, "n0")
     first.release()
     assert second.take()
+
+
+def test_who_owns_the_log_goes_by_the_time_of_the_registry(tmp_path: Path) -> None:
+    """Whatever time it is there: what is decided for all nodes must not change with the node that decides it."""
+    with contextlib.closing(SqliteRegistry(tmp_path / "registry.db", clock_us=lambda: 7_000_000)) as registry:
+        clock = SharedClock()
+        ownership = LeasedOwnership(registry, "log", may_own=True, session_s=60, clock=clock)
+        ownership.at("n", "10.0.0.1", 7000)
+        assert ownership.take()
+        assert 7_000_000 <= clock() < 67_000_000
 
 
 def test_two_turns_to_change_a_product_do_not_overlap(registry: SqliteRegistry) -> None:
