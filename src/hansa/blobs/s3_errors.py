@@ -1,6 +1,7 @@
 """What a store's answers mean: `obstore` tells status and answer in the text of its error alone.
 
 NoSuchBucket              bucket.unknown
+RequestTimeTooSkewed      blob.clock
 404                       the object is missing: what the caller says
 401, 403                  blob.denied
 507, StorageFull, Quota…  blob.full
@@ -45,6 +46,8 @@ def verdict(place: str, told: Answer) -> HansaError:
     message = f"{place}: {' '.join(filter(None, (code, told.message)))}"
     if code == "NoSuchBucket":
         return OperatorError("bucket.unknown", message, hint="Make the bucket, or name another one in HANSA_BLOBS.")
+    if code == "RequestTimeTooSkewed":
+        return Unavailable("blob.clock", message, hint="Set the clock of this machine; then it goes on by itself.")
     if status in (401, 403):
         return OperatorError("blob.denied", message, hint="See AWS_ACCESS_KEY_ID, its secret and the bucket's policy.")
     if status == 507 or _FULL.search(code):

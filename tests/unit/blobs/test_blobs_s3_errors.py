@@ -15,6 +15,7 @@ BODY = (
     [
         (BODY.format(404, "NoSuchBucket"), OperatorError, "bucket.unknown"),
         (BODY.format(403, "SignatureDoesNotMatch"), OperatorError, "blob.denied"),
+        (BODY.format(403, "RequestTimeTooSkewed"), Unavailable, "blob.clock"),
         (BODY.format(401, "Whatever"), OperatorError, "blob.denied"),
         (BODY.format(507, "InsufficientStorage"), Unavailable, "blob.full"),
         (BODY.format(500, "XMinioStorageFull"), Unavailable, "blob.full"),
