@@ -3,7 +3,6 @@ under CI."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -12,11 +11,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 from corpora import MISSING, corpora
-from engines.install import Missing
 from engines.session import ENGINES, Engines
+from missing import LEFT_OUT, left_out
 
 _engines = pytest.StashKey[Engines]()
-_LEFT_OUT = "left out: "
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,11 +40,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def _address(name: str, config: pytest.Config) -> str:
-    try:
+    with left_out(f"every test on {name}"):
         return config.stash[_engines].address(name)
-    except Missing as missing:
-        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
-        return refuse(f"{_LEFT_OUT}every test on {name}: {missing}")
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +65,6 @@ def s3_address(pytestconfig: pytest.Config) -> str:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says aloud what was left out, by whichever process ran the tests."""
     reasons = {str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", ())}
-    found = {reason.partition(_LEFT_OUT)[2] for reason in reasons if _LEFT_OUT in reason}
+    found = {reason.partition(LEFT_OUT)[2] for reason in reasons if LEFT_OUT in reason}
     for what in sorted(found | ({MISSING} if corpora() is None else set())):
         terminalreporter.write_line(f"LEFT OUT: {what}", yellow=True)

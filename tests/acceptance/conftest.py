@@ -32,12 +32,23 @@ def own(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library that makes disks fail. Left out, and said so, where there is no C compiler; a failure under CI."""
+    """The library that makes disks fail."""
+    return _library("eventlog_faults", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def clock_shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library that sets the clock of a process."""
+    return _library("clock_faults", tmp_path_factory)
+
+
+def _library(name: str, folders: pytest.TempPathFactory) -> Path:
+    """A library to be preloaded. Left out, and said so, where there is no C compiler; a failure under CI."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
-        assert not os.environ.get("CI"), "the fault shim needs a C compiler"
-        pytest.skip("left out: the fault shim needs a C compiler (gcc)")
-    library = tmp_path_factory.mktemp("shim") / "faults.so"
-    source = Path(__file__).parent / "eventlog_faults.c"
+        assert not os.environ.get("CI"), "the fault shims need a C compiler"
+        pytest.skip("left out: the fault shims need a C compiler (gcc)")
+    library = folders.mktemp("shim") / f"{name}.so"
+    source = Path(__file__).with_name(f"{name}.c")
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
     return library

@@ -28,13 +28,29 @@ def engines(kafka_address: str, postgresql_address: str, s3_address: str) -> Eng
 def pair(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Two nodes with `shop.till` and `shop.books`, deployed at the first."""
     with nodes(tmp_path_factory.mktemp("pair"), engines) as cluster:
-        _deploy(cluster)
+        open_shop(cluster)
         yield cluster
 
 
-def _deploy(cluster: Cluster) -> None:
+def open_shop(cluster: Cluster) -> None:
+    """Deploys `shop.till` and `shop.books` at the first node."""
     for product in ("till", "books"):
         cluster.nodes[0].deploy(PRODUCTS / product, f"shop.{product}")
+
+
+def bring_to_rest(cluster: Cluster) -> None:
+    """Ends what the till does of itself, and waits until all is done."""
+    cluster.nodes[0].http.post("/triggers/shop.till:sell_on_time/0/pause").raise_for_status()
+    come_to_rest(cluster.nodes[-1])
+
+
+def assert_well_closed(cluster: Cluster, ledger: Ledger, **environment: str) -> None:
+    """Ends nodes that are at rest, and audits what they leave, and what the first one, started with this environment,
+    shows of it."""
+    cluster.close()
+    books = cluster.books()
+    cluster.nodes[0].start(**environment)
+    assert_well([*audit(books, ledger), *audit_views(cluster.nodes[0], books)])
 
 
 def test_what_is_deployed_at_one_node_is_served_by_all(pair: Cluster) -> None:
@@ -64,15 +80,11 @@ def test_whatever_befalls_nodes_loses_and_doubles_nothing(tmp_path: Path, engine
     ledger = Ledger()
     own = engines.another()
     with nodes(tmp_path, own) as cluster:
-        _deploy(cluster)
+        open_shop(cluster)
         with selling(cluster, ledger, CALLERS):
             attack(cluster, random.Random(seed), 8)
-        cluster.nodes[0].http.post("/triggers/shop.till:sell_on_time/0/pause").raise_for_status()
-        come_to_rest(cluster.nodes[1])
-        cluster.close()
-        books = cluster.books()
-        cluster.nodes[0].start()
-        assert_well([*audit(books, ledger), *audit_views(cluster.nodes[0], books)])
+        bring_to_rest(cluster)
+        assert_well_closed(cluster, ledger)
     assert len(ledger.acknowledged) > 200
 
 

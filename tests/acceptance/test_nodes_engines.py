@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from audit import audit, audit_views
 from engines.kafka import Kafka
 from engines.postgresql import PostgreSQL
 from engines.process import Process, removed, scratch
 from engines.s3 import SeaweedFS
-from ledger import Ledger, selling
+from ledger import Ledger, selling, sells_on
 from nodes import Cluster, Engines, nodes
 from server import Server
-from test_faults_kills import assert_well, come_to_rest
+from test_nodes import assert_well_closed, bring_to_rest, open_shop
 from test_topics import sales
 
 from hansa.eventlog.committer import Notice
@@ -52,8 +51,7 @@ def own(kafka_address: str, postgresql_address: str, s3_address: str) -> Iterato
 def pair(own: tuple[Process, Process, Process], tmp_path: Path) -> Iterator[Cluster]:
     kafka, postgresql, s3 = own
     with nodes(tmp_path, Engines(kafka.address, postgresql.address, s3.address)) as cluster:
-        for product in ("till", "books"):
-            cluster.nodes[0].deploy(PRODUCTS / product, f"shop.{product}")
+        open_shop(cluster)
         yield cluster
 
 
@@ -121,19 +119,10 @@ def test_engines_that_die_under_load_lose_and_double_nothing(
     with selling(pair, ledger, 5):
         for attack in attacks:
             attack()
-            goal = len(ledger.acknowledged) + 20
-            assert pair.nodes[0].until(partial(_has, ledger, goal), 60), attack
-    pair.nodes[0].http.post("/triggers/shop.till:sell_on_time/0/pause").raise_for_status()
-    come_to_rest(pair.nodes[1])
+            assert sells_on(ledger, 20), attack
+    bring_to_rest(pair)
     sales(pair)
-    pair.close()
-    books = pair.books()
-    pair.nodes[0].start()
-    assert_well([*audit(books, ledger), *audit_views(pair.nodes[0], books)])
-
-
-def _has(ledger: Ledger, count: int) -> bool:
-    return len(ledger.acknowledged) >= count
+    assert_well_closed(pair, ledger)
 
 
 def _again(engine: Process) -> None:

@@ -29,7 +29,7 @@ class Books:
     def __init__(self, kept: Path | Log) -> None:
         log = SqliteLog(kept) if isinstance(kept, Path) else kept
         try:
-            self.damage = [finding.message for finding in log.verify()]
+            self.damage = [*(finding.message for finding in log.verify()), *_backwards(log)]
             self.sales = [body["id"] for body in bodies(log, SALES)]
             self.receipts = [body["id"] for body in bodies(log, RECEIPTS)]
             self.events = list(bodies(log, EVENTS_TOPIC))
@@ -52,6 +52,17 @@ def bodies(log: Log, topic: str) -> Iterator[Any]:
         for chunk in log.read(topic, 0, position):
             yield from (body for _, body in msgspec.msgpack.decode(as_array(chunk.entries, chunk.count)))
             position = chunk.end
+
+
+def _backwards(log: Log) -> Iterator[str]:
+    """Where the log's own time goes back."""
+    cursor, before_us = "", 0
+    while (found := log.changes(cursor, max_bytes=8 << 20))[0]:
+        chunks, cursor = found
+        for chunk in chunks:
+            if chunk.time_us < before_us:
+                yield f"{chunk.topic} {chunk.base} is of {before_us - chunk.time_us} µs before what was written earlier"
+            before_us = chunk.time_us
 
 
 def _count(log: Log, process: str, key: str) -> int:

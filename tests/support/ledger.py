@@ -56,6 +56,14 @@ class Ledger:
         return {**self.done, **self.accepted}
 
 
+def sells_on(ledger: Ledger, count: int, timeout_s: float = 60.0) -> bool:
+    """Waits until so many more sales are acknowledged; False where that takes too long."""
+    goal, end = len(ledger.acknowledged) + count, time.monotonic() + timeout_s
+    while len(ledger.acknowledged) < goal and time.monotonic() < end:
+        time.sleep(0.02)
+    return len(ledger.acknowledged) >= goal
+
+
 def ids(sale: str) -> list[str]:
     """The ids of the records that a sale leads to: itself, or one for each part of a load."""
     return [f"{sale}/{part}" for part in range(1, PARTS + 1)] if sale.startswith("chunks") else [sale]

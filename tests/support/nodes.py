@@ -6,8 +6,9 @@ import contextlib
 import random
 import secrets
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -55,16 +56,26 @@ class Engines:
 
 
 class Cluster:
-    """The nodes `a`, `b`, …, each with a folder of its own."""
+    """The nodes `a`, `b`, …, each with a folder of its own; `each` says what one of them is started with, as
+    `Server` takes it, beside what all have."""
 
     session_s = SESSION_S
 
-    def __init__(self, folder: Path, engines: Engines, count: int, **environment: str) -> None:
-        self.engines, self._environment = engines, environment
+    def __init__(
+        self,
+        folder: Path,
+        engines: Engines,
+        count: int,
+        each: Mapping[str, Mapping[str, Any]] | None = None,
+        **environment: str,
+    ) -> None:
+        self.engines, self._environment, self._each = engines, environment, each or {}
         self.nodes = [self._node(folder / name, name) for name in "abcdefgh"[:count]]
 
     def _node(self, data: Path, name: str) -> Server:
-        return Server(data, environment=self.engines.environment(HANSA_NODE=name, **self._environment))
+        own = dict(self._each.get(name, {}))
+        environment = {"HANSA_NODE": name, **self._environment, **own.pop("environment", {})}
+        return Server(data, environment=self.engines.environment(**environment), **own)
 
     def owner(self) -> Server:
         """The node that owns the log."""
@@ -95,9 +106,9 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def nodes(folder: Path, engines: Engines, count: int = 2, **environment: str) -> Iterator[Cluster]:
-    """Nodes for the length of a block, with these variables beside those that all have."""
-    cluster = Cluster(folder, engines, count, **environment)
+def nodes(folder: Path, engines: Engines, count: int = 2, **more: Any) -> Iterator[Cluster]:
+    """Nodes for the length of a block; `more` as `Cluster` takes it: variables beside those that all have."""
+    cluster = Cluster(folder, engines, count, **more)
     try:
         yield cluster
     finally:

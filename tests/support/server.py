@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,24 @@ from hansa.blobs.bundle import pack
 
 START_S = 30.0
 SETTLE_S = 20.0
+EVERY_ADDRESS = "0.0.0.0"
 
 
 class Server:
-    """`Server(folder)` starts it; `kill()` is SIGKILL, `stop()` SIGTERM; `start()` again on the same folder."""
+    """`Server(folder)` starts it; `kill()` is SIGKILL, `stop()` SIGTERM; `start()` again on the same folder.
 
-    def __init__(self, data: Path, *, environment: dict[str, str] | None = None) -> None:
+    `launcher` stands before its command. With an `address` it listens at every one, and is asked at this."""
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        environment: dict[str, str] | None = None,
+        launcher: Sequence[str] = (),
+        address: str | None = None,
+    ) -> None:
         self.data = data
+        self._launcher, self._address = launcher, address
         self._environment = {**os.environ, **(environment or {})}
         self.process: subprocess.Popen[bytes]
         self.url = self.token = ""
@@ -44,9 +55,12 @@ class Server:
         self.output = self.data.with_suffix(".out")
         with self.output.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "hansa.bootstrap", str(self.data), "0"],
+                [*self._launcher, sys.executable, "-m", "hansa.bootstrap", str(self.data), "0", *self._everywhere()],
                 stdout=out, stderr=out, env={**self._environment, **environment}, start_new_session=True,
             )  # fmt: skip
+
+    def _everywhere(self) -> list[str]:
+        return [] if self._address is None else [EVERY_ADDRESS]
 
     def answers(self, timeout_s: float = START_S) -> bool:
         """Waits until the process that was launched answers; False where it ended, or took too long."""
@@ -69,7 +83,7 @@ class Server:
         return None
 
     def _is_well(self, told: dict[str, str]) -> bool:
-        self.url, self.token = told["url"], told["token"]
+        self.url, self.token = told["url"].replace(EVERY_ADDRESS, self._address or EVERY_ADDRESS), told["token"]
         self.http = httpx.Client(base_url=self.url, headers={"authorization": f"Bearer {self.token}"}, timeout=60)
         with contextlib.suppress(httpx.TransportError):
             return self.http.get("/health").status_code == 200

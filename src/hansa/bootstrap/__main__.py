@@ -1,5 +1,5 @@
-"""`python -m hansa.bootstrap FOLDER PORT`: a Hansa on loopback without the words of `hansa up`; programs start it
-so."""
+"""`python -m hansa.bootstrap FOLDER PORT [HOST]`: a Hansa, on loopback where no host is given, without the words of
+`hansa up`; programs start it so."""
 
 from __future__ import annotations
 
@@ -17,4 +17,5 @@ async def _ready(_: Services, url: str, token: str) -> None:
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), "127.0.0.1", int(sys.argv[2]), ready=_ready)
+    folder, port, *host = sys.argv[1:]
+    serve(Path(folder), host[0] if host else "127.0.0.1", int(port), ready=_ready)

@@ -59,6 +59,11 @@ def promtool() -> Path:
     return _program("promtool", "prometheus")
 
 
+def ip() -> Path:
+    """The program `ip`."""
+    return _program("ip", "iproute2")
+
+
 def postgresql() -> Path:
     """The folder of PostgreSQL's programs, which Debian does not put into the path."""
     return _found(_postgresql, "postgresql")

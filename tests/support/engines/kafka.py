@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Final
 
 from engines import install
-from engines.process import Process, answers, free_ports
+from engines.process import LOOPBACK, Process, answers, free_ports
 
 HEAP_MB: Final = 512
 _CLUSTER: Final = "hansa-tests-000000000w"
 _PROPERTIES: Final = """
 process.roles=broker,controller
 node.id=1
-controller.quorum.bootstrap.servers=127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+controller.quorum.bootstrap.servers={host}:{controller}
+listeners=PLAINTEXT://{host}:{broker},CONTROLLER://{host}:{controller}
+advertised.listeners=PLAINTEXT://{host}:{broker}
 controller.listener.names=CONTROLLER
 log.dirs={folder}/data
 auto.create.topics.enable=false
@@ -35,13 +35,15 @@ group.min.session.timeout.ms=500
 class Kafka(Process):
     """`address` is what clients call bootstrap.servers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = LOOPBACK) -> None:
         super().__init__(folder)
         self._java, self._jars = install.java(), install.kafka()
-        self._port, controller = free_ports(2)
-        self.address = f"127.0.0.1:{self._port}"
+        self._host, (self._port, controller) = host, free_ports(2, host)
+        self.address = f"{host}:{self._port}"
         self._properties = folder / "server.properties"
-        self._properties.write_text(_PROPERTIES.format(broker=self._port, controller=controller, folder=folder))
+        self._properties.write_text(
+            _PROPERTIES.format(host=host, broker=self._port, controller=controller, folder=folder)
+        )
         new = self._program("kafka.tools.StorageTool", "format", "--standalone", "-t", _CLUSTER)
         subprocess.run([*new, "-c", str(self._properties)], capture_output=True, check=True)
 
@@ -54,4 +56,4 @@ class Kafka(Process):
         return self._program("kafka.Kafka", str(self._properties))
 
     def is_ready(self) -> bool:
-        return answers(self._port)
+        return answers(self._port, self._host)

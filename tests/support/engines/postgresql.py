@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from engines import install
-from engines.process import Process, free_ports
+from engines.process import LOOPBACK, Process, free_ports
 
 TRIES: Final = 50
 
@@ -21,20 +21,22 @@ class PostgreSQL(Process):
 
     ending = signal.SIGINT  # waits for no client
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = LOOPBACK) -> None:
         super().__init__(folder, person="postgres" if os.geteuid() == 0 else None)
         self._programs = install.postgresql()
-        (self._port,) = free_ports(1)
-        self.address = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+        self._host, (self._port,) = host, free_ports(1, host)
+        self.address = f"postgresql://postgres@{host}:{self._port}/postgres"
         self._data = folder / "data"
         self._data.mkdir()
         if self.person:
             shutil.chown(self._data, self.person)
         initdb = [str(self._programs / "initdb"), "-D", str(self._data), "-U", "postgres", "-A", "trust", "-N"]
         subprocess.run([*self.launcher(), *initdb, "-E", "UTF8"], capture_output=True, check=True, cwd=folder)
+        with (self._data / "pg_hba.conf").open("a") as file:
+            file.write("host all all samenet trust\n")
 
     def command(self) -> list[str]:
-        listen = ["-h", "127.0.0.1", "-p", str(self._port), "-k", str(self._data)]
+        listen = ["-h", self._host, "-p", str(self._port), "-k", str(self._data)]
         return [str(self._programs / "postgres"), "-D", str(self._data), *listen]
 
     def start(self) -> None:
@@ -49,5 +51,5 @@ class PostgreSQL(Process):
         return super().start()
 
     def is_ready(self) -> bool:
-        asked = [str(self._programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self._port)]
+        asked = [str(self._programs / "pg_isready"), "-q", "-h", self._host, "-p", str(self._port)]
         return subprocess.run(asked, check=False).returncode == 0

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 START_S: Final = 90.0
 STOP_S: Final = 20.0
+LOOPBACK: Final = "127.0.0.1"
 
 
 class Process(ABC):
@@ -71,13 +72,13 @@ class Process(ABC):
 
     def kill(self) -> None:
         """SIGKILL to it and all that it started."""
-        if self._is_running():
+        if self.is_running:
             os.killpg(self.pid, signal.SIGKILL)
             self._process.wait(STOP_S)
 
     def stop(self) -> None:
         """Asks it to end, and kills it where it does not."""
-        if self._is_running():
+        if self.is_running:
             self._process.send_signal(self.ending)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_S)
@@ -91,7 +92,9 @@ class Process(ABC):
         """SIGCONT."""
         os.killpg(self.pid, signal.SIGCONT)
 
-    def _is_running(self) -> bool:
+    @property
+    def is_running(self) -> bool:
+        """True until it has ended, whoever ended it."""
         return self._process is not None and self._process.poll() is None
 
 
@@ -107,17 +110,17 @@ def removed(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on."""
+def free_ports(count: int, host: str = LOOPBACK) -> list[int]:
+    """Ports that nobody listens on."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for bound in sockets:
-            bound.bind(("127.0.0.1", 0))
+            bound.bind((host, 0))
         return [bound.getsockname()[1] for bound in sockets]
 
 
-def answers(port: int) -> bool:
+def answers(port: int, host: str = LOOPBACK) -> bool:
     """True where somebody listens on the port."""
     with socket.socket() as tried:
         tried.settimeout(1)
-        return tried.connect_ex(("127.0.0.1", port)) == 0
+        return tried.connect_ex((host, port)) == 0

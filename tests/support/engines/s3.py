@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from engines import install
-from engines.process import Process, free_ports
+from engines.process import LOOPBACK, Process, free_ports
 
 BUCKET: Final = "hansa"
 _PORTS: Final = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
@@ -29,18 +29,19 @@ class SeaweedFS(Process):
 
     ending = signal.SIGKILL  # its own way out takes 15 s
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = LOOPBACK) -> None:
         super().__init__(folder)
+        self._host = host
         self._weed = install.seaweedfs()
-        self._ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
-        self.address = f"http://hansa:hansa-secret@127.0.0.1:{self._ports['s3.port']}/{BUCKET}"
+        self._ports = dict(zip(_PORTS, free_ports(len(_PORTS), host), strict=True))
+        self.address = f"http://hansa:hansa-secret@{host}:{self._ports['s3.port']}/{BUCKET}"
         (folder / "data").mkdir()
         (folder / "s3.json").write_text(json.dumps({"identities": [_person("hansa", "Admin"), _person("reader")]}))
 
     def command(self) -> list[str]:
         ports = [f"-{name}={port}" for name, port in self._ports.items()]
         small = ["-master.volumeSizeLimitMB=64", "-volume.max=16"]
-        here = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-dir=data", "-s3", "-s3.config=s3.json"]
+        here = [f"-ip={self._host}", f"-ip.bind={self._host}", "-dir=data", "-s3", "-s3.config=s3.json"]
         return [str(self._weed), "server", *here, *ports, *small, *[f"-{setting}" for setting in _OFF]]
 
     def is_ready(self) -> bool:
@@ -52,7 +53,7 @@ class SeaweedFS(Process):
         return False
 
     def _ask(self, port: str, method: str, path: str, body: bytes | None = None, exists: int = 200) -> bool:
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self._ports[port], timeout=5)) as connection:
+        with contextlib.closing(http.client.HTTPConnection(self._host, self._ports[port], timeout=5)) as connection:
             connection.request(method, path, body)
             status = connection.getresponse().status
             return status < 300 or status == exists
