@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from engines.install import Missing
+from engines.install import Denied
 
 
 class SmallDisk:
@@ -33,12 +33,12 @@ class SmallDisk:
 
 @contextlib.contextmanager
 def small_disk(folder: Path, size_mb: int) -> Iterator[SmallDisk]:
-    """A disk of that size, in memory, for the length of a block; what uses it has ended by then. Raises `Missing`."""
+    """A disk of that size, in memory, for the length of a block; what uses it has ended by then. Raises `Denied`."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "hansa-test", str(folder)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Missing(f"no disk can be mounted: {done.stderr.strip()}")
+        raise Denied(f"no disk can be mounted: {done.stderr.strip()}")
     try:
         yield SmallDisk(folder)
     finally:

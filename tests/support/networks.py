@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from engines.install import Missing, ip
+from engines.install import Denied, ip
 
 NETWORKS: Final = ("people", "nodes", "engines")
 _CLONE_NEWNET: Final = 0x40000000
@@ -29,7 +29,7 @@ class Networks:
         self._here, self._there = f"hansa-{name}-here", f"hansa-{name}-there"
 
     def make(self) -> None:
-        """Makes machines and networks. Raises `Missing` where that is not allowed."""
+        """Makes machines and networks. Raises `Denied` where that is not allowed."""
         try:
             for machine in (self._here, self._there):
                 self._do("netns", "add", machine)
@@ -37,7 +37,7 @@ class Networks:
             for name in NETWORKS:
                 self._plug(name)
         except subprocess.CalledProcessError as failure:
-            raise Missing(f"no network namespaces can be made: {failure.stderr.strip()}") from failure
+            raise Denied(f"no network namespaces can be made: {failure.stderr.strip()}") from failure
 
     def _plug(self, name: str) -> None:
         """A switch here, which has this machine's address, and a cable from there that ends in it."""

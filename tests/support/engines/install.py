@@ -24,6 +24,10 @@ class Missing(Exception):
     """Why an engine cannot run here."""
 
 
+class Denied(Missing):
+    """What this user may not do on this machine, with whatever is installed."""
+
+
 def java() -> Path:
     """The program `java`. Raises `Missing`; so do the others."""
     return _program("java", "openjdk-17-jre-headless")
