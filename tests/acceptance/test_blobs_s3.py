@@ -29,6 +29,11 @@ def test_a_blob_of_many_parts_comes_back(s3_address: str, tmp_path: Path) -> Non
         ({"place": "s3://nowhere/x"}, OperatorError, "bucket.unknown"),
         ({"secret_access_key": "wrong"}, OperatorError, "blob.denied"),
         ({"endpoint": "http://127.0.0.1:9"}, Unavailable, "blob.unreachable"),
+        ({"endpoint": "127.0.0.1:9"}, OperatorError, "blob.address"),
+        ({"endpoint": "https://"}, OperatorError, "blob.address"),
+        ({"place": "bucket/prefix"}, OperatorError, "blob.address"),
+        ({"place": "s3:/bucket/prefix"}, OperatorError, "blob.address"),
+        ({"place": "s3://a bucket"}, OperatorError, "blob.address"),
     ],
 )
 def test_wrong_settings_are_said_at_the_start(

@@ -7,6 +7,8 @@ against their name when they are read. What fails in passing is tried again for 
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +28,10 @@ READ_S: Final = 10.0
 REQUEST_S: Final = 120.0
 """How long one request may take, with its body."""
 RETRY_S: Final = 10.0
+_PLACE: Final = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]*(/[^\s?#]*)?")
+_ENDPOINT: Final = re.compile(r"https?://[^/\s@]+(/\S*)?")
+_ENDPOINTS: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+"""The variables that the client reads."""
 _MARK: Final = "hansa"
 """An object that is put at the start, so that a wrong address, key or bucket is said then."""
 
@@ -35,7 +41,8 @@ class S3Blobs(Blobs):
 
     Keys, region and address are those of the usual variables `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
     `AWS_REGION`, `AWS_ENDPOINT_URL`, or come from the machine's role; `options` goes before them. Opening it raises
-    `OperatorError`: `bucket.unknown`, `blob.denied`, `blob.failed`; or `Unavailable("blob.unreachable")`.
+    `OperatorError`: `blob.address`, `bucket.unknown`, `blob.denied`, `blob.failed`; or
+    `Unavailable("blob.unreachable")`.
     """
 
     def __init__(self, place: str, copies: Path, *, retry_s: float = RETRY_S, **options: Any) -> None:
@@ -82,7 +89,24 @@ def _key(blob: str) -> str:
     return f"{blob[:2]}/{blob}"
 
 
+def _check(place: str, endpoint: str | None) -> None:
+    """Raises `OperatorError("blob.address")` for what the client would not survive."""
+    if not _PLACE.fullmatch(place):
+        raise OperatorError(
+            "blob.address",
+            f"HANSA_BLOBS is not the address of a bucket: {place!r}",
+            hint="It reads s3://BUCKET/PREFIX.",
+        )
+    if endpoint is not None and not _ENDPOINT.fullmatch(endpoint):
+        raise OperatorError(
+            "blob.address",
+            f"AWS_ENDPOINT_URL is not the address of an object store: {endpoint!r}",
+            hint="It reads https://HOST:PORT.",
+        )
+
+
 def _store(place: str, retry_s: float, options: dict[str, Any]) -> S3Store:
+    _check(place, options.get("endpoint") or next(filter(None, map(os.environ.get, _ENDPOINTS)), None))
     try:
         from obstore.store import S3Store
     except ImportError as missing:

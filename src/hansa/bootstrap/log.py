@@ -61,9 +61,12 @@ def open_image(place: Place) -> KafkaImage:
     """The whole log in Kafka, for who moves it; whoever has it is fenced off."""
     settings, name = place.kafka_log()
     try:
+        from hansa.eventlog.kafka_access import prepare
         from hansa.eventlog.kafka_image import KafkaImage
+        from hansa.eventlog.kafka_reading import facts_topic
     except ImportError as failure:
         raise _no_driver() from failure
+    prepare(settings, facts_topic(name), place.replication)
     return KafkaImage(settings, name, replication=place.replication)
 
 

@@ -10,7 +10,7 @@ import contextlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any, Final, NamedTuple, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -31,12 +31,14 @@ NEWS_S: Final = 0.2
 TAIL_WAIT_MS: Final = 100
 """How long a broker waits for news before it says that there are none: so soon is it known that all was read."""
 NOT_YET_S: Final = 0.05
-_NOT_YET: Final = frozenset(
+NOT_YET: Final = frozenset(
     {KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART,
      KafkaError.LEADER_NOT_AVAILABLE}
 )  # fmt: skip
+READERS_GROUP: Final = "hansa-readers"
+"""A client that reads names a group, although it keeps nothing there."""
 _READING: Final = {
-    "group.id": "hansa-readers",
+    "group.id": READERS_GROUP,
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
     "enable.partition.eof": True,
@@ -45,7 +47,8 @@ _READING: Final = {
 _FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
 _DENIED: Final = frozenset(
     {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError._AUTHENTICATION,
-     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, KafkaError.SASL_AUTHENTICATION_FAILED}
+     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, KafkaError.SASL_AUTHENTICATION_FAILED,
+     KafkaError.GROUP_AUTHORIZATION_FAILED}
 )  # fmt: skip
 
 
@@ -94,7 +97,7 @@ class Transactions:
             }
         )
         self._is_open = False
-        with translated():
+        with translated(f"WRITE on the transactional id {name}"):
             # Without a connection it looks for its coordinator each 500 ms alone.
             self._producer.list_topics(timeout=START_S)
             self._producer.init_transactions(START_S)
@@ -117,8 +120,7 @@ class Transactions:
                 raise Fenced from failure
             if error.fatal():
                 raise
-            with contextlib.suppress(Unavailable):
-                self._close()
+            self._give_up(error)
             with translated():
                 raise
         except Fenced:
@@ -126,6 +128,12 @@ class Transactions:
         except BaseException:
             self._close()
             raise
+
+    def _give_up(self, why: KafkaError) -> None:
+        """Aborts what is open, where that is possible. A client that was refused a topic cannot (librdkafka 2.16): the
+        next transaction says so."""
+        with contextlib.suppress(Unavailable, *([KafkaException] if why.code() in _DENIED else [])):
+            self._close()
 
     def _close(self) -> None:
         """Aborts what is open. Where the broker cannot be asked now, it is asked before the next one begins; until then
@@ -299,7 +307,7 @@ class Tail:
 def committed(settings: Mapping[str, Any], topic: str, partition: int) -> Iterator[Message]:
     """What is kept of a partition and is committed."""
     consumer = Consumer({**settings, **_READING, "isolation.level": "read_committed"})
-    with contextlib.closing(consumer), translated():
+    with contextlib.closing(consumer), translated(f"READ on the topic {topic}"):
         first, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), START_S)
         yield from _read(consumer, Place(topic, partition, first), None)
 
@@ -320,29 +328,28 @@ def _read(consumer: Consumer, start: Place, last: int | None) -> Iterator[Messag
             return
 
 
-def patiently(ask: Callable[[], T]) -> T:
-    """What is asked about a topic that may have been made this moment: it is not known everywhere yet."""
+def patiently(ask: Callable[[], T], codes: Set[int] = NOT_YET) -> T:
+    """What is asked about a topic that may have been made this moment: it is not known everywhere yet, as the `codes`
+    say."""
     until_s = time.monotonic() + START_S
     while True:
         try:
             return ask()
         except KafkaException as failure:
-            if failure.args[0].code() not in _NOT_YET or time.monotonic() > until_s:
+            if failure.args[0].code() not in codes or time.monotonic() > until_s:
                 raise
         time.sleep(NOT_YET_S)
 
 
 @contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """Turns a `KafkaException` into our errors."""
+def translated(rights: str = "") -> Iterator[None]:
+    """Turns a `KafkaException` into our errors; `rights` are those that what is done needs."""
     try:
         yield
     except KafkaException as failure:
         error: KafkaError = failure.args[0]
         if error.code() in _DENIED:
-            raise OperatorError(
-                "kafka.denied", f"Kafka: {error.str()}", hint="See the rights of this user."
-            ) from failure
+            raise denied(error.str(), f"Grant {rights}." if rights else "") from failure
         if error.code() in (KafkaError.INVALID_REPLICATION_FACTOR, KafkaError.UNSUPPORTED_VERSION):
             raise OperatorError(
                 "kafka.unfit", f"Kafka: {error.str()}", hint="Hansa needs Kafka 4 with as many brokers as replicas."
@@ -350,8 +357,16 @@ def translated() -> Iterator[None]:
         raise unavailable(error.str()) from failure
 
 
+def denied(why: str, how: str) -> OperatorError:
+    """The error for what this user may not do."""
+    hint = f"{how} The guide on Kafka lists all rights that Hansa needs."
+    return OperatorError("kafka.denied", f"Kafka: {why}", hint=hint.strip())
+
+
 def unavailable(why: str) -> Unavailable:
     """The error for what Kafka did not do; nothing was written."""
     return Unavailable(
-        "log.unreachable", f"Kafka: {why}", hint="See that its brokers run; it is tried again by itself."
+        "log.unreachable",
+        f"Kafka: {why}",
+        hint="See that its brokers run, and that HANSA_LOG and HANSA_KAFKA_SETTINGS lead there; it is tried again.",
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are what it is for
+    AclOperation,
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
@@ -16,9 +18,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are wh
 )
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from hansa.eventlog.kafka_client import RECORD_BYTES_MAX, START_S, patiently, translated
+from hansa.eventlog.kafka_client import RECORD_BYTES_MAX, START_S, denied, patiently, translated
 
+LOG_RIGHTS: Final = ("READ", "WRITE", "CREATE", "ALTER", "DELETE")
+"""What a log does to its topics: reads and writes them, makes them and partitions of them, deletes what was taken."""
+PORT_RIGHTS: Final = ("READ", "WRITE", "CREATE", "ALTER")
 LEADERS_S: Final = 2.0
+LED_ANEW: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION})
+"""Of a partition that was made this moment, or has just got another leader."""
 KEPT: Final = {
     "cleanup.policy": "compact,delete",
     "retention.ms": "-1",
@@ -38,10 +45,10 @@ class Topics:
     def ensure(self, topic: str, partitions: int, config: Mapping[str, str] = KEPT) -> bool:
         """Has a topic with at least so many partitions; True where it was made now, with this configuration."""
         new = NewTopic(topic, partitions, self._replication, config=dict(config))
-        with translated(), contextlib.suppress(_Exists):
+        with translated(f"CREATE on the topic {topic}"), contextlib.suppress(_Exists):
             self._done(self._admin.create_topics([new], request_timeout=START_S), topic)
             return True
-        with translated(), contextlib.suppress(_Exists):
+        with translated(f"ALTER on the topic {topic}"), contextlib.suppress(_Exists):
             self._done(
                 self._admin.create_partitions([NewPartitions(topic, partitions)], request_timeout=START_S), topic
             )
@@ -49,17 +56,38 @@ class Topics:
 
     def id(self, topic: str) -> str:
         """What Kafka calls this topic and no other, before or after it."""
-        with translated():
-            return patiently(lambda: self._id(topic))
+        return str(self._described(topic).topic_id)
 
-    def _id(self, topic: str) -> str:
-        (asked,) = self._admin.describe_topics(TopicCollection([topic]), request_timeout=START_S).values()
-        return str(asked.result().topic_id)
+    def require(self, topic: str, rights: Sequence[str]) -> None:
+        """Raises `OperatorError("kafka.denied")` with those of the rights on a topic that this user lacks."""
+        held = {AclOperation(given).name for given in self._described(topic).authorized_operations or ()}
+        lacked = ", ".join(right for right in rights if right not in held)
+        if held and lacked:
+            raise denied(f"this user may not {lacked} the topic {topic}", f"Grant {lacked} on it.")
+
+    def _described(self, topic: str) -> Any:
+        with translated(f"DESCRIBE on the topic {topic}"):
+            return patiently(lambda: self._asked(topic))
+
+    def _asked(self, topic: str) -> Any:
+        asked = self._admin.describe_topics(
+            TopicCollection([topic]), include_authorized_operations=True, request_timeout=START_S
+        )
+        return asked[topic].result()
+
+    def require_group(self, group: str) -> None:
+        """Raises `OperatorError("kafka.denied")` where this user may not name the group."""
+        with translated(f"DESCRIBE on the group {group}"):
+            try:
+                self._admin.describe_consumer_groups([group], request_timeout=START_S)[group].result()
+            except KafkaException as failure:
+                if failure.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                    raise  # of others there need be no such group, nor a broker for it yet
 
     def configure(self, topic: str, config: Mapping[str, str]) -> dict[str, str]:
         """Has a topic so configured; what stood there before of all that is changed by that."""
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-        with translated():
+        with translated(f"DESCRIBE_CONFIGS and ALTER_CONFIGS on the topic {topic}"):
             (asked,) = self._admin.describe_configs([resource], request_timeout=START_S).values()
             found = {name: entry.value for name, entry in asked.result().items() if name in config}
             changed = {name: value for name, value in config.items() if found.get(name) != value}
@@ -88,8 +116,11 @@ class Topics:
         asked = {TopicPartition(topic, number): latest for number in partitions}
         with translated():
             self._admin.list_topics(topic, LEADERS_S)  # else it asks those who led when it asked first
-            found = self._admin.list_offsets(asked, isolation_level=level, request_timeout=START_S)
-            return [found[where].result().offset for where in asked]
+            return patiently(partial(self._offsets, asked, level), LED_ANEW)
+
+    def _offsets(self, asked: Mapping[TopicPartition, OffsetSpec], level: IsolationLevel) -> list[int]:
+        found = self._admin.list_offsets(dict(asked), isolation_level=level, request_timeout=START_S)
+        return [found[where].result().offset for where in asked]
 
     def _done(self, futures: Mapping[str, Any], topic: str) -> None:
         try:
@@ -101,7 +132,7 @@ class Topics:
 
     def take(self, topic: str, partition: int, before: int) -> None:
         """Deletes the records before an offset."""
-        with translated():
+        with translated(f"DELETE on the topic {topic}"):
             where = TopicPartition(topic, partition, before)
             for future in self._admin.delete_records([where], request_timeout=START_S).values():
                 future.result()

@@ -20,9 +20,9 @@ from hansa.eventlog.channel import COMMIT, Desk, Line
 from hansa.eventlog.committer import GroupCommit, Notice, Work, copied, malformed
 from hansa.eventlog.interface import Chunk, Finding, Log, Outcome, Partition, TopicConfig
 from hansa.eventlog.kafka import KafkaLog
+from hansa.eventlog.kafka_access import prepare
 from hansa.eventlog.kafka_copy import Copy
 from hansa.eventlog.kafka_reading import KafkaLogReader, KafkaReading, facts_topic
-from hansa.eventlog.kafka_topics import Topics
 from hansa.eventlog.owner import REPLIES, FrameReplies, Lost, Owner, last_frame
 from hansa.eventlog.ownership import Address, Ownership
 from hansa.eventlog.reading import walked
@@ -68,13 +68,15 @@ class SharedLog(Log):
         self.unanswered = 0
         """Questions to the owner that got no answer, and were asked again."""
         self._address: Address | None = None
+        self._refused: HansaError | None = None
+        """Why this node, which was to own the log, does not."""
         self._closing = threading.Event()
         self._look = threading.Event()
         self._lines = {COMMIT: _Lines(key), "control": _Lines(key)}
         self._control_turn = threading.Lock()
         self._on_outcomes: Callable[[Notice], None] = lambda _: None
         self._group = GroupCommit(self._commit)
-        Topics(settings, replication).ensure(facts_topic(name), 1)
+        prepare(settings, facts_topic(name), replication)
         self._copy = Copy(folder)
         self._reading: KafkaReading = KafkaLogReader(settings, name, self._copy)
         self._number = max(time.time_ns(), last_frame(self._reading.get(REPLIES, node)))
@@ -106,8 +108,11 @@ class SharedLog(Log):
         while not self._closing.is_set():
             try:
                 self._settle()
+                self._refused = None
             except HansaError as failure:
-                _report.warning("who owns the log %s is not known: %s", self._name, failure)
+                if str(failure) != str(self._refused):
+                    _report.warning("who owns the log %s is not known: %s", self._name, failure)
+                self._refused = failure
             except Exception:  # a thread that ended would leave the log without an owner for good
                 _report.exception("who owns the log %s could not be settled; it is tried again", self._name)
             self._look.wait(BEAT_S)
@@ -223,7 +228,7 @@ class SharedLog(Log):
                 sent = sent or lost.sent
                 self.unanswered += 1
                 if time.monotonic() > end_s or self._closing.is_set():
-                    raise _unknown(lost) if sent else _unowned(lost) from lost
+                    raise _unknown(lost) if sent else _unowned(self._refused or lost) from lost
             self._look.set()
             time.sleep(AGAIN_S)
 
@@ -340,11 +345,14 @@ class _Lines:
             line.close()
 
 
-def _unowned(lost: Lost) -> OperatorError:
+def _unowned(why: Lost | HansaError) -> OperatorError:
+    """Nothing was written. `why` is what keeps this node from owning the log, or that it does not know who does."""
+    known = why if isinstance(why, HansaError) else None
     return Unavailable(
         "log.unowned",
-        f"No node owns the log: {lost}",
-        hint="Nothing was written. A node takes it within seconds; `hansa nodes` shows which are there.",
+        f"No node owns the log: {known.message if known else why}",
+        hint=(known and known.hint)
+        or "Nothing was written. A node takes it within seconds; `hansa nodes` shows which are there.",
     )
 
 

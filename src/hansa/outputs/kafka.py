@@ -16,6 +16,7 @@ from confluent_kafka import KafkaException
 from hansa.errors import OperatorError
 from hansa.eventlog.kafka_client import RECORD_BYTES_MAX, Fenced, Record, committed
 from hansa.eventlog.kafka_confirmed import Confirmed
+from hansa.eventlog.kafka_topics import PORT_RIGHTS
 from hansa.eventlog.kafka_topics import Topics as KafkaTopics
 from hansa.outputs.relay import ORDERS, Ended, Part, Topics
 from hansa.outputs.topic import PERSON, Published, topic_config
@@ -61,6 +62,7 @@ class PublishedTopics(Topics):
         port, topic = published
         config = topic_config(port)
         is_new = self._topics.ensure(topic, port.partitions, {**config, "max.message.bytes": str(RECORD_BYTES_MAX)})
+        self._topics.require(topic, PORT_RIGHTS)
         is_empty = is_new or not any(self._topics.ends(topic, port.partitions))
         if is_empty:
             self._claim(topic, port.partitions)
@@ -81,7 +83,7 @@ class PublishedTopics(Topics):
         except OperatorError as denied:
             if denied.code != "kafka.denied":
                 raise
-            self._said(f"the topic {topic} is not kept as its contract says: {denied.message} Grant ALTER_CONFIGS.")
+            self._said(f"the topic {topic} is not kept as its contract says: {denied.message}. {denied.hint}")
             return
         for name, value in before.items():
             self._said(f"the topic {topic} had {name}={value}; it has {config[name]}, as the contract says")

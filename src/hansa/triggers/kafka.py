@@ -17,8 +17,10 @@ from hansa.triggers.landing import Given, Source
 ASK_S: Final = 10.0
 POLL_S: Final = 0.5
 AT_ONCE: Final = 1000
+GROUP: Final = "hansa-landing"
+"""A client that reads names a group, although it keeps nothing there."""
 _SETTINGS: Final = {
-    "group.id": "hansa-landing",
+    "group.id": GROUP,
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
     "auto.offset.reset": "error",
@@ -37,9 +39,15 @@ class KafkaSource(Source):
 
     def __init__(self, settings: Mapping[str, Any], topic: str, name: str, decode: Decode) -> None:
         self._topic, self._name, self._decode = topic, name, decode
-        with self._translated():
-            self._consumer = Consumer({**settings, **_SETTINGS})
         self._assigned: dict[int, int] = {}
+        self._refusal = ""
+        """Why this client is not let in."""
+        with self._translated():
+            self._consumer = Consumer({**settings, **_SETTINGS, "error_cb": self._hear})
+
+    def _hear(self, error: KafkaError) -> None:
+        if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
+            self._refusal = error.str().partition(" (after ")[0]
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -47,13 +55,22 @@ class KafkaSource(Source):
             yield
         except KafkaException as failure:
             error = failure.args[0]
-            text = error.str() if isinstance(error, KafkaError) else str(error)
-            hint = "See the connection in connections.yaml and that the topic exists; it is tried again by itself."
+            text = self._refusal or (error.str() if isinstance(error, KafkaError) else str(error))
+            self._refusal = ""
+            hint = (
+                "See the connection in connections.yaml, and that the topic exists and its user may READ it and"
+                f" DESCRIBE the group {GROUP}; it is tried again by itself."
+            )
             raise OperatorError("kafka.source", f"The topic {self._name} is not read: {text}", hint=hint) from failure
 
     def partitions(self) -> int:
         with self._translated():
-            found = self._consumer.list_topics(self._topic, ASK_S).topics[self._topic]
+            try:
+                found = self._consumer.list_topics(self._topic, ASK_S).topics[self._topic]
+            except KafkaException:
+                if not self._assigned:
+                    self._consumer.poll(0)  # brings what was heard
+                raise
             if found.error is not None:
                 raise KafkaException(found.error)
             return len(found.partitions)

@@ -15,8 +15,6 @@ _PROPERTIES: Final = """
 process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers={host}:{controller}
-listeners=PLAINTEXT://{host}:{broker},CONTROLLER://{host}:{controller}
-advertised.listeners=PLAINTEXT://{host}:{broker}
 controller.listener.names=CONTROLLER
 log.dirs={folder}/data
 auto.create.topics.enable=false
@@ -32,18 +30,25 @@ group.min.session.timeout.ms=500
 """
 
 
+_IN_CLEAR: Final = """
+listeners=PLAINTEXT://{host}:{broker},CONTROLLER://{host}:{controller}
+advertised.listeners=PLAINTEXT://{host}:{broker}
+"""
+
+
 class Kafka(Process):
     """`address` is what clients call bootstrap.servers."""
 
-    def __init__(self, folder: Path, host: str = LOOPBACK) -> None:
+    def __init__(self, folder: Path, host: str = LOOPBACK, listeners: str = _IN_CLEAR) -> None:
         super().__init__(folder)
         self._java, self._jars = install.java(), install.kafka()
         self._host, (self._port, controller) = host, free_ports(2, host)
         self.address = f"{host}:{self._port}"
         self._properties = folder / "server.properties"
-        self._properties.write_text(
-            _PROPERTIES.format(host=host, broker=self._port, controller=controller, folder=folder)
+        properties = (_PROPERTIES + listeners).format(
+            host=host, broker=self._port, controller=controller, folder=folder
         )
+        self._properties.write_text(properties)
         new = self._program("kafka.tools.StorageTool", "format", "--standalone", "-t", _CLUSTER)
         subprocess.run([*new, "-c", str(self._properties)], capture_output=True, check=True)
 
