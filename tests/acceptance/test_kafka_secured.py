@@ -19,7 +19,8 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from engines.kafka_secured import Right, SecuredKafka, write_certificates
+from engines.certificates import write_certificates
+from engines.kafka_secured import Right, SecuredKafka
 from engines.process import removed, scratch
 from made import write
 from nodes import Engines, nodes

@@ -13,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
 from hansa.databases.postgres_errors import error_of
+from hansa.databases.postgres_silence import Patient, Pulse, Silent
 from hansa.errors import OperatorError, Unavailable
 
 SIZE: Final = 8
@@ -26,7 +27,7 @@ _SETTINGS: Final = {
     "keepalives_interval": "2",
     "keepalives_count": "2",
 }
-"""A server that is gone without a word is noticed within seconds. What the address says itself comes first."""
+"""A machine that is gone without a word is noticed within seconds. What the address says itself comes first."""
 _SESSION: Final = """
     SELECT set_config('search_path', %s, false), set_config('lock_timeout', '10s', false),
         set_config('statement_timeout', '60s', false), set_config('idle_in_transaction_session_timeout', '10s', false),
@@ -47,6 +48,7 @@ class Pool:
     def __init__(self, url: str, schema: str) -> None:
         self._settings = {**_SETTINGS, **_parsed(url)}
         self._schema = schema
+        self._pulse = Pulse(self._settings)
         self._idle: list[Raw] = []
         self._free = threading.Semaphore(SIZE)
         self._lock = threading.Lock()
@@ -60,7 +62,7 @@ class Pool:
     def connect(self) -> Raw:
         """A connection of its own, for whoever closes it."""
         with self.translated():
-            raw = psycopg.connect(autocommit=True, **self._settings)
+            raw = Patient.open(self._settings, self._pulse.beats)
             try:
                 check_version(self.name, raw.info.server_version)
                 raw.execute(_SESSION, (self._schema,))
@@ -76,6 +78,8 @@ class Pool:
             message = f"{self.name}: all {SIZE} connections have been in use for {WAIT_S:g} s"
             raise Unavailable("store.busy", message, hint="Try again.")
         try:
+            with self.translated():
+                self._pulse.check()
             raw = self._taken() or self.connect()
             try:
                 with self.translated():
@@ -91,6 +95,8 @@ class Pool:
         try:
             yield
         except psycopg.Error as failure:
+            if isinstance(failure, Silent):
+                self._close_idle()
             error = error_of(self.name, failure)
             if error is None:
                 raise
@@ -98,8 +104,11 @@ class Pool:
 
     def close(self) -> None:
         """Closes what is idle now, and what is out when it comes back."""
+        self._is_closed = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         with self._lock:
-            self._is_closed = True
             idle, self._idle = self._idle, []
         for raw in idle:
             raw.close()

@@ -16,6 +16,7 @@ _HINTS: Final = {
     "store.read_only": "Name the primary server in HANSA_DATABASE, or end its read-only mode.",
     "store.busy": "Try again; see what keeps PostgreSQL busy, or raise its max_connections.",
     "store.denied": _RIGHTS,
+    "store.untrusted": "See sslmode and sslrootcert in HANSA_DATABASE: the certificate of who signed the server's.",
     "store.missing": "Make the database: createdb NAME, or name another one in HANSA_DATABASE.",
 }
 _STATES: Final = {
@@ -35,6 +36,10 @@ _STATES: Final = {
 }
 """By SQLSTATE (PostgreSQL's Appendix A), or by what it begins with."""
 _SAID: Final = (
+    ("certificate verify failed", "store.untrusted"),
+    ("root certificate", "store.untrusted"),
+    ("server certificate for", "store.untrusted"),
+    ("server does not support SSL", "store.untrusted"),
     ("authentication", "store.denied"),
     ("pg_hba.conf", "store.denied"),
     ("no password supplied", "store.denied"),

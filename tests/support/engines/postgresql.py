@@ -50,6 +50,18 @@ class PostgreSQL(Process):
                 time.sleep(0.1)
         return super().start()
 
+    def pause(self) -> None:
+        """Stops all its processes: each that serves a client is in a session of its own."""
+        for pid in self._all():
+            os.kill(pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        for pid in self._all():
+            os.kill(pid, signal.SIGCONT)
+
+    def _all(self) -> list[int]:
+        return [self.pid, *map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())]
+
     def is_ready(self) -> bool:
         asked = [str(self._programs / "pg_isready"), "-q", "-h", self._host, "-p", str(self._port)]
         return subprocess.run(asked, check=False).returncode == 0
