@@ -66,6 +66,7 @@ from hansa.outputs.lookups import Lookups
 from hansa.protocols.schema_registry.registry import SchemaRegistry
 from hansa.registry.interface import Registry
 from hansa.registry.values import TriggerKey
+from hansa.runtime import isolation
 from hansa.runtime.engine import Engine
 from hansa.runtime.environment import EnvironmentBuilder
 from hansa.runtime.installer import TIMEOUT_S
@@ -119,7 +120,7 @@ class Settings:
         where they are set; for a server that listens at `host` and `port`."""
         return Settings(
             data,
-            os.environ.get("HANSA_ISOLATION", "strict"),
+            isolation.mode(os.environ.get("HANSA_ISOLATION", "strict")),
             int(os.environ.get("HANSA_SPARES", "1")),
             float(os.environ.get("HANSA_IDLE_S", str(IDLE_S))),
             float(os.environ.get("HANSA_INSTALL_S", str(TIMEOUT_S))),

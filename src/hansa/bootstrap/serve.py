@@ -28,6 +28,7 @@ from hansa.eventlog.awaitable import AwaitableLog
 from hansa.observe import output
 from hansa.observe.node import NodeFacts
 from hansa.registry.values import Account
+from hansa.runtime import isolation
 from hansa.server.app import App
 from hansa.server.calls import Calls
 from hansa.server.protocol import Connection
@@ -42,8 +43,8 @@ Ready = Callable[[Services, str, str], Awaitable[None]]
 
 
 def serve(data: Path, host: str, port: int, *, ready: Ready) -> None:
-    """Runs a Hansa on the folder `data` until SIGINT or SIGTERM. Raises `OperatorError` (`store.locked`, `port.taken`;
-    `log.fenced` once another one has taken the folder)."""
+    """Runs a Hansa on the folder `data` until SIGINT or SIGTERM. Raises `OperatorError` (`store.locked`, `port.taken`,
+    `isolation.unavailable`; `log.fenced` once another one has taken the folder)."""
     output.begin(os.environ)
     uvloop.run(_serve(data.absolute(), host, port, ready))
 
@@ -51,6 +52,8 @@ def serve(data: Path, host: str, port: int, *, ready: Ready) -> None:
 async def _serve(data: Path, host: str, port: int, ready: Ready) -> None:
     listening = _listen(host, port)
     settings = Settings.from_environment(data, host, listening.getsockname()[1])
+    if settings.isolation == "strict" and settings.place.has("worker"):
+        isolation.check()
     hansa = Hansa(settings, version("hansa"), now_us)
     services = await hansa.open()
     gc.freeze()  # what was loaded is no garbage: to look through it all keeps every call waiting for 50 ms

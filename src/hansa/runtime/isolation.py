@@ -16,11 +16,14 @@ import resource
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, NoReturn
+
+import msgspec
 
 from hansa.errors import OperatorError
 from hansa.runtime import landlock, linux, seccomp
 
+MODES: Final = ("strict", "best", "none")
 SYSTEM_READ_PATHS: Final = (
     "/lib",
     "/lib64",
@@ -125,6 +128,43 @@ def apply_ahead() -> Ahead:
         return Ahead(steps, _system_files())
     except OSError:
         return Ahead(steps, None)
+
+
+def mode(text: str) -> str:
+    """One of `MODES`. Raises `OperatorError("isolation.setting")`: a slip of the pen is not to isolate less."""
+    if text not in MODES:
+        raise OperatorError(
+            "isolation.setting", f"HANSA_ISOLATION is {text!r}", hint=f"It is one of {', '.join(MODES)}."
+        )
+    return text
+
+
+def check() -> None:
+    """Raises `OperatorError("isolation.unavailable")` where a worker of this machine could not be isolated: it is tried
+    in a process of its own. To be called before there are threads. Where workers cannot be at all, it says nothing."""
+    if sys.platform != "linux":
+        return
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _try_into(writing)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as told:
+        report = told.read()
+    _, status = os.waitpid(child, 0)
+    ended = Step("process", False, f"it ended with status {os.waitstatus_to_exitcode(status)}")
+    missing = msgspec.msgpack.decode(report, type=tuple[Step, ...]) if report else (ended,)
+    if missing:
+        raise _unavailable(IsolationReport(missing))
+
+
+def _try_into(writing: int) -> NoReturn:
+    """Isolates this process, tells what did not succeed, and ends."""
+    try:
+        report = apply(IsolationPolicy(required=False))
+        os.write(writing, msgspec.msgpack.encode(report.missing))
+    finally:
+        os._exit(0)
 
 
 def enclose(read: tuple[str, ...], room: str, *, required: bool) -> tuple[IsolationReport, int | None]:
@@ -250,7 +290,7 @@ def _unavailable(report: IsolationReport) -> OperatorError:
     return OperatorError(
         "isolation.unavailable",
         f"This machine cannot isolate a worker ({missing})",
-        hint="Use Linux 5.13 or newer with Landlock and seccomp; `hansa doctor` says what is missing. "
+        hint="Use Linux 5.13 or newer with Landlock and seccomp, and in a container a profile that lets them pass. "
         "HANSA_ISOLATION=best runs with what there is.",
         details={"steps": report.as_dict()},
     )
