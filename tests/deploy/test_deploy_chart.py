@@ -198,6 +198,24 @@ def test_secrets_stand_in_no_other_object(render: Render) -> None:
 
 
 @pytest.mark.parametrize(
+    ("values", "files"),
+    [
+        ({"logSettings": True, "authority": True}, ["kafka.properties", "authority.crt"]),
+        ({"authority": True, "logSettings": False}, ["authority.crt"]),
+        ({"logSettings": False, "authority": False}, []),
+    ],
+)
+def test_what_leads_to_the_engines_is_a_file_of_the_secret(
+    render: Render, values: dict[str, Any], files: list[str]
+) -> None:
+    for pod in pods(render("production", **values)):
+        mounted = [volume for volume in pod["volumes"] if volume["name"] == "engines"]
+        assert [item["path"] for volume in mounted for item in volume["secret"]["items"]] == files
+        mounts = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+        assert mounts.get("engines") == ("/etc/hansa" if files else None)
+
+
+@pytest.mark.parametrize(
     ("values", "told"),
     [
         ({"nodes": {"all": {"replicas": 2}}}, "set log.brokers"),

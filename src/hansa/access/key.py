@@ -17,6 +17,8 @@ from typing import Final, NamedTuple
 from hansa.errors import CallerError
 
 _KEY: Final = re.compile(r"(hansa_([0-9a-z]{10})_([0-9A-Za-z]{43}))([0-9a-f]{8})")
+_ID_CHARS: Final = 10
+_SECRET_CHARS: Final = 43
 _ID_LETTERS: Final = string.digits + string.ascii_lowercase
 _SECRET_LETTERS: Final = string.digits + string.ascii_letters
 
@@ -41,9 +43,19 @@ class Key(NamedTuple):
 def new_key() -> Key:
     """A key from the system's randomness."""
     return Key(
-        "".join(secrets.choice(_ID_LETTERS) for _ in range(10)),
-        "".join(secrets.choice(_SECRET_LETTERS) for _ in range(43)),
+        "".join(secrets.choice(_ID_LETTERS) for _ in range(_ID_CHARS)),
+        "".join(secrets.choice(_SECRET_LETTERS) for _ in range(_SECRET_CHARS)),
     )
+
+
+def derived_key(pepper: bytes, purpose: str) -> Key:
+    """The key that whoever has the pepper comes to; another for each purpose."""
+    number = int.from_bytes(hmac.digest(pepper, f"key {purpose}".encode(), hashlib.sha512))
+    letters = []
+    for alphabet in (*[_ID_LETTERS] * _ID_CHARS, *[_SECRET_LETTERS] * _SECRET_CHARS):
+        number, at = divmod(number, len(alphabet))
+        letters.append(alphabet[at])
+    return Key("".join(letters[:_ID_CHARS]), "".join(letters[_ID_CHARS:]))
 
 
 def parse_key(text: str) -> Key:

@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from hansa.access.key import new_key, parse_key
+from hansa.access.key import Key, derived_key, new_key, parse_key
 from hansa.access.principal import Principal, Scope
 from hansa.errors import CallerError, Unavailable
 from hansa.model.ids import ProductId
@@ -44,19 +44,25 @@ class TokenIssuer:
         *,
         products: Iterable[str] | None = None,
         lifetime_s: float = LIFETIME_S,
+        key: Key | None = None,
     ) -> Issued:
-        """A token for an existing account. `products` limits it to those; None does not.
+        """A token for an existing account. `products` limits it to those; None does not. `key` is one of `derived`;
+        None is a new one.
 
         Raises `CallerError`: `token.scopes`, `token.lifetime`, `id.malformed`, `account.unknown`.
         """
         granted = _checked_scopes(scopes)
         _check_lifetime(lifetime_s)
         allowed = None if products is None else tuple(str(ProductId.parse(product)) for product in products)
-        key, now_us = new_key(), self._clock_us()
+        key, now_us = key or new_key(), self._clock_us()
         expires_us = now_us + int(lifetime_s * 1_000_000)
         token = Token(key.id, account, name, key.hash(self._pepper), granted, allowed, now_us, expires_us)
         self._registry.add_token(actor, token)
         return Issued(key.text, token)
+
+    def derived(self, purpose: str) -> Key:
+        """The key for a purpose that all come to who have this Hansa's pepper."""
+        return derived_key(self._pepper, purpose)
 
 
 class _Cached(NamedTuple):

@@ -10,7 +10,7 @@ from hansa.bootstrap.serve import serve
 from hansa.server.services import Services
 
 
-async def _ready(_: Services, url: str, token: str) -> None:
+async def _ready(_: Services, url: str, token: str | None) -> None:
     del token
     sys.stdout.write(f"{url}\n")
     sys.stdout.flush()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import json
 import os
-import secrets
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -20,26 +18,22 @@ from typing import Final
 import uvicorn
 import uvloop
 
-from hansa.access.principal import SYSTEM, Scope
-from hansa.access.tokens import LIFETIME_MAX_S
+from hansa.bootstrap.admin import AdminToken, own_token, shared_token, write_client_file
 from hansa.bootstrap.hansa import Hansa, Settings, now_us
 from hansa.errors import OperatorError
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.observe import output
 from hansa.observe.node import NodeFacts
-from hansa.registry.values import Account
 from hansa.runtime import isolation
 from hansa.server.app import App
 from hansa.server.calls import Calls
 from hansa.server.protocol import Connection
 from hansa.server.services import Services
 
-ADMIN: Final = "admin"
-CLIENT_FILE: Final = "client.json"
 DATE_S: Final = 1.0
 
-Ready = Callable[[Services, str, str], Awaitable[None]]
-"""Told the services, the URL and the admin's token once calls are answered."""
+Ready = Callable[[Services, str, str | None], Awaitable[None]]
+"""Told the services, the URL and the admin's token once calls are answered; None where the token was told before."""
 
 
 def serve(data: Path, host: str, port: int, *, ready: Ready) -> None:
@@ -66,7 +60,7 @@ async def _serve(data: Path, host: str, port: int, ready: Ready) -> None:
         )  # fmt: skip
         server = _Server(config, services.node, settings.drain_s)
         url = f"http://{host}:{listening.getsockname()[1]}"
-        token = await asyncio.to_thread(admin_token, services, settings.data, url)
+        token = await asyncio.to_thread(_admin_token, services, settings, url)
         answering = asyncio.create_task(server.serve([listening]))
         beside = [
             asyncio.create_task(_tell(server, ready, services, url, token)),
@@ -121,10 +115,10 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _tell(server: uvicorn.Server, ready: Ready, services: Services, url: str, token: str) -> None:
+async def _tell(server: uvicorn.Server, ready: Ready, services: Services, url: str, token: AdminToken) -> None:
     while not server.started:
         await asyncio.sleep(0.01)
-    await ready(services, url, token)
+    await ready(services, url, token.text if token.is_shown else None)
 
 
 async def _leave_when_fenced(server: _Server, log: AwaitableLog) -> None:
@@ -148,18 +142,10 @@ def _listen(host: str, port: int) -> socket.socket:
     return found
 
 
-def admin_token(services: Services, data: Path, url: str) -> str:
-    """The token in `client.json`, made at the first start; it is readable by the owner of the folder only."""
-    file = data / CLIENT_FILE
-    if file.exists():
-        token = str(json.loads(file.read_text())["token"])
-    else:
-        services.registry.put_account(SYSTEM.id, Account(ADMIN, "person", "Administrator", "", admin=True))
-        issued = services.issuer.issue(SYSTEM.id, ADMIN, "first start", [Scope.ADMIN], lifetime_s=LIFETIME_MAX_S)
-        token = issued.text
-    part = file.with_suffix(f".{secrets.token_hex(4)}")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as out:
-        json.dump({"url": url, "token": token}, out)
-    part.replace(file)
-    return token
+def _admin_token(services: Services, settings: Settings, url: str) -> AdminToken:
+    """The administrator's token, which `client.json` has from now on."""
+    registry, issuer = services.registry, services.issuer
+    shared = settings.place.is_shared
+    found = shared_token(registry, issuer, now_us()) if shared else own_token(registry, issuer, settings.data)
+    write_client_file(settings.data, url, found.text)
+    return found

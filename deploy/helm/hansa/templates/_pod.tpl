@@ -80,8 +80,8 @@ spec:
         {{- if $values.connections }}
         - {name: connections, mountPath: /var/lib/hansa/connections.yaml, subPath: connections.yaml, readOnly: true}
         {{- end }}
-        {{- if $values.logSettings }}
-        - {name: kafka, mountPath: /etc/hansa, readOnly: true}
+        {{- if or $values.logSettings $values.authority }}
+        - {name: engines, mountPath: /etc/hansa, readOnly: true}
         {{- end }}
   volumes:
     {{- if not $group.storage }}
@@ -90,12 +90,18 @@ spec:
     {{- if $values.connections }}
     - {name: connections, configMap: {name: {{ include "hansa.name" $root }}}}
     {{- end }}
-    {{- if $values.logSettings }}
-    - name: kafka
+    {{- if or $values.logSettings $values.authority }}
+    - name: engines
       secret:
         secretName: {{ include "hansa.secret" $root }}
         defaultMode: 0440
-        items: [{key: kafka.properties, path: kafka.properties}]
+        items:
+          {{- if $values.logSettings }}
+          - {key: kafka.properties, path: kafka.properties}
+          {{- end }}
+          {{- if $values.authority }}
+          - {key: authority.crt, path: authority.crt}
+          {{- end }}
     {{- end }}
 {{- end }}
 

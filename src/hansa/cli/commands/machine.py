@@ -67,7 +67,7 @@ def up(
     output.begin(os.environ)
     say: Callable[[str], None] = screen().note if for_people else logging.getLogger("hansa").info
 
-    async def ready(services: Services, url: str, token: str) -> None:
+    async def ready(services: Services, url: str, token: str | None) -> None:
         if examples is not None:
             await deploy_all(services, examples, say)
         for line in ready_lines(url, token, data, has_examples=examples is not None) if for_people else ():
@@ -176,9 +176,13 @@ EXAMPLES: Final = (
 FIRST: Final = ("{hansa} domains create shop", "{hansa} new shop.orders", "cd orders && {hansa} deploy")
 
 
-def ready_lines(url: str, token: str, data: Path, *, has_examples: bool) -> Iterator[str]:
-    """What people read when a Hansa answers: where, with which token, and three commands to try."""
+def ready_lines(url: str, token: str | None, data: Path, *, has_examples: bool) -> Iterator[str]:
+    """What people read when a Hansa answers: where, with which token, and three commands to try. A token that was told
+    before (None) is not told again."""
     yield f"Hansa answers at {url} (its routes: {url}/openapi.json)"
+    if token is None:
+        yield f"The admin's token is that of the other nodes; it stands in {data / LOCAL_FILE.name}"
+        return
     yield f"The admin's token: {token}"
     if data.name != LOCAL_FILE.parent.name:
         yield f"Commands need it: export HANSA_URL={url} HANSA_TOKEN={token}"
