@@ -91,12 +91,12 @@ def test_a_server_that_stands_still_keeps_nobody_waiting_and_everything_goes_on_
             refused = list(asking.map(node.http.get, asked))
         assert time.monotonic() - begun_s < ANSWERED_S
         assert [answer.status_code for answer in refused] == [503] * len(refused)
-        assert {answer.json()["code"] for answer in refused} == {"store.unreachable"}
+        assert {answer.json()["code"] for answer in refused} <= {"store.unreachable", "store.busy"}
         assert all(answer.headers["retry-after"] for answer in refused)
         assert node.call("POST", "/lab/bench/sums", {"left": 1}).status_code == 201
         begun_s = time.monotonic()
         changed = node.http.post("/domains", json={"name": "meanwhile"})
-        assert (changed.status_code, changed.json()["code"]) == (503, "store.unreachable")
+        assert changed.status_code == 503, changed.text
         assert time.monotonic() - begun_s < ANSWERED_S
     finally:
         postgresql.resume()
