@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from hansa.bootstrap.clock import SharedClock
 from hansa.bootstrap.duties import Duties
 from hansa.bootstrap.log import open_shared
 from hansa.bootstrap.place import Place
+from hansa.bootstrap.sharing import Shares
 from hansa.errors import HansaError
 from hansa.eventlog.awaitable import AwaitableLog
 from hansa.eventlog.interface import CommitSet, Log, Put
@@ -87,8 +87,9 @@ class Membership:
     ) -> None:
         self._registry, self._node, self._session_s = registry, node, session_s
         self._changed = changed
-        self._nodes: dict[str, Node] = {node.id: node}
         self._missing_since: dict[str, float] = {}
+        self._shares = Shares()
+        self._are_there({node.id: node})
 
     @property
     def nodes(self) -> list[Node]:
@@ -110,8 +111,7 @@ class Membership:
 
     def shares(self, group: str, partition: int) -> bool:
         """Whether a partition of a group is this node's to follow."""
-        workers = [node.id for node in self._nodes.values() if "worker" in node.roles]
-        return node_for(f"{group}/{partition}", workers) == self._node.id
+        return self._shares.node(f"{group}/{partition}") == self._node.id
 
     async def join(self) -> None:
         """Says that this node is there."""
@@ -137,8 +137,12 @@ class Membership:
         found = {node.id: node for node in await asyncio.to_thread(self._registry.nodes)}
         found.setdefault(self._node.id, self._node)
         is_other = found.keys() != self._nodes.keys()
-        self._nodes = found
+        self._are_there(found)
         return is_other
+
+    def _are_there(self, nodes: dict[str, Node]) -> None:
+        self._nodes = nodes
+        self._shares.among(node.id for node in nodes.values() if "worker" in node.roles)
 
     async def leave(self) -> None:
         """Says that this node ends."""
@@ -178,14 +182,6 @@ class Turns:
 
     async def _take(self, name: str, holder: str) -> bool:
         return await asyncio.to_thread(self._registry.take_lease, name, holder, self._session_s) is not None
-
-
-def node_for(name: str, nodes: Iterable[str]) -> str | None:
-    """The node for a name, of those that there are: the same wherever it is asked, and for few names another when one
-    of many nodes comes or goes (rendezvous hashing). None where there is none."""
-    return max(
-        nodes, key=lambda node: hashlib.blake2b(f"{node}\n{name}".encode(), digest_size=8).digest(), default=None
-    )
 
 
 class Nodes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from hansa.access.pepper import pepper_of
 from hansa.bootstrap import nodes
 from hansa.bootstrap.clock import SharedClock
-from hansa.bootstrap.nodes import SEATS, LeasedOwnership, Membership, Turns, node_for, untidied
+from hansa.bootstrap.nodes import SEATS, LeasedOwnership, Membership, Turns, untidied
 from hansa.bootstrap.place import Place, place_from, settings_in
 from hansa.errors import OperatorError
 from hansa.eventlog.interface import Append, CommitSet, Put, TopicConfig, encode_entry
@@ -88,15 +87,6 @@ def test_nodes_share_a_secret_of_a_length() -> None:
 
 
 # Who does what
-
-
-def test_names_are_spread_over_nodes_and_few_move_when_one_leaves() -> None:
-    names, all_nodes = [f"g/{number}" for number in range(3000)], ["a", "b", "c"]
-    before = {name: node_for(name, all_nodes) for name in names}
-    assert min(Counter(before.values()).values()) > 900
-    after = {name: node_for(name, ["a", "b"]) for name in names}
-    assert all(after[name] == node for name, node in before.items() if node != "c")
-    assert node_for("g/1", []) is None
 
 
 def test_a_partition_is_followed_at_one_of_those_that_have_workers(registry: SqliteRegistry) -> None:
