@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from view_stores import Stores
 
 from hansa.discovery.events import Event
 from hansa.discovery.lineage import HOUR_US, LineageView, node_kind
-from hansa.discovery.lineage_graph import Edge, LineageGraph, declared
+from hansa.discovery.lineage_graph import Edge, LineageGraph
 from hansa.errors import CallerError
 from hansa.eventlog.interface import Append, CommitSet, TopicConfig, encode_entry
 from hansa.eventlog.memory import MemoryLog
@@ -193,11 +194,18 @@ def test_declared_edges_are_merged_and_seen_ones_stand(mesh: Desk) -> None:
             ProcessSpec("watch", (), triggers=(PortTrigger(CLEAN), EventTrigger("Request"))),
         ),
     )  # fmt: skip
-    promised = declared([spec])
-    graph = mesh.lineage.graph(CLEAN, "both", 1, declared=promised)
+    graph = mesh.lineage.graph(CLEAN, "both", 1, declared=[spec])
     assert Edge(CLEAN, "ops.flights:watch", "read") in graph.edges
     assert [e.count for e in graph.edges if (e.source, e.target) == (LOAD, CLEAN)] == [2]
-    assert ("event:Request", "trigger", "ops.flights:watch") in mesh.edges("ops.flights", "up", 1, declared=promised)
+    assert ("event:Request", "trigger", "ops.flights:watch") in mesh.edges("ops.flights", "up", 1, declared=[spec])
+    later = replace(spec, processes=spec.processes[:1])
+    assert ("event:Request", "trigger", "ops.flights:watch") not in mesh.edges("ops.flights", "up", 1, declared=[later])
+    assert ("event:Request", "trigger", "ops.flights:watch") not in mesh.edges("ops.flights", "up", 1)
+
+
+def test_a_port_that_only_others_name_belongs_to_its_product(desk: Desk) -> None:
+    reader = ProductSpec("web.board", "board", processes=(ProcessSpec("show", (), triggers=(PortTrigger(CLEAN),)),))
+    assert (CLEAN, "read", "web.board:show") in desk.edges("ops.flights", "down", 1, declared=[reader])
 
 
 def test_a_wide_graph_is_cut_and_says_so(desk: Desk) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain
 from typing import Final, Literal
 
 import msgspec
@@ -66,6 +69,7 @@ class LineageGraph:
 
     def __init__(self, store: Reader) -> None:
         self._store = store
+        self._declared = Declared()
 
     def graph(
         self,
@@ -75,20 +79,21 @@ class LineageGraph:
         *,
         at_us: int | None = None,
         event: str | None = None,
-        declared: Sequence[Edge] = (),
+        declared: Iterable[ProductSpec] = (),
         nodes_max: int = 2000,
     ) -> Graph:
         """What `node` comes from (up), leads to (down) or both, at most `depth` edges away; cycles end where they meet.
 
         `at_us` leaves out what was first seen later, and counts up to the end of that hour; `event` keeps of the
-        event edges only those of that name; `declared` edges are merged in. A product stands for its ports and
-        processes. Raises `CallerError` (`lineage.unknown`, `query.malformed`).
+        event edges only those of that name; what all products that are `declared` say is merged in. A product stands
+        for its ports and processes. Raises `CallerError` (`lineage.unknown`, `query.malformed`).
         """
         if not 1 <= depth <= _DEPTH_MAX:
             raise malformed(f"depth is {depth}", f"It is between 1 and {_DEPTH_MAX}.")
         node = known_as(node)
+        said = self._declared.by(declared)
         with self._store.reading() as db:
-            source = _Edges(db, declared, _FOREVER_US if at_us is None else at_us, event and known_as(event))
+            source = _Edges(db, said, _FOREVER_US if at_us is None else at_us, event and known_as(event))
             starts = source.members(node) if node_kind(node) == "product" else [node]
             owned = {Edge(node, member, "owns") for member in starts if member != node}
             found, complete = set(owned), True
@@ -105,7 +110,7 @@ class LineageGraph:
 class _Edges:
     """The edges around nodes: those that were seen, and those that were declared."""
 
-    def __init__(self, db: Connection, declared: Sequence[Edge], at_us: int, event: str | None) -> None:
+    def __init__(self, db: Connection, declared: Ends, at_us: int, event: str | None) -> None:
         self._db = db
         self._declared = declared
         self._at_us = at_us
@@ -116,13 +121,11 @@ class _Edges:
         end = "target" if direction == "up" else "source"
         seen = self._seen(self._db.dialect.among(end), list(nodes))
         known = {(edge.source, edge.target, edge.kind, edge.name) for edge in seen}
-        wanted = set(nodes)
         return seen + [
             edge
-            for edge in self._declared
-            if getattr(edge, end) in wanted
-            and self._named(edge)
-            and (edge.source, edge.target, edge.kind, edge.name) not in known
+            for node in nodes
+            for edge in self._declared.of(end, node)
+            if self._named(edge) and (edge.source, edge.target, edge.kind, edge.name) not in known
         ]
 
     def members(self, product: str) -> list[str]:
@@ -136,7 +139,7 @@ class _Edges:
                 (product + sign, product + behind, self._at_us),
             )
         }
-        found |= {node for edge in self._declared for node in (edge.source, edge.target)}
+        found |= self._declared.members(product)
         return sorted(node for node in found if node.startswith((f"{product}:", f"{product}/")))
 
     def _seen(self, where: str, nodes: list[str]) -> list[Edge]:
@@ -170,6 +173,51 @@ def _walk(
         if len(seen) > nodes_max:
             return found, False
     return found, True
+
+
+class Ends:
+    """Edges by the nodes at their ends. Nothing of it changes."""
+
+    def __init__(self, edges: Iterable[Edge] = ()) -> None:
+        self._at: dict[str, defaultdict[str, list[Edge]]] = {"source": defaultdict(list), "target": defaultdict(list)}
+        self._members: defaultdict[str, set[str]] = defaultdict(set)
+        for edge in edges:
+            self._at["source"][edge.source].append(edge)
+            self._at["target"][edge.target].append(edge)
+            for node in (edge.source, edge.target):
+                self._members[node.partition(":" if ":" in node else "/")[0]].add(node)
+
+    def of(self, end: str, node: str) -> Sequence[Edge]:
+        """The edges whose `end` (source, target) is the node."""
+        return self._at[end].get(node, ())
+
+    def members(self, product: str) -> set[str]:
+        """The ports and processes of a product, whoever names them."""
+        return self._members.get(product, set())
+
+
+class Declared:
+    """What products declare, kept for the next question: of thousands of products, few change in between. Any
+    thread."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._specs: dict[str, ProductSpec] = {}
+        self._edges: dict[str, list[Edge]] = {}
+        self._ends = Ends()
+
+    def by(self, specs: Iterable[ProductSpec]) -> Ends:
+        """What exactly these products declare."""
+        now = {spec.id: spec for spec in specs}
+        if not now:
+            return Ends()
+        with self._turn:
+            changed = [spec for spec in now.values() if self._specs.get(spec.id) is not spec]
+            if changed or len(now) != len(self._specs):
+                known = self._edges | {spec.id: declared([spec]) for spec in changed}
+                self._edges = {product: known[product] for product in now}
+                self._specs, self._ends = now, Ends(chain.from_iterable(self._edges.values()))
+            return self._ends
 
 
 def declared(specs: Iterable[ProductSpec]) -> list[Edge]:

@@ -137,10 +137,11 @@ def _further(port: str, direct: Iterable[str], edges: Sequence[Edge], product: s
     while frontier:
         depth += 1
         written = {port for who in frontier for kind, port in behind.get(who, ()) if kind == "write"}
-        reading = {(who, via) for via in written for kind, who in behind.get(via, ()) if kind == "read"}
-        frontier = {who for who, _ in reading} - seen
+        reading = {
+            who: via for via in sorted(written, reverse=True) for kind, who in behind.get(via, ()) if kind == "read"
+        }
+        frontier = reading.keys() - seen
         seen |= frontier
         for who in sorted(frontier):
             if who.partition(":")[0] != product:
-                via = min(via for reader, via in reading if reader == who)
-                yield Consumer(port, depth, who, "process", "downstream", f"it reads {via}")
+                yield Consumer(port, depth, who, "process", "downstream", f"it reads {reading[who]}")

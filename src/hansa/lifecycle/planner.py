@@ -17,7 +17,7 @@ import msgspec
 from hansa.blobs.bundle import hash_of, unpack
 from hansa.contracts.odps import ProductReader
 from hansa.contracts.seal import check_seal
-from hansa.discovery.lineage_graph import Edge, LineageGraph, declared
+from hansa.discovery.lineage_graph import Edge, LineageGraph
 from hansa.discovery.readers import Readers
 from hansa.errors import AuthorError, CallerError, PlanError
 from hansa.lifecycle.breaking import earlier_contracts, reads_of, warnings_of
@@ -262,11 +262,10 @@ class Planner:
 
     def _around(self, product: str, ports: Sequence[str], specs: Sequence[ProductSpec]) -> Reading:
         """What is known of those behind these ports."""
-        edges = declared(specs)
         found: set[Edge] = set()
         for port in ports:
             try:
-                graph = self._lineage.graph(port, "down", DEPTH_MAX, declared=edges, nodes_max=NODES_MAX)
+                graph = self._lineage.graph(port, "down", DEPTH_MAX, declared=specs, nodes_max=NODES_MAX)
                 found |= {*graph.edges}
             except CallerError:  # nobody has ever read it, and nobody says that it will
                 continue

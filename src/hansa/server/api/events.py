@@ -14,7 +14,7 @@ from hansa.access.decide import Action
 from hansa.discovery.event_pattern import PatternQuery, Sequences
 from hansa.discovery.event_search import Bucket, CountQuery, EventPage, EventQuery, condition_of
 from hansa.discovery.events import Event
-from hansa.discovery.lineage_graph import Graph, declared, without
+from hansa.discovery.lineage_graph import Graph, without
 from hansa.errors import CallerError
 from hansa.eventlog.interface import Append, Claim, CommitSet, as_array, encode_entry
 from hansa.model.run import EVENTS_TOPIC
@@ -269,10 +269,10 @@ async def lineage(asked: Asked, query: LineageQuery) -> Graph:
     asked.allow()
     at_us = parse_time(query.at) if query.at else None
     behind = await asked.behind(asked.services.views, None, "lineage", SEEN_S)
-    edges = [] if query.at else declared(asked.services.mesh.specs())
+    specs = [] if query.at else asked.services.mesh.specs()
     graph = await asyncio.to_thread(
         lambda: asked.services.lineage.graph(
-            query.node, query.direction, query.depth, at_us=at_us, event=query.event, declared=edges
+            query.node, query.direction, query.depth, at_us=at_us, event=query.event, declared=specs
         )
     )
     hidden = frozenset(product for product in asked.services.mesh.products if not asked.sees(product))
