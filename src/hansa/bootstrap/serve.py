@@ -49,8 +49,10 @@ async def _serve(data: Path, host: str, port: int, ready: Ready) -> None:
     if settings.isolation == "strict" and settings.place.has("worker"):
         isolation.check()
     hansa = Hansa(settings, version("hansa"), now_us)
+    gc.disable()  # what is loaded now is no garbage, and is looked through again and again while it grows
     services = await hansa.open()
-    gc.freeze()  # what was loaded is no garbage: to look through it all keeps every call waiting for 50 ms
+    gc.freeze()  # to look through it all would keep every call waiting for 50 ms
+    gc.enable()
     try:
         calls = Calls(services)
         config = uvicorn.Config(

@@ -173,6 +173,10 @@ class LogReader(ABC):
     def topics(self) -> dict[str, TopicConfig]:
         """All topics."""
 
+    def topic(self, name: str) -> TopicConfig | None:
+        """One topic; None where there is none of that name. Where topics are many, this is to cost no more."""
+        return self.topics().get(name)
+
     @abstractmethod
     def read(self, topic: str, partition: int, position: int, *, max_bytes: int = 1 << 20) -> list[Chunk]:
         """Chunks from the one that holds `position` on, at least one where there is any; the first may begin earlier.

@@ -255,7 +255,7 @@ class SharedLog(Log):
             return self._ask(operation, 0, arguments)
 
     def declare(self, topic: str, config: TopicConfig) -> None:
-        if self._reading.topics().get(topic) != config:
+        if self._reading.topic(topic) != config:
             self._control("declare", topic, config)
 
     def acquire(self, resource: str) -> int:
@@ -274,6 +274,9 @@ class SharedLog(Log):
 
     def topics(self) -> dict[str, TopicConfig]:
         return self._reading.topics()
+
+    def topic(self, name: str) -> TopicConfig | None:
+        return self._reading.topic(name)
 
     def read(self, topic: str, partition: int, position: int, *, max_bytes: int = 1 << 20) -> list[Chunk]:
         return self._reading.read(topic, partition, position, max_bytes=max_bytes)

@@ -337,7 +337,7 @@ class Mesh:
     def _seen(self, process: LiveProcess) -> Callable[[], Awaitable[None]]:
         """Waits until the lookups that a process reads show all that is committed, or raises `view.behind`."""
         spec = process.product.spec
-        ports = [port for port in process.spec.reads if port in self.serving.lookup_paths(spec)]
+        ports = [port for port in process.spec.reads if self.serving.looks_into(spec, port)]
 
         async def seen() -> None:
             for port in ports:
@@ -412,7 +412,7 @@ class Mesh:
                 if isinstance(trigger, PortTrigger) and trigger.port in self.ended:
                     _report.warning("%s follows %s, which has ended", process.id, trigger.port)
                     continue
-                if isinstance(trigger, PortTrigger) and trigger.port not in self.log.log.topics():
+                if isinstance(trigger, PortTrigger) and self.log.log.topic(trigger.port) is None:
                     _report.warning("%s waits for %s, which nobody publishes yet", process.id, trigger.port)
                     continue
                 mine = partial(self._mine, group_of(process, trigger))

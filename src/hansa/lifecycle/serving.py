@@ -90,17 +90,25 @@ class Serving:
     def lookup_paths(self, spec: ProductSpec) -> dict[str, str]:
         """Where the lookups are that a product may look into: its inputs, and its own ports."""
         ports = {i.port for i in spec.inputs} | {o.id for o in spec.outputs}
-        keyed = [p for p in ports if (found := self._keyed(p, spec)) is not None and found.contract.key]
-        return {port: str(self._lookups.path(port)) for port in keyed}
+        return {port: str(self._lookups.path(port)) for port in ports if self._is_keyed(port, spec)}
+
+    def looks_into(self, spec: ProductSpec, port: str) -> bool:
+        """Whether a port is among those of `lookup_paths`."""
+        is_its = spec.output(port) is not None or any(found.port == port for found in spec.inputs)
+        return is_its and self._is_keyed(port, spec)
 
     async def fill_lookup(self, spec: ProductSpec, port: str) -> None:
         """A worker of the product is about to look into `port` for the first time."""
-        if port in self.lookup_paths(spec):
+        if self.looks_into(spec, port):
             await self._lookups.fill(port)
 
     async def absent(self, port: str, keys: Sequence[str]) -> list[str]:
         """Which of the keys no record of a port has. Raises `Unavailable("view.behind")`."""
         return await self._lookups.absent(port, keys)
+
+    def _is_keyed(self, port: str, spec: ProductSpec) -> bool:
+        found = self._keyed(port, spec)
+        return found is not None and bool(found.contract.key)
 
     def _keyed(self, port: str, spec: ProductSpec) -> OutputPortSpec | None:
         own = spec.output(port)

@@ -26,13 +26,18 @@ class Lookups:
         self._following = following
         self._begin = begin
         self._now = now
+        self._paths: dict[str, Path] = {}
+        """Of lookups whose folders are there."""
         self._followed: dict[str, Path] = {}
         self._filled: set[str] = set()
 
     def path(self, port: str) -> Path:
         """Where the lookup is or will be. Its folder is there, so that a worker can be let into it."""
-        path = lookup_path(self._folder, port)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = self._paths.get(port)
+        if path is None:
+            path = lookup_path(self._folder, port)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._paths[port] = path
         return path
 
     def follow(self, port: str) -> Path:

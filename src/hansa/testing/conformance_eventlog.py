@@ -273,6 +273,7 @@ class LogConformance(ABC):
         assert bench.log.topics() == {"t": TopicConfig(partitions=2, retention_s=60)}
         bench.log.declare("t", TopicConfig(partitions=4))
         assert bench.log.topics() == {"t": TopicConfig(partitions=4)}
+        assert (bench.log.topic("t"), bench.log.topic("u")) == (TopicConfig(partitions=4), None)
         assert bench.write(writing(1, partition=3))[0].bases == (0,)
 
     def test_forgetting_a_person_empties_what_was_written_of_them(self, bench: Bench) -> None:

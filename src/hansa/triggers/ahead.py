@@ -47,6 +47,9 @@ class Ahead:
         yet."""
         held = self._held
         if not held or held[0].begin != position or self._monotonic() > self._stale_at:
+            held.clear()
+            if position >= self._log.bounds(self._topic, self.partition)[1]:
+                return None  # who has read everything costs no thread its turn
             self._stale_at = self._monotonic() + HELD_S
             read = asyncio.get_running_loop().run_in_executor(self._executor, self._read, position)
             self._held = held = await read

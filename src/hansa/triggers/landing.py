@@ -97,7 +97,7 @@ class Landing:
 
     def open(self) -> None:
         """Begins to read."""
-        if self.topic not in self._log.log.topics():
+        if self._log.log.topic(self.topic) is None:
             self._log.log.declare(self.topic, TopicConfig())
         self._task = asyncio.get_running_loop().create_task(self._keep())
 
@@ -130,7 +130,8 @@ class Landing:
             source = await work(self._open)
             while True:
                 count = await work(source.partitions)
-                if count > self._log.log.topics()[self.topic].partitions:
+                known = self._log.log.topic(self.topic)
+                if known is None or count > known.partitions:
                     await work(self._log.log.declare, self.topic, TopicConfig(count))
                     await self._grown()
                 end = time.monotonic() + LOOK_S

@@ -123,7 +123,8 @@ class Subscription:
         await self.settle()
 
     def _partitions(self) -> int:
-        return self._log.log.topics()[self.topic].partitions
+        found = self._log.log.topic(self.topic)
+        return 0 if found is None else found.partitions
 
     async def settle(self) -> None:
         """Follows the partitions that are to be followed here by now, and no others."""

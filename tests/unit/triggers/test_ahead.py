@@ -30,8 +30,8 @@ class Reading:
 
     def __init__(self, bench: Bench) -> None:
         self.now_s = 100.0
-        self._executor = ThreadPoolExecutor(1)
-        self._ahead = Ahead(bench.log, "t", 0, 2, None, self._executor, monotonic=lambda: self.now_s)
+        self.executor = ThreadPoolExecutor(1)
+        self._ahead = Ahead(bench.log, "t", 0, 2, None, self.executor, monotonic=lambda: self.now_s)
 
     def at(self, position: int) -> tuple[list[Any], int] | None:
         batch: Batch | None = asyncio.run(self._ahead.behind(position))
@@ -51,6 +51,12 @@ def test_what_is_written_later_is_read_when_it_is_there(bench: Bench) -> None:
     assert reading.at(5) is None
     bench.write(writing(6))
     assert reading.at(5) == ([6], 6)
+
+
+def test_who_has_read_everything_takes_no_thread(bench: Bench) -> None:
+    reading = Reading(bench)
+    reading.executor.shutdown()
+    assert reading.at(5) is None
 
 
 def test_a_position_that_moved_otherwise_is_read_anew(bench: Bench) -> None:
