@@ -17,6 +17,7 @@ from hansa.model.trigger_key import trigger_names
 from hansa.registry.values import Revision, TriggerKey
 from hansa.runtime import wire
 from hansa.runtime.engine import Engine
+from hansa.runtime.live import LiveProcess
 from hansa.runtime.run import Answer, Run
 from hansa.server.merge import rfc3339
 from hansa.triggers.scheduler import Entry, Starter
@@ -80,12 +81,9 @@ class Timetable:
         """What `learn` is to be told: product, live revision and trigger of those that fire once and are new."""
         return [
             place
-            for product in self._mesh.products.values()
-            for live in product.processes.values()
+            for live in self._timed()
             for name, trigger in zip(trigger_names(live.spec.triggers), live.spec.triggers, strict=True)
-            if isinstance(trigger, OnceTrigger)
-            and (place := (product.id, product.revision, TriggerKey(product.id, live.spec.name, name)))
-            not in self._since
+            if isinstance(trigger, OnceTrigger) and (place := _place(live, name)) not in self._since
         ]
 
     def learn(self, unknown: Sequence[tuple[str, str, TriggerKey]]) -> None:
@@ -101,17 +99,28 @@ class Timetable:
 
     def numbered(self) -> Iterator[tuple[int, Entry]]:
         """Each with its index among the triggers of its process."""
+        for live in self._timed():
+            names = trigger_names(live.spec.triggers)
+            for index, (name, trigger) in enumerate(zip(names, live.spec.triggers, strict=True)):
+                *_, key = place = _place(live, name)
+                if isinstance(trigger, OnceTrigger):
+                    since = self._since.get(place)
+                    if since is not None:
+                        yield index, Entry(str(key), trigger, live.id, since)
+                elif isinstance(trigger, ScheduleTrigger):
+                    yield index, Entry(str(key), trigger, live.id)
+
+    def _timed(self) -> Iterator[LiveProcess]:
+        """The processes that have such triggers: a few of many."""
         for product in self._mesh.products.values():
             for live in product.processes.values():
-                names = trigger_names(live.spec.triggers)
-                for index, (name, trigger) in enumerate(zip(names, live.spec.triggers, strict=True)):
-                    key = TriggerKey(product.id, live.spec.name, name)
-                    if isinstance(trigger, OnceTrigger):
-                        since = self._since.get((product.id, product.revision, key))
-                        if since is not None:
-                            yield index, Entry(str(key), trigger, live.id, since)
-                    elif isinstance(trigger, ScheduleTrigger):
-                        yield index, Entry(str(key), trigger, live.id)
+                if any(isinstance(trigger, (OnceTrigger, ScheduleTrigger)) for trigger in live.spec.triggers):
+                    yield live
+
+
+def _place(live: LiveProcess, name: str) -> tuple[str, str, TriggerKey]:
+    product = live.product
+    return product.id, product.revision, TriggerKey(product.id, live.spec.name, name)
 
 
 def introduced_by(revisions: Sequence[Revision], live: str, key: TriggerKey) -> str:
