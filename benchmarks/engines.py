@@ -36,7 +36,7 @@ ORDER: Final = {"order": 7, "items": [{"sku": "a", "quantity": 2, "price_cents":
 
 def measure(say: Say, records: int = RECORDS) -> Figures:
     """The figures of one run. Raises `Unavailable` where an engine cannot run here, `ValueError` for a wrong answer."""
-    with _engines(say) as addresses:
+    with engines(say) as addresses:
         return {
             **_calls(say, addresses),
             **_nodes(say, addresses),
@@ -45,17 +45,17 @@ def measure(say: Say, records: int = RECORDS) -> Figures:
 
 
 @contextlib.contextmanager
-def _engines(say: Say) -> Iterator[dict[str, str]]:
+def engines(say: Say) -> Iterator[dict[str, str]]:
     """Where Kafka, PostgreSQL and the object store answer."""
     sys.path.insert(0, str(ROOT / "tests" / "support"))
     from engines.install import Missing
     from engines.session import ENGINES, Engines
 
-    with contextlib.closing(Engines()) as engines:
+    with contextlib.closing(Engines()) as running:
         say("engines: starting Kafka, PostgreSQL and an object store")
-        engines.begin(ENGINES)
+        running.begin(ENGINES)
         try:
-            yield {name: engines.address(name) for name in ENGINES}
+            yield {name: running.address(name) for name in ENGINES}
         except Missing as missing:
             raise Unavailable(str(missing)) from missing
 
@@ -66,7 +66,7 @@ class Cluster:
     def __init__(self, addresses: Mapping[str, str]) -> None:
         import psycopg
 
-        name = f"bench{uuid.uuid4().hex[:8]}"
+        self.name = name = f"bench{uuid.uuid4().hex[:8]}"
         with psycopg.connect(addresses["postgresql"], autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
         s3 = urlsplit(addresses["s3"])

@@ -6,7 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import cold, contracts, engines, flights, log, memory, planning, records, registry, start, windows
+from benchmarks import (
+    cold,
+    contracts,
+    engines,
+    flights,
+    grown,
+    log,
+    memory,
+    planning,
+    records,
+    registry,
+    scale,
+    start,
+    windows,
+)
 from benchmarks.environment import Say, Unavailable
 from benchmarks.goals import Figures, Verdict, part_verdicts
 from benchmarks.server import NotReady
@@ -25,7 +39,9 @@ PARTS: dict[str, Measure] = {
     "plan": planning.measure,
     "windows": windows.measure,
     "registry": registry.measure,
+    "grown": grown.measure,
     "engines": engines.measure,
+    "scale": scale.measure,
 }
 
 

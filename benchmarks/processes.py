@@ -45,6 +45,26 @@ def pss_bytes(pid: int) -> int:
     return 0
 
 
+def title(pid: int) -> str:
+    """The command line of a process; nothing where it has gone."""
+    with contextlib.suppress(OSError):
+        return (_PROC / str(pid) / "cmdline").read_text().replace("\0", " ")
+    return ""
+
+
+def listener(port: int) -> int:
+    """The process of this machine that listens on a port; the first one that was started, where several share
+    it. Raises `ProcessLookupError` where none does."""
+    tables = [(_PROC / "net" / table).read_text().splitlines()[1:] for table in ("tcp", "tcp6")]
+    lines = [line.split() for table in tables for line in table]
+    ours = {f"socket:[{line[9]}]" for line in lines if int(line[1].rpartition(":")[2], 16) == port and line[3] == "0A"}
+    for pid in sorted(parents()):
+        with contextlib.suppress(OSError):
+            if any(os.readlink(handle) in ours for handle in (_PROC / str(pid) / "fd").iterdir()):
+                return pid
+    raise ProcessLookupError(f"nobody listens on port {port} of this machine")
+
+
 def _fields(pid: str) -> list[str]:
     """The fields of `stat` behind the name, which may hold anything: state, parent, …"""
     return (_PROC / pid / "stat").read_text().rpartition(") ")[2].split()

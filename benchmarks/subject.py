@@ -44,6 +44,13 @@ class Subject:
         return self._server.pid
 
     @property
+    def door(self) -> tuple[str, str]:
+        """Where it answers, and the administrator's token."""
+        told = self._told()
+        assert told is not None
+        return told["url"], told["token"]
+
+    @property
     def output(self) -> bytes:
         """What it has printed."""
         return self._server.output.read_bytes()
@@ -76,10 +83,9 @@ class Subject:
         return sum(int(bound["end"]) for bound in bounds.values())
 
     def _ask(self, path: str, body: bytes | None = None) -> bytes:
-        told = self._told()
-        assert told is not None
+        url, token = self.door
         request = urllib.request.Request(
-            told["url"] + path, body, {"authorization": f"Bearer {told['token']}", "content-type": "application/json"}
+            url + path, body, {"authorization": f"Bearer {token}", "content-type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=120) as answer:
             found: bytes = answer.read()

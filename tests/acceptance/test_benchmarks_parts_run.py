@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks import log, records, registry
+from benchmarks import grown, log, records, registry
 from benchmarks.goals import PART_GOALS, part_verdicts
 
 
@@ -34,3 +34,8 @@ def test_a_registry_is_filled_and_asked(postgresql_address: str) -> None:
     figures = registry.measure(quiet, 200, postgresql_address)
     assert all(value > 0 for value in figures.values())
     assert {name.partition("_")[0] for name in figures} == {"sqlite", "postgresql"}
+
+
+def test_a_grown_mesh_is_made_and_asked() -> None:
+    figures = grown.measure(quiet, 40)
+    assert all(value > 0 for name, value in figures.items() if name != "files_rest_percent")
