@@ -68,6 +68,9 @@ class KafkaReading(LogReader):
     def topics(self) -> dict[str, TopicConfig]:
         return dict(self._copy.configs)
 
+    def topic(self, name: str) -> TopicConfig | None:
+        return self._copy.topic(name)
+
     def person(self, subject: str) -> int | None:
         """The number of a person whose key is kept."""
         return self._copy.person(subject)
