@@ -148,17 +148,18 @@ def test_what_was_acknowledged_just_before_the_broker_was_killed_stands(own: tup
     leave out for good."""
     kafka = own[0]
     settings, name = {"bootstrap.servers": kafka.address, "log_level": 2}, uuid.uuid4().hex
-    for number in range(2):
-        outcomes: queue.Queue[tuple[Any, Outcome]] = queue.Queue()
-        log = KafkaLog(settings, name)
-        log.start(partial(each, outcomes.put))
-        log.declare("t", TopicConfig())
-        assert log.bounds("t", 0) == (0, number)
-        log.submit(CommitSet(appends=(Append("t", 0, 1, encode_entry(None, "x"), {}),)), 1)
-        assert isinstance(outcomes.get(timeout=20)[1], Committed)
-        kafka.kill()
-        kafka.start()
-        log.stop()
+    outcomes: queue.Queue[tuple[Any, Outcome]] = queue.Queue()
+    log = KafkaLog(settings, name)
+    log.start(partial(each, outcomes.put))
+    log.declare("t", TopicConfig())
+    log.submit(CommitSet(appends=(Append("t", 0, 1, encode_entry(None, "x"), {}),)), 1)
+    assert isinstance(outcomes.get(timeout=20)[1], Committed)
+    kafka.kill()
+    kafka.start()
+    log.stop()
+    following = KafkaLog(settings, name)
+    assert following.bounds("t", 0) == (0, 1)
+    following.stop()
 
 
 def each(told: Callable[[Any], None], notice: Notice) -> None:

@@ -292,7 +292,7 @@ class Tail:
                 yield self._given(message)
             elif error.code() == KafkaError._PARTITION_EOF:
                 yield None
-            elif error.fatal():
+            elif error.fatal() or error.code() in _DENIED:
                 raise KafkaException(error)
 
     def _given(self, message: Message) -> tuple[bytes, bytes | None]:
