@@ -97,6 +97,7 @@ def test_metrics_tell_what_was_done(relay: Server, scrape: str) -> None:
     assert value(scrape, "process_resident_memory_bytes") > 1e6
 
 
+@pytest.mark.usefixtures("scrape")  # is read before
 def test_a_subscription_that_stands_still_is_behind_by_records_and_seconds(relay: Server) -> None:
     key = "shop.relay:hear"
     relay.call("POST", "/shop/relay/slow", {"pause": 2.0}).raise_for_status()
