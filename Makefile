@@ -29,7 +29,7 @@ test: $(VENV)/ready  ## every test
 	@$(BIN)/python -m pytest $(ABREAST)
 
 test-fast: $(VENV)/ready  ## the tests that need no server and no browser; below a minute
-	@$(BIN)/python -m pytest tests/unit tests/conformance tests/property -m "not slow" $(ABREAST)
+	@$(BIN)/python -m pytest tests/unit tests/conformance tests/property -m "not slow and not engines" $(ABREAST)
 
 check: $(VENV)/ready  ## format, lint, types, layers, generated docs
 	@$(BIN)/ruff format --check .

@@ -18,7 +18,11 @@ _engines = pytest.StashKey[Engines]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Modules with tests that take long begin, so that no process is left alone with one at the end."""
+    """Modules with tests that take long begin, so that no process is left alone with one at the end. Tests that need an
+    engine are marked so."""
+    for item in items:
+        if _fixtures(item):
+            item.add_marker(pytest.mark.engines)
     long = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in long)
 
@@ -31,7 +35,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _fixtures(item: pytest.Item) -> set[str]:
-    return ENGINES.keys() & {name.removesuffix("_address") for name in getattr(item, "fixturenames", ())}
+    """The engines that a test needs, by its fixtures or because it is for one of several kinds of store."""
+    kinds = {str(value) for value in getattr(getattr(item, "callspec", None), "params", {}).values()}
+    return ENGINES.keys() & ({name.removesuffix("_address") for name in getattr(item, "fixturenames", ())} | kinds)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
