@@ -37,6 +37,8 @@ from hansa.eventlog.reading import grown, walked
 from hansa.model.ids import PortId
 from hansa.model.topic import topic_name
 
+QUIET_US: Final = 3600 * 1_000_000
+"""How long nothing is written, at most, while commits are asked for."""
 _ILLEGAL: Final = re.compile(r"[^a-zA-Z0-9._-]")
 _TAKEN: Final = "another Hansa owns it since, or this one stood still for too long"
 _report = logging.getLogger("hansa.eventlog")
@@ -65,7 +67,7 @@ class KafkaLog(KafkaReading, Log):
         self._facts = facts_topic(name)
         self._failure: object = None
         self._writing = threading.RLock()
-        """Held by whoever has a transaction under way; `_lock` for moments alone, so that readers wait for nothing."""
+        """Held by whoever has a transaction under way; readers wait for nothing."""
         self._topics = Topics(settings, replication)
         self._topics.ensure(self._facts, 1)
         nothing = Record(self._facts, 0, *written((("state", "", ""), None)))
@@ -143,8 +145,9 @@ class KafkaLog(KafkaReading, Log):
         return batch.sealed(chunk, number, key)
 
     def _write(self, batches: list[tuple[int, Batch]], facts: list[Fact]) -> None:
-        """Numbered batches, and facts, in one transaction; then they are so here, too."""
-        if not batches and not facts:
+        """Numbered batches, and facts, in one transaction; then they are so here, too. Where there are none, a mark
+        alone now and then, so that who follows knows that it has missed nothing."""
+        if not batches and not facts and self._clock_us() - self._copy.heard_us < QUIET_US:
             return
         with self._transaction() as write:
             offsets = write([self._record(made) for _, made in batches]) if batches else []

@@ -46,7 +46,7 @@ SELECT {_ROW} FROM batch WHERE {_HERE} AND base + count <= ?3 AND base < ?3 AND 
     AND base < (SELECT MAX(base) FROM batch WHERE {_HERE}) ORDER BY base LIMIT ?5
 """
 _LEAST: Final = f'SELECT MIN("offset") FROM batch WHERE {_HERE}'
-_BEHIND: Final = f"SELECT topic, partition, {_ROW} FROM batch WHERE seq > ? ORDER BY seq"
+_BEHIND: Final = f"SELECT topic, partition, {_ROW} FROM batch WHERE seq > ? AND seq <= ? ORDER BY seq"
 _PRAGMAS: Final = (
     "journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON", "cache_size=-32768", "busy_timeout=10000",
     "temp_store=MEMORY",
@@ -76,8 +76,8 @@ class Copy(Stored):
     def of(self, log: str) -> None:
         """Whose copy it is to be: of the topic of facts with this id. Where it was another's, or is too old, it begins
         anew."""
-        age_us = self._now_us() - int(self._about.get("heard", 0))
-        if self._about.get("log", log) != log or (self.next and not 0 <= age_us <= STALE_US):
+        is_stale = self.next > 0 and abs(self._now_us() - self.heard_us) > STALE_US
+        if is_stale or self._about.get("log", log) != log:
             self._renew()
         with self._writing() as connection:
             tables.say(connection, log=log)
@@ -117,6 +117,8 @@ class Copy(Stored):
         self._about: dict[str, Any] = dict(ask("SELECT name, value FROM about").fetchall())
         self.next = int(self._about.get("next", 0))
         """The offset of the facts behind those that are known."""
+        self.heard_us = int(self._about.get("heard", 0))
+        """When facts were taken last."""
         self.mark = int(self._about.get("mark", 0))
         """The number of the last transaction."""
         topics = ask("SELECT id, name, config, kafka FROM topic").fetchall()
@@ -157,17 +159,18 @@ class Copy(Stored):
         """Has each fact stand in the place of the one before it with the same key, and the offset `reached` behind
         them; all or nothing. Returns the topics to which something was appended."""
         with self._lock:
+            now_us = self._now_us()
             with self._writing() as connection:
                 writer = tables.FactWriter(connection, self._ids)
                 for fact in facts:
                     writer.write(fact)
-                tables.say(connection, next=reached, heard=self._now_us())
+                tables.say(connection, next=reached, heard=now_us)
             self._names.update({number: name for name, number in writer.numbered.items()})
             self._ids.update(writer.numbered)
             for (kind, *name), value in facts:
                 if kind in _KNOWN:
                     _KNOWN[kind](self, *name, value)
-            self.next = reached
+            self.next, self.heard_us = reached, now_us
         return {fact[0][1] for fact in facts if fact[0][0] == "batch" and fact[1] is not None}
 
     @contextlib.contextmanager
@@ -283,7 +286,8 @@ class Copy(Stored):
 
     def rows_behind(self, seq: int) -> Iterator[tuple[Partition, Row]]:
         """All rows whose number is above `seq`, in the order of the log."""
-        with self._readers.reading() as connection, contextlib.closing(connection.execute(_BEHIND, (seq,))) as found:
+        here = (seq, self.seq)  # what is being taken this moment is not known yet
+        with self._readers.reading() as connection, contextlib.closing(connection.execute(_BEHIND, here)) as found:
             for number, partition, *row in found:
                 yield (self._names[number], partition), Row(*row)
 

@@ -137,6 +137,13 @@ def test_the_next_one_in_the_folder_goes_on_where_this_one_was(tmp_path: Path) -
         assert copy.next == 1
 
 
+def test_who_goes_on_with_a_copy_in_the_same_process_begins_nothing_anew(copy: Copy) -> None:
+    copy.of("log")
+    before = picture(take(copy, *EVERYTHING))
+    copy.of("log")
+    assert picture(copy) == before
+
+
 def test_the_facts_are_those_that_were_taken(copy: Copy) -> None:
     take(copy, *EVERYTHING)
     found = [fact for kind in ("first", "position", "state", "claim", "epoch", "person") for fact in copy.facts(kind)]
@@ -144,7 +151,7 @@ def test_the_facts_are_those_that_were_taken(copy: Copy) -> None:
     assert list(copy.facts("topic")) == [(("topic", "t"), TopicConfig())]
 
 
-@pytest.mark.parametrize(("log", "later_us"), [("another", 0), ("log", STALE_US + 1), ("log", -1)])
+@pytest.mark.parametrize(("log", "later_us"), [("another", 0), ("log", STALE_US + 1), ("log", -STALE_US - 1)])
 def test_a_copy_of_another_log_or_one_that_is_too_old_begins_anew(tmp_path: Path, log: str, later_us: int) -> None:
     with closing(Copy(tmp_path, now_us=lambda: 5)) as copy:
         copy.of("log")
