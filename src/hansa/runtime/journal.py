@@ -152,21 +152,23 @@ class Journal:
         ends: list[Append] = []
         stay = set()
         for run_id, value in list(self._log.log.scan(PENDING)):
+            stay.add(run_id)
+            if run_id in active:
+                continue
             pending = msgspec.msgpack.decode(value, type=Pending)
             if not is_lost(pending.node):
-                stay.add(run_id)
                 continue
             if any(
                 not follows(group, topic) or self._moved(group, topic, *at) for group, topic, *at in pending.advances
             ):
                 left.append(Put(PENDING, run_id, None, expected=value))
                 ends.append(append_of(begun_anew(pending.entry)))
+                stay.remove(run_id)
                 continue
-            stay.add(run_id)
             if pending.advances:
                 continue
             live = find(pending.entry.product, pending.entry.process)
-            if live is not None and run_id not in active:
+            if live is not None:
                 runs.append((self.restored(run_id, value, pending, live), pending.due_us))
         left += [Put(scope, key, None) for scope, key in journalled if key.partition("/")[0] not in stay]
         if left:

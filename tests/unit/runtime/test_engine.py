@@ -16,7 +16,7 @@ from links import LOADED, Process, linked
 
 from hansa.errors import CallerError
 from hansa.eventlog.awaitable import AwaitableLog
-from hansa.eventlog.interface import CommitSet, Put, TopicConfig, entries_of
+from hansa.eventlog.interface import Advance, CommitSet, Put, TopicConfig, entries_of
 from hansa.eventlog.memory import MemoryLog
 from hansa.model.product import ProcessSpec, ProductSpec, RetryPolicy, StepSpec
 from hansa.model.run import RUNS_TOPIC, RunEntry, RunError
@@ -278,6 +278,23 @@ def test_a_run_that_stands_and_that_nobody_is_at_is_taken_up() -> None:
         assert floor.engine.recover(floor.find) == 0
         del floor.engine.active[run.id]
         assert floor.engine.recover(floor.find) == 1
+
+    work(body)
+
+
+def test_a_run_of_a_subscription_that_is_at_work_is_let_end_though_nobody_follows_any_more() -> None:
+    async def body() -> None:
+        floor = Floor()
+        run = Run(floor.live.processes["p"], "port", b"", "me", floor.answers.append)
+        run.advances = (Advance("g", "t", 0, 1, 0),)
+        await floor.engine.accept(run)
+        floor.engine.recover(floor.find, lambda *_: False)
+        await floor.engine.log.commit(CommitSet())
+        assert floor.pending() == [run.id]
+        del floor.engine.active[run.id]
+        floor.engine.recover(floor.find, lambda *_: False)
+        await floor.engine.log.commit(CommitSet())
+        assert floor.pending() == []
 
     work(body)
 
