@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 from tests.acceptance.kafka_owners import judge, ordeal
 
 from hansa.eventlog.interface import Committed, Outcome
@@ -50,6 +51,23 @@ def test_what_an_owner_did_not_commit_is_not_taken_over(kafka_address: str) -> N
     log = KafkaLog(settings, name)
     assert log.get("s", "k") is None
     log.stop()
+
+
+def test_facts_name_where_records_stand_though_that_is_elsewhere_than_expected(kafka_address: str) -> None:
+    """The owner writes both at once, with the offsets that nobody else's record has taken."""
+    settings, name = {"bootstrap.servers": kafka_address, "log_level": 2}, uuid.uuid4().hex
+    bench = Bench(lambda clock_us: KafkaLog(settings, name, clock_us=clock_us))
+    bench.write(writing("first"))
+    bench.write(writing("second"))
+    stranger = Producer(settings)
+    stranger.produce(f"{name}.t", b"a stranger's", partition=0)
+    assert stranger.flush(10) == 0
+    bench.write(writing("third"))
+    bench.write(writing("fourth"))
+    bench.log.stop()
+    reader = KafkaLog(settings, name)
+    assert bodies(reader) == ["first", "second", "third", "fourth"]
+    reader.stop()
 
 
 def given_up(transactions: Transactions, record: Record) -> None:

@@ -12,7 +12,7 @@ from attacks import attack
 from audit import audit, audit_views
 from ledger import Ledger, selling
 from nodes import Cluster, Engines, nodes
-from server import running
+from server import Server, running
 from test_faults_kills import assert_well, come_to_rest
 
 PRODUCTS = Path(__file__).parent / "products"
@@ -92,16 +92,22 @@ def test_a_node_without_workers_passes_calls_on(pair: Cluster, tmp_path: Path) -
     environment = pair.engines.environment(HANSA_NODE="c", HANSA_ROLES="api")
     with running(tmp_path / "c", environment=environment) as front:
         answer = front.call("POST", "/shop/till/sync", {"id": "a name with 100 %"})
+        assert answer.status_code == 200, answer.text
         assert answer.json() == {"sold": "a name with 100 %"}
         assert front.run(answer)["state"] == "succeeded"
         assert (
             front.call("POST", "/shop/till/sync", {}).status_code
             == pair.nodes[0].call("POST", "/shop/till/sync", {}).status_code
         )
-        told = {node["id"]: (node["roles"], node["is_owner"]) for node in front.http.get("/nodes").json()["items"]}
-        assert told.keys() == {"a", "b", "c"}
+        assert front.until(lambda: _told(front).keys() == {"a", "b", "c"}), _told(front)
+        told = _told(front)
         assert told["c"] == (["api"], False)
         assert sum(is_owner for _, is_owner in told.values()) == 1
+
+
+def _told(node: Server) -> dict[str, tuple[list[str], bool]]:
+    """Roles of each node, and whether it owns the log."""
+    return {one["id"]: (one["roles"], one["is_owner"]) for one in node.http.get("/nodes").json()["items"]}
 
 
 def test_each_node_tells_its_own_part_and_together_they_count_nothing_twice(pair: Cluster) -> None:

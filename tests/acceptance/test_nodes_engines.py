@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaException
 from engines.kafka import Kafka
 from engines.postgresql import PostgreSQL
 from engines.process import Process, removed, scratch
@@ -26,6 +27,8 @@ from test_topics import sales
 from hansa.eventlog.committer import Notice
 from hansa.eventlog.interface import Append, CommitSet, Committed, Outcome, TopicConfig, encode_entry
 from hansa.eventlog.kafka import KafkaLog
+from hansa.eventlog.kafka_client import Record, Transactions, committed
+from hansa.eventlog.kafka_topics import Topics
 
 PRODUCTS = Path(__file__).parent / "products"
 AWAY_S = 3.0
@@ -160,6 +163,29 @@ def test_what_was_acknowledged_just_before_the_broker_was_killed_stands(own: tup
     following = KafkaLog(settings, name)
     assert following.bounds("t", 0) == (0, 1)
     following.stop()
+
+
+@pytest.mark.slow
+def test_nobody_says_that_nothing_was_written_when_the_broker_did_not_say_it(
+    own: tuple[Process, Process, Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that is asked to commit, and stands still, does so when it goes on."""
+    kafka = own[0]
+    settings, topic = {"bootstrap.servers": kafka.address, "log_level": 2}, f"unknown-{uuid.uuid4().hex}"
+    Topics(settings).ensure(topic, 1)
+    transactions = Transactions(settings, topic)
+    monkeypatch.setattr("hansa.eventlog.kafka_client.COMMIT_S", 2.0)
+    with pytest.raises(KafkaException):
+        _written(transactions, Record(topic, 0, b"k", b"v"), kafka.pause)
+    kafka.resume()
+    Transactions(settings, topic)
+    assert [message.value() for message in committed(settings, topic, 0)] == [b"v"]
+
+
+def _written(transactions: Transactions, record: Record, then: Callable[[], None]) -> None:
+    with transactions.transaction() as write:
+        write([record])
+        then()
 
 
 def each(told: Callable[[Any], None], notice: Notice) -> None:

@@ -17,7 +17,7 @@ import httpx
 
 from hansa.blobs.bundle import pack
 
-START_S = 30.0
+START_S, STOP_S = 30.0, 30.0
 SETTLE_S = 20.0
 EVERY_ADDRESS = "0.0.0.0"
 
@@ -98,9 +98,13 @@ class Server:
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(30)
-        self.http.close()
-        return code
+        try:
+            return self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired as failure:
+            self.kill()
+            raise AssertionError(f"the server did not end within {STOP_S:.0f} s of SIGTERM") from failure
+        finally:
+            self.http.close()
 
     # What tests do
 

@@ -1,9 +1,9 @@
 """The log in Apache Kafka, for one owner at a time: a record per batch, and a compacted topic of facts.
 
 Flow of a commit: the owner decides sets against its copy of what is stored (`kafka_copy`) → one transaction writes the
-batches to the topics of their ports, then the facts that follow from them, their offsets among them → when Kafka gives
-them out as committed, the facts change the copy. A transaction of an owner that was replaced is refused by Kafka
-(`log.fenced`).
+batches to the topics of their ports, and the facts that follow from them, their offsets among them: together, where it
+is known which those will be (`kafka_ahead`) → when Kafka gives them out as committed, the facts change the copy. A
+transaction of an owner that was replaced is refused by Kafka (`log.fenced`).
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from hansa.eventlog import batch, kafka_facts
 from hansa.eventlog.batch import Batch
 from hansa.eventlog.committer import Committer, GroupCommit, Notice, Replies, stopped
 from hansa.eventlog.interface import CommitSet, Finding, Log, Partition, TopicConfig
-from hansa.eventlog.kafka_client import Fenced, Place, Record
-from hansa.eventlog.kafka_confirmed import Confirmed, Write
+from hansa.eventlog.kafka_ahead import Ahead
+from hansa.eventlog.kafka_client import Fenced, Place, Record, Write
+from hansa.eventlog.kafka_confirmed import Confirmed
 from hansa.eventlog.kafka_copy import Copy
 from hansa.eventlog.kafka_facts import Fact, Row, moved, written
 from hansa.eventlog.kafka_reading import PORTION, KafkaReading, facts_topic
@@ -72,6 +73,7 @@ class KafkaLog(KafkaReading, Log):
         self._topics.ensure(self._facts, 1)
         nothing = Record(self._facts, 0, *written((("state", "", ""), None)))
         self._transactions = Confirmed(settings, name, self._topics, nothing)
+        self._ahead = Ahead()
         self._is_own = copy is None
         super().__init__(settings, copy or Copy())
         self._catch_up()
@@ -149,14 +151,32 @@ class KafkaLog(KafkaReading, Log):
         alone now and then, so that who follows knows that it has missed nothing."""
         if not batches and not facts and self._clock_us() - self._copy.heard_us < QUIET_US:
             return
+        records = [self._record(made) for _, made in batches]
+        expected = self._ahead.offsets(records)
+        try:
+            offsets, made_so = self._written(records, expected, batches, facts)
+        except _Elsewhere:
+            self._ahead.forget()
+            offsets, made_so = self._written(records, None, batches, facts)
+        self._ahead.stand(records, offsets)
+        for (topic, partition, _, value, *_), offset in zip(records, offsets, strict=True):
+            self._records.keep(Place(topic, partition, offset), value or b"")
+        self._take_own(made_so)
+
+    def _written(
+        self, records: list[Record], expected: list[int] | None, batches: list[tuple[int, Batch]], facts: list[Fact]
+    ) -> tuple[list[int], list[Fact]]:
+        """The offsets of the records, and all facts. Facts that name expected offsets go with what stands there, and
+        are not so where it stands elsewhere: `_Elsewhere`."""
         with self._transaction() as write:
-            offsets = write([self._record(made) for _, made in batches]) if batches else []
+            offsets = (write(records) if records else []) if expected is None else expected
             rows = [_row(seq, made, offset) for (seq, made), offset in zip(batches, offsets, strict=True)]
             made_so = [*rows, *facts, (kafka_facts.MARK, self._copy.mark + 1)]
-            write([Record(self._facts, 0, *written(fact)) for fact in made_so])
-        for (_, made), offset in zip(batches, offsets, strict=True):
-            self._records.keep(Place(self._kafka_topic(made.topic), made.partition, offset), made.body)
-        self._take_own(made_so)
+            ahead = [] if expected is None else records
+            told = write([*ahead, *(Record(self._facts, 0, *written(fact)) for fact in made_so)])
+            if told[: len(ahead)] != offsets[: len(ahead)]:
+                raise _Elsewhere
+        return offsets, made_so
 
     def _take_own(self, facts: list[Fact]) -> None:
         """Whoever cannot take what it has written decides nothing more."""
@@ -246,6 +266,10 @@ class KafkaLog(KafkaReading, Log):
     def backup(self, target: Path) -> str:
         del target
         return f"the topics {self._name}.* of the Kafka cluster, all of them or none"
+
+
+class _Elsewhere(Exception):
+    """Records do not stand where they were expected to."""
 
 
 def kafka_name(topic: str) -> str:

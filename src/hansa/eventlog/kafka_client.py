@@ -11,7 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Set
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -21,7 +21,7 @@ START_S: Final = 15.0
 SEND_S: Final = 10.0
 """How long records of a transaction may take to reach the brokers before it is given up."""
 ABORT_S: Final = 1.0
-COMMIT_S: Final = 30.0
+COMMIT_S: Final = 10.0
 """How long it is asked again whether a commit was done."""
 RECORD_BYTES_MAX: Final = 64 << 20
 QUEUE_MAX: Final = 10_000_000
@@ -77,6 +77,13 @@ class Record(NamedTuple):
     time_ms: int = 0
 
 
+class Write(Protocol):
+    """Writes records in a transaction."""
+
+    def __call__(self, records: list[Record], *, many: bool = False) -> list[int]:
+        """Their offsets; where they are `many`, the last one's alone, for who needs no more."""
+
+
 class Fenced(Exception):
     """A later owner has this transactional id."""
 
@@ -103,22 +110,24 @@ class Transactions:
             self._producer.init_transactions(START_S)
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[Callable[[list[Record]], list[int]]]:
-        """A transaction that is committed when the block ends, or aborted. The block writes records with what it is
-        given, and gets their offsets back. Raises `Fenced`; `Unavailable` where nothing was written; any other
-        `KafkaException` where it is unknown, or nothing more can be written."""
+    def transaction(self) -> Iterator[Write]:
+        """A transaction that is committed when the block ends, or aborted; the block writes with what it is given.
+        Raises `Fenced`; `Unavailable` where nothing was written; any other `KafkaException` where it is unknown, or
+        nothing more can be written: then these are to be opened anew."""
         self._close()
-        self._told(self._producer.begin_transaction)
-        self._is_open = True
+        is_committing = False
         try:
+            self._producer.begin_transaction()
+            self._is_open = True
             yield self._write
-            self._told(self._producer.commit_transaction, COMMIT_S)
+            is_committing = True
+            self._commit()
             self._is_open = False
         except KafkaException as failure:
             error: KafkaError = failure.args[0]
             if error.code() in _FENCED:
                 raise Fenced from failure
-            if error.fatal():
+            if error.fatal() or (is_committing and not error.txn_requires_abort()):
                 raise
             self._give_up(error)
             with translated():
@@ -151,8 +160,9 @@ class Transactions:
             raise unavailable(error.str()) from failure
         self._is_open = False
 
-    def _write(self, records: list[Record]) -> list[int]:
-        offsets = [-1] * len(records)
+    def _write(self, records: list[Record], *, many: bool = False) -> list[int]:
+        asked = range(len(records))[-1:] if many else range(len(records))
+        offsets = [-1] * len(asked)
         failures: list[KafkaError] = []
 
         def delivery(at: int) -> Callable[[KafkaError | None, Message], None]:
@@ -163,26 +173,23 @@ class Transactions:
 
             return delivered
 
-        for at, (topic, partition, key, value, headers, time_ms) in enumerate(records):
-            self._producer.produce(
-                topic, value, key, partition, on_delivery=delivery(at), timestamp=time_ms, headers=list(headers)
-            )
+        for at, (topic, partition, key, value, headers, time_ms) in enumerate(records, -asked.start):
+            told = {"on_delivery": delivery(at)} if at >= 0 else {}
+            self._producer.produce(topic, value, key, partition, timestamp=time_ms, headers=list(headers), **told)
         left = self._producer.flush(SEND_S + 1)
         if failures or left:
             raise KafkaException(failures[0] if failures else KafkaError(KafkaError._TIMED_OUT))
         return offsets
 
-    def _told(self, act: Callable[..., Any], *arguments: Any) -> None:
-        """Does one step; again, where its outcome is not known yet."""
-        for last in (False, False, True):
+    def _commit(self) -> None:
+        until_s = time.monotonic() + COMMIT_S
+        while True:
             try:
-                act(*arguments)
+                self._producer.commit_transaction(max(until_s - time.monotonic(), NOT_YET_S))
                 return
             except KafkaException as failure:
                 error: KafkaError = failure.args[0]
-                if error.code() in _FENCED:
-                    raise Fenced from failure
-                if last or not error.retriable():
+                if not error.retriable() or time.monotonic() > until_s:
                     raise
 
 
@@ -328,10 +335,10 @@ def _read(consumer: Consumer, start: Place, last: int | None) -> Iterator[Messag
             return
 
 
-def patiently(ask: Callable[[], T], codes: Set[int] = NOT_YET) -> T:
+def patiently(ask: Callable[[], T], codes: Set[int] = NOT_YET, for_s: float = START_S) -> T:
     """What is asked about a topic that may have been made this moment: it is not known everywhere yet, as the `codes`
     say."""
-    until_s = time.monotonic() + START_S
+    until_s = time.monotonic() + for_s
     while True:
         try:
             return ask()

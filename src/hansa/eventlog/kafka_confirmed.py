@@ -12,21 +12,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
 
 from hansa.errors import HansaError, Unavailable
-from hansa.eventlog.kafka_client import COMMIT_S, Record, Tail, Transactions, translated, unavailable
+from hansa.eventlog.kafka_client import COMMIT_S, Record, Tail, Transactions, Write, translated, unavailable
 from hansa.eventlog.kafka_topics import Topics
 
 SHOWN_S: Final = 2.0
 """How long Kafka may take to give out what it has committed, before it is helped."""
 TRIES: Final = 5
 _report = logging.getLogger("hansa.eventlog")
-
-Write = Callable[[list[Record]], list[int]]
 
 
 class Confirmed:
@@ -65,9 +63,9 @@ class Confirmed:
         to the topic."""
         end = -1
 
-        def write(records: list[Record]) -> list[int]:
+        def write(records: list[Record], *, many: bool = False) -> list[int]:
             nonlocal end
-            offsets = written(records)
+            offsets = written(records, many=many)
             end = offsets[-1] if offsets else end
             return offsets
 

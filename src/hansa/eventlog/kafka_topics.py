@@ -24,6 +24,8 @@ LOG_RIGHTS: Final = ("READ", "WRITE", "CREATE", "ALTER", "DELETE")
 """What a log does to its topics: reads and writes them, makes them and partitions of them, deletes what was taken."""
 PORT_RIGHTS: Final = ("READ", "WRITE", "CREATE", "ALTER")
 LEADERS_S: Final = 2.0
+ENDS_S: Final = 5.0
+"""How long it is asked where a partition ends; a commit may wait for it."""
 LED_ANEW: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION})
 """Of a partition that was made this moment, or has just got another leader."""
 KEPT: Final = {
@@ -116,10 +118,10 @@ class Topics:
         asked = {TopicPartition(topic, number): latest for number in partitions}
         with translated():
             self._admin.list_topics(topic, LEADERS_S)  # else it asks those who led when it asked first
-            return patiently(partial(self._offsets, asked, level), LED_ANEW)
+            return patiently(partial(self._offsets, asked, level), LED_ANEW, ENDS_S)
 
     def _offsets(self, asked: Mapping[TopicPartition, OffsetSpec], level: IsolationLevel) -> list[int]:
-        found = self._admin.list_offsets(dict(asked), isolation_level=level, request_timeout=START_S)
+        found = self._admin.list_offsets(dict(asked), isolation_level=level, request_timeout=ENDS_S)
         return [found[where].result().offset for where in asked]
 
     def _done(self, futures: Mapping[str, Any], topic: str) -> None:

@@ -28,7 +28,7 @@ from hansa.eventlog.ownership import Address, Ownership
 from hansa.eventlog.reading import walked
 
 WAIT_S: Final = 10.0
-"""How long a commit waits for an owner."""
+"""How long commits wait for an owner: from the first that got no answer, those behind it do not wait anew."""
 AGAIN_S: Final = 0.05
 BEAT_S: Final = 0.5
 """How often it is asked who owns the log."""
@@ -73,6 +73,7 @@ class SharedLog(Log):
         self._closing = threading.Event()
         self._look = threading.Event()
         self._lines = {COMMIT: _Lines(key), "control": _Lines(key)}
+        self._patience = {COMMIT: _Patience(), "control": _Patience()}
         self._control_turn = threading.Lock()
         self._on_outcomes: Callable[[Notice], None] = lambda _: None
         self._group = GroupCommit(self._commit)
@@ -217,22 +218,23 @@ class SharedLog(Log):
 
     def _ask(self, operation: str, number: int, arguments: Sequence[Any]) -> Any:
         """The owner's answer, when this node's copy shows what it says."""
-        end_s = time.monotonic() + WAIT_S
-        sent = False
+        kind = COMMIT if operation == COMMIT else "control"
+        asked_s, sent = time.monotonic(), False
         while True:
             try:
-                mark, answer = self._asked(operation, number, arguments)
-                self._reach(mark, end_s)
+                mark, answer = self._asked(kind, operation, number, arguments)
+                self._patience[kind].answered()
+                self._reach(mark, asked_s + WAIT_S)
                 return answer
             except Lost as lost:
                 sent = sent or lost.sent
                 self.unanswered += 1
-                if time.monotonic() > end_s or self._closing.is_set():
+                if self._patience[kind].is_over(asked_s) or self._closing.is_set():
                     raise _unknown(lost) if sent else _unowned(self._refused or lost) from lost
             self._look.set()
             time.sleep(AGAIN_S)
 
-    def _asked(self, operation: str, number: int, arguments: Sequence[Any]) -> tuple[int, Any]:
+    def _asked(self, kind: str, operation: str, number: int, arguments: Sequence[Any]) -> tuple[int, Any]:
         owner, address = self._owner, self._address
         if owner is not None:
             if operation == COMMIT:
@@ -240,7 +242,7 @@ class SharedLog(Log):
             return 0, owner.control(operation, arguments)
         if address is None:
             raise Lost("there is no owner", sent=False)
-        lines = self._lines[COMMIT if operation == COMMIT else "control"]
+        lines = self._lines[kind]
         return lines.ask(address, self._node, number, operation, arguments, lambda asked: asked == self._address)
 
     def _reach(self, mark: int, end_s: float) -> None:
@@ -320,6 +322,27 @@ class SharedLog(Log):
     def backup(self, target: Path) -> str:
         del target
         return f"the topics {self._name}.* of the Kafka cluster, all of them or none"
+
+
+class _Patience:
+    """How long what is asked waits for an owner that does not answer; for one thread at a time."""
+
+    def __init__(self) -> None:
+        self._since_s: float | None = None
+        self._last_s = 0.0
+
+    def answered(self) -> None:
+        """There is an owner."""
+        self._since_s = None
+
+    def is_over(self, asked_s: float) -> bool:
+        """Whether what was asked then, and got no answer again, is to wait no longer. What was asked long ago does not
+        count."""
+        now_s = time.monotonic()
+        if self._since_s is None or asked_s - self._last_s > WAIT_S:
+            self._since_s = asked_s
+        self._last_s = now_s
+        return now_s - self._since_s > WAIT_S
 
 
 class _Lines:

@@ -419,7 +419,7 @@ class Mesh:
                 subscription = Subscription(
                     self.log, self.engine, process, trigger, self._executor, self._seen(process),
                     partial(self._sees, live.spec.domain),
-                    self._beside(process, trigger), mine,
+                    self._beside(process, trigger), mine, is_alone=not _reads_own(live.spec, process),
                 )  # fmt: skip
                 if isinstance(trigger, KafkaTrigger):
                     open_source = partial(self.open_source, product, trigger)
@@ -428,3 +428,8 @@ class Mesh:
                     opened.append(landing)
                 await subscription.open()
                 opened.append(subscription)
+
+
+def _reads_own(spec: ProductSpec, process: LiveProcess) -> bool:
+    """Whether a process looks into what its product publishes."""
+    return any(spec.output(port) is not None for port in process.spec.reads)

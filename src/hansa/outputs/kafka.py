@@ -126,7 +126,7 @@ class PublishedTopics(Topics):
         places = [Record(self._place, 0, _encode(place), _encode(behind)) for place, behind in reached.items()]
         try:
             with self._transactions.transaction() as write:
-                write([*records, *places])
+                write([*records, *places], many=True)
         except Fenced as fenced:
             raise Ended(_TAKEN) from fenced
         except KafkaException as failure:

@@ -290,6 +290,8 @@ class Engine:
             self._end(run, entry, Committed((), ""))
             return
         self.log.submit(commit, lambda outcome: self._end(run, entry, outcome))
+        if run.leaving is not None and not puts:
+            run.leaving()
 
     def _end(self, run: Run, entry: RunEntry, outcome: Outcome) -> None:
         """The commit came back: the run is over and who waits is told, or it is tried again."""

@@ -65,6 +65,9 @@ class Run:
     dry = False
     noted = False
     """True once its payload stands in an entry of its history."""
+    leaving: Callable[[], None] | None = None
+    """Told when all that it did is on its way to the log, and nothing that a later run could read before that is there:
+    what comes behind it may begin."""
     job: Job | None = None
     """What the pool has of it."""
     pending: bytes | None = None

@@ -1,9 +1,10 @@
 """Subscriptions: a process follows an output port, or the events of a name, batch by batch, and never loses its place.
 
 Flow, per partition: read behind the position → keep what the filter lets through → one run for the batch → its commit
-moves the position with it. One batch of a partition is at work at a time, so records of a key stay in order. Before a
-batch is worked, `seen` waits until the lookups of the process show what was committed before: a join never misses what
-stood in the log before its record.
+moves the position with it. One batch of a partition is at work at a time, so records of a key stay in order; the next
+one may be worked while it is committed, and is committed behind it or not at all. Before a batch is worked, `seen`
+waits until the lookups of the process show what was committed before: a join never misses what stood in the log before
+its record.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from concurrent.futures import Executor
 from functools import partial
@@ -88,10 +90,14 @@ class Subscription:
         sees: Callable[[str], bool] = lambda _: True,
         beside: Sequence[Beside] = (),
         mine: Callable[[int], bool] = lambda _: True,
+        *,
+        is_alone: bool = False,
     ) -> None:
-        """`mine` says which partitions are to be followed here, and not by another node."""
+        """`mine` says which partitions are to be followed here, and not by another node. `is_alone` is True where a
+        batch reads nothing that the one before it may have published."""
         self._beside = beside
         self._mine = mine
+        self._ahead = int(is_alone)
         self._log = log
         self._engine = engine
         self._live = live
@@ -171,7 +177,7 @@ class Subscription:
                 woken.clear()
                 try:
                     moved = await work(ahead)
-                    work = self._batch
+                    work = self._batches
                 except HansaError as failure:
                     _report.warning("%s: %s", self.group, failure, extra={"product": self._live.product.id})
                     await asyncio.sleep(PAUSE_S)
@@ -181,24 +187,37 @@ class Subscription:
         finally:
             stop()
 
-    async def _batch(self, ahead: Ahead) -> bool:
-        """Works one batch; False where there is nothing behind the position."""
+    async def _batches(self, ahead: Ahead) -> bool:
+        """Works what is there, batch by batch; False where that is nothing."""
         partition = ahead.partition
-        position = self._log.log.position(self.group, self.topic, partition) or 0
-        batch = await ahead.behind(position)
-        if batch is None:
-            return False
-        if batch.begin > position:
-            await self._pass_over(partition, position, batch.begin)
-        advance = Advance(self.group, self.topic, partition, batch.behind, batch.begin)
-        if not batch.records:
-            await self._log.commit(CommitSet(advances=(advance,)))
-            return True
+        start = position = self._log.log.position(self.group, self.topic, partition) or 0
+        at_work: deque[asyncio.Future[Answer]] = deque()
+        try:
+            while (batch := await ahead.behind(position)) is not None:
+                if batch.begin > position:
+                    await _over(at_work)
+                    await self._pass_over(partition, position, batch.begin)
+                advance = Advance(self.group, self.topic, partition, batch.behind, batch.begin)
+                if batch.records:
+                    await self._begun(at_work, batch, advance)
+                else:
+                    await _over(at_work)
+                    await self._log.commit(CommitSet(advances=(advance,)))
+                position = batch.behind
+            await _over(at_work)
+        except HansaError:  # what was begun behind it is refused as well, and is over before all is tried again
+            await asyncio.gather(*map(asyncio.shield, at_work))
+            raise
+        return position > start
+
+    async def _begun(self, at_work: deque[asyncio.Future[Answer]], batch: Batch, advance: Advance) -> None:
+        """Works a batch until the next may begin: when it is committed; or, where batches are alone, when its commit is
+        on its way and the one before is committed."""
         await self._seen()
-        answer = await self._run(batch, advance)
-        if answer.error is not None and answer.error.code.startswith(("position.moved", "log.")):
-            raise CallerError(answer.error.code, answer.error.message)
-        return True
+        leaves = asyncio.Event()
+        at_work.append(self._run(batch, advance, leaves))
+        await leaves.wait()
+        await _over(at_work, but=self._ahead)
 
     async def _take_up(self, ahead: Ahead) -> bool:
         """Goes on with a run that was not over when Hansa ended, or that waits for its next attempt since before a
@@ -232,7 +251,8 @@ class Subscription:
         append = Append(RUNS_TOPIC, 0, 1, encode_entry(lost.id, lost), {})
         await self._log.commit(CommitSet(appends=(append,), advances=(advance,)))
 
-    async def _run(self, batch: Batch, advance: Advance) -> Answer:
+    def _run(self, batch: Batch, advance: Advance, leaves: asyncio.Event) -> asyncio.Future[Answer]:
+        """Begins the run of a batch; what comes behind it may begin when it `leaves`."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         trigger = self._trigger
         partition = advance.partition
@@ -241,17 +261,30 @@ class Subscription:
             "single": trigger.single,
         }  # fmt: skip
         detail |= _detail(trigger)
+
+        def tell(answer: Answer) -> None:
+            leaves.set()
+            if not future.done():
+                future.set_result(answer)
+
         source = _encode(wire.Source(trigger.kind, detail=detail))
-        run = Run(
-            self._live, trigger.kind, source, f"process:{self._live.id}",
-            lambda answer: None if future.done() else future.set_result(answer),
-        )  # fmt: skip
+        run = Run(self._live, trigger.kind, source, f"process:{self._live.id}", tell)
         run.detail, run.records, run.advances = detail, batch.records, (advance,)
         run.reads = [(self.topic, partition, batch.begin, batch.behind)]
         run.links = _traces(batch)
         run.context = run.links[0] if run.links else None
+        run.leaving = leaves.set
         self._engine.start(run)
-        return await asyncio.shield(future)
+        return future
+
+
+async def _over(at_work: deque[asyncio.Future[Answer]], but: int = 0) -> None:
+    """Waits until the first runs are over, all `but` so many. Raises what kept one from its commit."""
+    while len(at_work) > but:
+        answer = await asyncio.shield(at_work[0])
+        at_work.popleft()
+        if answer.error is not None and answer.error.code.startswith(("position.moved", "log.")):
+            raise CallerError(answer.error.code, answer.error.message)
 
 
 def _traces(batch: Batch) -> list[TraceContext]:

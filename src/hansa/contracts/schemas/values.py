@@ -120,29 +120,31 @@ def converter(kind: Logical, leaf: Leaf, *, key: Leaf | None = None, is_open: bo
 
 def _struct(members: list[tuple[Field, Convert]], is_open: bool) -> Convert:
     names = {field.name for field, _ in members}
+    named = [(field.name, inner, field) for field, inner in members]
 
     def convert(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise Unfit(f"{_short(value)} is no object")
         if not is_open and not names.issuperset(value):
             raise Unfit("The contract has no such field").at(str(next(iter(set(value) - names))))
-        return {field.name: _member(field, value, inner) for field, inner in members}
+        found, name = {}, ""
+        try:
+            for name, inner, field in named:
+                member = value.get(name)
+                found[name] = _absent(field, value, inner) if member is None else inner(member)
+        except Unfit as unfit:
+            raise unfit.at(name) from None
+        return found
 
     return convert
 
 
-def _member(field: Field, value: dict[str, Any], convert: Convert) -> Any:
-    found = value.get(field.name, field.default)
-    if found is None:
-        if field.is_required:
-            raise Unfit("The field is required, and there is no value").at(field.name)
-        return None
-    if field.has_default and field.name not in value:
-        return found
-    try:
-        return convert(found)
-    except Unfit as unfit:
-        raise unfit.at(field.name) from None
+def _absent(field: Field, value: dict[str, Any], convert: Convert) -> Any:
+    """What stands for a member that is null or left out."""
+    found = None if field.name in value else field.default
+    if found is None and field.is_required:
+        raise Unfit("The field is required, and there is no value")
+    return found if found is None or field.has_default else convert(found)
 
 
 def _sequence(convert: Convert, size: int | None) -> Convert:
@@ -186,7 +188,7 @@ def _checked(kind: Logical) -> Convert | None:
         case Boolean() | Uuid() | Date():
             return _of_class({Boolean: bool, Uuid: UUID, Date: dt.date}[type(kind)])
         case Integer():
-            return lambda value: _integer(kind, value)
+            return _whole(kind)
         case Real(bits):
             return lambda value: _real(bits, value)
         case Decimal(precision, scale):
@@ -206,10 +208,11 @@ def _checked(kind: Logical) -> Convert | None:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise Unfit(f"{_short(value)} is no text")
-    try:
-        value.encode()
-    except UnicodeEncodeError as failure:
-        raise Unfit(f"The text is not Unicode at position {failure.start}") from None
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as failure:
+            raise Unfit(f"The text is not Unicode at position {failure.start}") from None
     return value
 
 
@@ -222,12 +225,17 @@ def _of_class(wanted: type[Any]) -> Convert:
     return checked
 
 
-def _integer(kind: Integer, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise Unfit(f"{_short(value)} is no whole number")
-    if not kind.minimum <= value <= kind.maximum:
-        raise Unfit(f"{value} does not fit into {kind.bits} bits", "Choose a wider format in the contract.")
-    return value
+def _whole(kind: Integer) -> Convert:
+    low, high = kind.minimum, kind.maximum
+
+    def checked(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise Unfit(f"{_short(value)} is no whole number")
+        if not low <= value <= high:
+            raise Unfit(f"{value} does not fit into {kind.bits} bits", "Choose a wider format in the contract.")
+        return value
+
+    return checked
 
 
 def _real(bits: int, value: Any) -> float:
