@@ -60,7 +60,7 @@ def test_facts_name_where_records_stand_though_that_is_elsewhere_than_expected(k
     bench.write(writing("first"))
     bench.write(writing("second"))
     stranger = Producer(settings)
-    stranger.produce(f"{name}.t", b"a stranger's", partition=0)
+    stranger.produce(f"{name}.t", b"a stranger's", b"key", partition=0)
     assert stranger.flush(10) == 0
     bench.write(writing("third"))
     bench.write(writing("fourth"))
