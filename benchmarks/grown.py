@@ -22,7 +22,7 @@ from urllib.parse import quote
 from benchmarks.environment import Say
 from benchmarks.goals import Figures
 from benchmarks.populate import Size, populate, run, write
-from benchmarks.processes import cpu_s, family, pss_bytes
+from benchmarks.processes import cpu_s, family, pss_bytes, together
 from benchmarks.subject import Subject, data_folder, until
 from hansa.blobs.bundle import pack
 from hansa.blobs.folder import FolderBlobs
@@ -144,12 +144,12 @@ def _ms(name: str, ask: Callable[[], bool]) -> float:
 
 
 def _cpu_s(subject: Subject) -> float:
-    return sum(cpu_s(pid) for pid in family(subject.pid))
+    return together(cpu_s, family(subject.pid))
 
 
 def _at_rest(subject: Subject) -> dict[str, float]:
     before, server = _cpu_s(subject), pss_bytes(subject.pid)
-    everything = sum(pss_bytes(pid) for pid in family(subject.pid))
+    everything = together(pss_bytes, family(subject.pid))
     sleep(REST_S)
     return {
         "server_mib": server / 2**20,

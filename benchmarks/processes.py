@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -43,6 +43,15 @@ def pss_bytes(pid: int) -> int:
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def together(of: Callable[[int], float], pids: Iterable[int]) -> float:
+    """The sum over those processes that are still there."""
+    found = 0.0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            found += of(pid)
+    return found
 
 
 def title(pid: int) -> str:

@@ -104,7 +104,7 @@ def test_followers_that_are_cut_leave_nothing_behind(bench: Server) -> None:
     ) as f:
         take_one(f.iter_lines(), seen)
     assert seen == ["first", *[f"while away {number}" for number in range(5)]]
-    assert bench.until(lambda: descriptors(bench) <= before + 3, 5)
+    assert bench.until(lambda: descriptors(bench) <= before + 3)
 
 
 def take_one(lines: object, seen: list[str]) -> str:

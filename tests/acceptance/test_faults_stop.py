@@ -35,7 +35,7 @@ def test_a_stop_is_graceful(own: Server, how: signal.Signals) -> None:
     assert code == 0
     assert [answer.json() for answer in answers] == [{"slept": 0.6}]
     assert "Traceback" not in own.output.read_text()
-    assert own.until(lambda: not [z for z in zygotes if is_alive(z)], 5)
+    assert own.until(lambda: not [z for z in zygotes if is_alive(z)])
     own.http.close()
     own.start()
     done = own.until(lambda: (a := own.http.get(f"/runs/{accepted}/result")).status_code == 200 and a, 60)

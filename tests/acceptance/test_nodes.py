@@ -94,7 +94,7 @@ def test_a_node_without_workers_passes_calls_on(pair: Cluster, tmp_path: Path) -
         answer = front.call("POST", "/shop/till/sync", {"id": "a name with 100 %"})
         assert answer.status_code == 200, answer.text
         assert answer.json() == {"sold": "a name with 100 %"}
-        assert front.run(answer)["state"] == "succeeded"
+        assert front.until(lambda: front.run(answer).get("state") == "succeeded"), front.run(answer)
         assert (
             front.call("POST", "/shop/till/sync", {}).status_code
             == pair.nodes[0].call("POST", "/shop/till/sync", {}).status_code

@@ -286,9 +286,9 @@ def test_a_lease_has_one_holder_at_a_time_whatever_dies(
             lease = registry.lease("work")
             assert lease is not None
             lost = next(holder for holder in holders if holder.name == lease.holder)
-            assert within(3, lambda lease=lease, lost=lost: lease.epoch in {epoch for epoch, *_ in lost.turns()})
+            assert within(20, lambda lease=lease, lost=lost: lease.epoch in {epoch for epoch, *_ in lost.turns()})
             lost.process.send_signal(how)
-            assert within(3, lambda lease=lease: (now := registry.lease("work")) and now.epoch > lease.epoch)
+            assert within(20, lambda lease=lease: (now := registry.lease("work")) and now.epoch > lease.epoch)
             lost.process.send_signal(signal.SIGCONT)
             if how is signal.SIGKILL:
                 holders.append(_Holder(address, f"h{len(holders)}", tmp_path))

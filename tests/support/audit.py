@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,8 @@ from hansa.model.run import EVENTS_TOPIC, FINAL, RUNS_TOPIC, RunEntry
 from hansa.runtime.journal import CHUNKS, PENDING, STEPS
 
 SALES, RECEIPTS = "shop.till/sales@1", "shop.books/receipts@1"
+VIEWS_S = 15.0
+"""How long views may take to show what the log has, on a machine that is busy."""
 COUNTING = {
     "sell": "sync", "sell_later": "async", "sell_in_steps": "steps", "sell_orders": "order", "sell_on_time": "at",
 }  # fmt: skip
@@ -116,7 +119,14 @@ def _ran(books: Books, ledger: Ledger) -> Iterator[str]:
 
 
 def audit_views(server: Server, books: Books) -> list[str]:
-    """What the views of a running server show otherwise than the log."""
+    """What the views of a running server show otherwise than the log, although they had the time to follow it."""
+    end = time.monotonic() + VIEWS_S
+    while (findings := _shown_otherwise(server, books)) and time.monotonic() < end:
+        time.sleep(0.1)
+    return findings
+
+
+def _shown_otherwise(server: Server, books: Books) -> list[str]:
     latest = {run.id: run.state for run in books.runs}
     shown = {run["id"]: run["state"] for run in pages(server, "/runs")}
     events = [event["id"] for event in pages(server, "/events")]
