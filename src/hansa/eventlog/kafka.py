@@ -2,7 +2,7 @@
 
 Flow of a commit: the owner decides sets against its copy of what is stored (`kafka_copy`) → one transaction writes the
 batches to the topics of their ports, and the facts that follow from them, their offsets among them: together, where it
-is known which those will be (`kafka_ahead`) → when Kafka gives them out as committed, the facts change the copy. A
+is known which those will be (`kafka_offsets`) → when Kafka gives them out as committed, the facts change the copy. A
 transaction of an owner that was replaced is refused by Kafka (`log.fenced`).
 """
 
@@ -26,11 +26,11 @@ from hansa.eventlog import batch, kafka_facts
 from hansa.eventlog.batch import Batch
 from hansa.eventlog.committer import Committer, GroupCommit, Notice, Replies, stopped
 from hansa.eventlog.interface import CommitSet, Finding, Log, Partition, TopicConfig
-from hansa.eventlog.kafka_ahead import Ahead
 from hansa.eventlog.kafka_client import Fenced, Place, Record, Write
 from hansa.eventlog.kafka_confirmed import Confirmed
 from hansa.eventlog.kafka_copy import Copy
 from hansa.eventlog.kafka_facts import Fact, Row, moved, written
+from hansa.eventlog.kafka_offsets import Offsets
 from hansa.eventlog.kafka_reading import PORTION, KafkaReading, facts_topic
 from hansa.eventlog.kafka_topics import Topics
 from hansa.eventlog.plan import Pending, Plan
@@ -73,7 +73,7 @@ class KafkaLog(KafkaReading, Log):
         self._topics.ensure(self._facts, 1)
         nothing = Record(self._facts, 0, *written((("state", "", ""), None)))
         self._transactions = Confirmed(settings, name, self._topics, nothing)
-        self._ahead = Ahead()
+        self._offsets = Offsets()
         self._is_own = copy is None
         super().__init__(settings, copy or Copy())
         self._catch_up()
@@ -152,13 +152,13 @@ class KafkaLog(KafkaReading, Log):
         if not batches and not facts and self._clock_us() - self._copy.heard_us < QUIET_US:
             return
         records = [self._record(made) for _, made in batches]
-        expected = self._ahead.offsets(records)
+        expected = self._offsets.expected(records)
         try:
             offsets, made_so = self._written(records, expected, batches, facts)
         except _Elsewhere:
-            self._ahead.forget()
+            self._offsets.forget()
             offsets, made_so = self._written(records, None, batches, facts)
-        self._ahead.stand(records, offsets)
+        self._offsets.stand(records, offsets)
         for (topic, partition, _, value, *_), offset in zip(records, offsets, strict=True):
             self._records.keep(Place(topic, partition, offset), value or b"")
         self._take_own(made_so)

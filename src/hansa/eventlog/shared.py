@@ -73,7 +73,6 @@ class SharedLog(Log):
         self._closing = threading.Event()
         self._look = threading.Event()
         self._lines = {COMMIT: _Lines(key), "control": _Lines(key)}
-        self._patience = {COMMIT: _Patience(), "control": _Patience()}
         self._control_turn = threading.Lock()
         self._on_outcomes: Callable[[Notice], None] = lambda _: None
         self._group = GroupCommit(self._commit)
@@ -218,23 +217,23 @@ class SharedLog(Log):
 
     def _ask(self, operation: str, number: int, arguments: Sequence[Any]) -> Any:
         """The owner's answer, when this node's copy shows what it says."""
-        kind = COMMIT if operation == COMMIT else "control"
+        lines = self._lines[COMMIT if operation == COMMIT else "control"]
         asked_s, sent = time.monotonic(), False
         while True:
             try:
-                mark, answer = self._asked(kind, operation, number, arguments)
-                self._patience[kind].answered()
+                mark, answer = self._asked(lines, operation, number, arguments)
+                lines.patience.answered()
                 self._reach(mark, asked_s + WAIT_S)
                 return answer
             except Lost as lost:
                 sent = sent or lost.sent
                 self.unanswered += 1
-                if self._patience[kind].is_over(asked_s) or self._closing.is_set():
+                if lines.patience.is_over(asked_s) or self._closing.is_set():
                     raise _unknown(lost) if sent else _unowned(self._refused or lost) from lost
             self._look.set()
             time.sleep(AGAIN_S)
 
-    def _asked(self, kind: str, operation: str, number: int, arguments: Sequence[Any]) -> tuple[int, Any]:
+    def _asked(self, lines: _Lines, operation: str, number: int, arguments: Sequence[Any]) -> tuple[int, Any]:
         owner, address = self._owner, self._address
         if owner is not None:
             if operation == COMMIT:
@@ -242,7 +241,6 @@ class SharedLog(Log):
             return 0, owner.control(operation, arguments)
         if address is None:
             raise Lost("there is no owner", sent=False)
-        lines = self._lines[kind]
         return lines.ask(address, self._node, number, operation, arguments, lambda asked: asked == self._address)
 
     def _reach(self, mark: int, end_s: float) -> None:
@@ -351,6 +349,7 @@ class _Lines:
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._line: Line | None = None
+        self.patience = _Patience()
 
     def ask(self, address: Address, *question: Any) -> tuple[int, Any]:
         """As `Line.ask`, over the connection that there is, or a new one."""

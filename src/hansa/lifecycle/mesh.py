@@ -419,7 +419,7 @@ class Mesh:
                 subscription = Subscription(
                     self.log, self.engine, process, trigger, self._executor, self._seen(process),
                     partial(self._sees, live.spec.domain),
-                    self._beside(process, trigger), mine, is_alone=not _reads_own(live.spec, process),
+                    self._beside(process, trigger), mine, is_independent=not _reads_own(live.spec, process),
                 )  # fmt: skip
                 if isinstance(trigger, KafkaTrigger):
                     open_source = partial(self.open_source, product, trigger)

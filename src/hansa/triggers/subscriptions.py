@@ -91,13 +91,14 @@ class Subscription:
         beside: Sequence[Beside] = (),
         mine: Callable[[int], bool] = lambda _: True,
         *,
-        is_alone: bool = False,
+        is_independent: bool = False,
     ) -> None:
-        """`mine` says which partitions are to be followed here, and not by another node. `is_alone` is True where a
-        batch reads nothing that the one before it may have published."""
+        """`mine` says which partitions are to be followed here, and not by another node. `is_independent` is
+        True where a batch reads nothing that the one before it may have published."""
         self._beside = beside
         self._mine = mine
-        self._ahead = int(is_alone)
+        self._committing_max = int(is_independent)
+        """So many runs may be on their way to the log while the next batch is worked."""
         self._log = log
         self._engine = engine
         self._live = live
@@ -211,13 +212,13 @@ class Subscription:
         return position > start
 
     async def _begun(self, at_work: deque[asyncio.Future[Answer]], batch: Batch, advance: Advance) -> None:
-        """Works a batch until the next may begin: when it is committed; or, where batches are alone, when its commit is
-        on its way and the one before is committed."""
+        """Works a batch until the next may begin: when it is committed; or, where batches are independent, when its
+        commit is on its way and the one before is committed."""
         await self._seen()
         leaves = asyncio.Event()
         at_work.append(self._run(batch, advance, leaves))
         await leaves.wait()
-        await _over(at_work, but=self._ahead)
+        await _over(at_work, but=self._committing_max)
 
     async def _take_up(self, ahead: Ahead) -> bool:
         """Goes on with a run that was not over when Hansa ended, or that waits for its next attempt since before a

@@ -70,11 +70,11 @@ class Following:
         return linked(Process(), on_message, on_lost), LOADED
 
     @contextlib.asynccontextmanager
-    async def follows(self, *, is_alone: bool) -> AsyncIterator[None]:
+    async def follows(self, *, is_independent: bool) -> AsyncIterator[None]:
         trigger = PortTrigger(PORT, batch=1, start="earliest")
         with ThreadPoolExecutor(1) as executor:
             followed = Subscription(
-                self.awaitable, self.engine, self.live, trigger, executor, self._seen, is_alone=is_alone
+                self.awaitable, self.engine, self.live, trigger, executor, self._seen, is_independent=is_independent
             )
             await followed.open()
             yield
@@ -123,7 +123,7 @@ def test_the_next_batch_is_worked_while_the_one_before_is_committed_and_no_other
     async def body() -> None:
         one = Following()
         await one.write(4)
-        async with one.follows(is_alone=True):
+        async with one.follows(is_independent=True):
             (first,) = await one.at(0)
             one.log.holds = True
             one.end(first)
@@ -143,7 +143,7 @@ def test_a_batch_that_may_read_what_the_one_before_left_waits_for_its_commit(why
     async def body() -> None:
         one = Following()
         await one.write(2)
-        async with one.follows(is_alone=why != "it reads what was published"):
+        async with one.follows(is_independent=why != "it reads what was published"):
             (first,) = await one.at(0)
             one.log.holds = True
             one.end(first, *[wire.StatePut("k", b"v", None)] * (why == "state was changed"))
@@ -164,7 +164,7 @@ def test_what_was_begun_behind_a_batch_that_is_not_committed_is_not_either_and_b
     async def body() -> None:
         one = Following()
         await one.write(2)
-        async with one.follows(is_alone=True):
+        async with one.follows(is_independent=True):
             (first,) = await one.at(0)
             one.log.holds = True
             first.advances = (msgspec.structs.replace(first.advances[0], expected=7),)

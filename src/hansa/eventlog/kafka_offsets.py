@@ -11,14 +11,14 @@ _END: Final = 1
 """Kafka gives the end of a transaction an offset in each partition that it has written to."""
 
 
-class Ahead:
+class Offsets:
     """Expects that nobody else writes, and that each transaction is committed; whoever goes by it compares with what
     Kafka tells. A partition is known from the first transaction that has written to it."""
 
     def __init__(self) -> None:
         self._next: dict[tuple[str, int], int] = {}
 
-    def offsets(self, records: Sequence[Record]) -> list[int] | None:
+    def expected(self, records: Sequence[Record]) -> list[int] | None:
         """Where these will stand, written in this order by the next transaction; None where that is not known."""
         ahead: dict[tuple[str, int], int] = {}
         expected = []
