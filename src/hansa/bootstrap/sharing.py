@@ -7,15 +7,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 
-def node_for(name: str, nodes: Iterable[str]) -> str | None:
-    """The node for a name, of those that there are: the same wherever it is asked, and for few names another when one
-    of many nodes comes or goes (rendezvous hashing). None where there is none."""
-    return max(nodes, key=lambda node: _weight(node, name), default=None)
-
-
 class Shares:
-    """`node_for` of names that are asked for again and again. When one of many nodes comes, a name costs one hash
-    instead of one for each node; when one goes, only the names that it had cost more."""
+    """The node for a name is the one whose hash with it is the greatest, so that few names get another when one of many
+    nodes comes or goes (rendezvous hashing). When one comes, a name that was asked for before costs one hash instead of
+    one for each node; when one goes, only the names that it had cost more."""
 
     def __init__(self) -> None:
         self.nodes: frozenset[str] = frozenset()
