@@ -5,7 +5,7 @@
     ├── AuthorError      the author of a product must change its files
     │   └── PlanError    a product that cannot be deployed, with every finding in `details`
     ├── OperatorError    who runs this Hansa must act: disk, limits, isolation, settings
-    │   └── Unavailable  try again later; nothing was done
+    │   └── Unavailable  try again later
     └── InternalError    our own bug
 
 A code is a string `noun.reason`. Codes are public and only ever added; the wording of a message may change.
@@ -71,7 +71,8 @@ class OperatorError(HansaError):
 
 
 class Unavailable(OperatorError):
-    """Not now: nothing was done, and the same request may succeed later."""
+    """Not now: the same request may succeed later. Nothing was done, but where the message says that this is not known
+    (`log.unknown`, `log.stopped`, `node.lost`)."""
 
 
 class InternalError(HansaError):

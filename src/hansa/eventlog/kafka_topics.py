@@ -18,7 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are wh
 )
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from hansa.eventlog.kafka_client import RECORD_BYTES_MAX, START_S, denied, patiently, translated
+from hansa.eventlog.kafka_client import NOT_YET, RECORD_BYTES_MAX, START_S, denied, patiently, translated
 
 LOG_RIGHTS: Final = ("READ", "WRITE", "CREATE", "ALTER", "DELETE")
 """What a log does to its topics: reads and writes them, makes them and partitions of them, deletes what was taken."""
@@ -26,7 +26,10 @@ PORT_RIGHTS: Final = ("READ", "WRITE", "CREATE", "ALTER")
 LEADERS_S: Final = 2.0
 ENDS_S: Final = 5.0
 """How long it is asked where a partition ends; a commit may wait for it."""
-LED_ANEW: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION})
+LED_ANEW: Final = NOT_YET | frozenset(
+    {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.UNKNOWN_LEADER_EPOCH, KafkaError.FENCED_LEADER_EPOCH,
+     KafkaError._NOENT}
+)  # fmt: skip
 """Of a partition that was made this moment, or has just got another leader."""
 KEPT: Final = {
     "cleanup.policy": "compact,delete",
@@ -117,10 +120,10 @@ class Topics:
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         asked = {TopicPartition(topic, number): latest for number in partitions}
         with translated():
-            self._admin.list_topics(topic, LEADERS_S)  # else it asks those who led when it asked first
-            return patiently(partial(self._offsets, asked, level), LED_ANEW, ENDS_S)
+            return patiently(partial(self._offsets, topic, asked, level), LED_ANEW, ENDS_S)
 
-    def _offsets(self, asked: Mapping[TopicPartition, OffsetSpec], level: IsolationLevel) -> list[int]:
+    def _offsets(self, topic: str, asked: Mapping[TopicPartition, OffsetSpec], level: IsolationLevel) -> list[int]:
+        self._admin.list_topics(topic, LEADERS_S)  # else it asks those who led when it asked first
         found = self._admin.list_offsets(dict(asked), isolation_level=level, request_timeout=ENDS_S)
         return [found[where].result().offset for where in asked]
 

@@ -23,7 +23,7 @@ _BY_CODE: Final = {
     "position.expired": 410,
     "product.retired": 410,
 }
-_BY_REASON: Final = {"unknown": 404, "exists": 409, "taken": 409, "conflict": 409, "locked": 409, "too_large": 413}
+_BY_REASON: Final = {"exists": 409, "taken": 409, "conflict": 409, "locked": 409, "too_large": 413}
 _SUCCEEDED: Final = {"product.retired": "products", "port.ended": "ports"}
 """What is answered with a link to what comes in its place, and under which path that is."""
 _LATER: Final = (503, 507, 429)
@@ -60,21 +60,22 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def status_of(error: HansaError) -> int:
-    """The HTTP status of an error: by its code, then its reason, then its family."""
+    """The HTTP status of an error: the one that it carries, else by its code; what is unavailable is 503, whatever its
+    reason; else by its reason, then its family. 404 is for what the caller named alone."""
     told = error.details.get("status")
     if isinstance(told, int) and told >= 400:
         return told
     if error.code in _BY_CODE:
         return _BY_CODE[error.code]
-    by_reason = _BY_REASON.get(error.code.rpartition(".")[2])
-    if by_reason is not None:
-        return by_reason
     if isinstance(error, Unavailable):
         return 503
+    reason = error.code.rpartition(".")[2]
+    if reason in _BY_REASON:
+        return _BY_REASON[reason]
     if isinstance(error, AuthorError):
         return 422
     if isinstance(error, CallerError):
-        return 400
+        return 404 if reason == "unknown" else 400
     return 507 if isinstance(error, OperatorError) and "full" in error.code else 500
 
 
