@@ -102,12 +102,18 @@ class Projector(Awaited):
         self._catch_up()
 
     def _catch_up(self) -> None:
-        """Advances all followers until none of them finds anything new."""
+        """Advances all followers until none of them finds anything new. Rounds begin `gather_s` apart at the least, so
+        that commits gather while they come one by one, too."""
         progress = True
         while progress and time.monotonic() < self._stop_at:
+            begun_s = time.monotonic()
             progress = sum(self._advance(follower) for follower in self._followers) > 0
             self._tell()
             self._on_progress()
+            rest_s = begun_s + self._gather_s - time.monotonic()
+            if progress and rest_s > 0 and not self._stopping:
+                self._hurry.wait(rest_s)
+                self._hurry.clear()
 
     def _advance(self, follower: Follower) -> bool:
         failed = self._failures.get(follower)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,6 +77,40 @@ def test_a_token_that_never_comes_ends_the_waiting(running: tuple[Bench, Project
     assert behind.value.code == "view.behind"
     with pytest.raises(Unavailable, match="'entries' did not catch up"):
         asyncio.run(projector.reach("999999", 0.01, "entries"))
+
+
+class Endless(Follower):
+    """A follower that finds something new in each round, as where commits come one by one without a pause."""
+
+    def __init__(self) -> None:
+        self.rounds = 0
+
+    def statuses(self) -> list[ViewStatus]:
+        return []
+
+    def advance(self) -> bool:
+        self.rounds += 1
+        time.sleep(0.001)
+        return True
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+
+def test_rounds_begin_apart_so_that_commits_gather_and_who_waits_ends_the_rest(bench: Bench) -> None:
+    follower = Endless()
+    projector = Projector(bench.log.covers, [follower], gather_s=0.1)
+    projector.start()
+    begun_s = time.monotonic()
+    time.sleep(1.0)
+    rested, elapsed_s = follower.rounds, time.monotonic() - begun_s
+    for _ in range(40):
+        projector.hurry()
+        time.sleep(0.02)
+    hurried = follower.rounds - rested
+    projector.stop()
+    assert 3 <= rested <= elapsed_s / 0.1 + 2
+    assert hurried >= 20
 
 
 def test_a_loop_that_was_closed_does_not_stop_the_projector(running: tuple[Bench, Projector, ViewGroup]) -> None:
