@@ -30,6 +30,7 @@ _PROBLEMS: Final = {
     "'\\t' that cannot start any token": Finding(
         "yaml.tab", "A tab stands where the indentation is", "Indent with spaces."
     ),
+    "maximum depth": Finding("yaml.syntax", f"Nested deeper than {DEPTH_MAX}", "Nest it less."),
 }
 """What the parser says in its problem, and how it is told."""
 
@@ -72,6 +73,7 @@ def parse_document(text: str, file: str) -> Document:
 
     _check_size(len(text), file)
     reader = YAML(typ="safe", pure=True)
+    reader.max_depth = DEPTH_MAX + 1
     try:
         root = reader.compose(text)
     except MarkedYAMLError as failure:
@@ -115,8 +117,6 @@ class _Builder:
         if node.anchor is not None:
             message = f"The anchor &{node.anchor} is not allowed"
             raise _refusal("yaml.anchor", message, "Write the value where it is meant.", self._file, line)
-        if len(place) > DEPTH_MAX:
-            raise _refusal("yaml.syntax", f"Nested deeper than {DEPTH_MAX}", None, self._file, line)
         if node.id == "mapping":
             return dict(self._pairs(node, place))
         if node.id == "sequence":

@@ -136,7 +136,8 @@ def test_up_to_3_0_most_objects_were_open() -> None:
         (f"a: {'9' * 5000}\n", "yaml.number", 1),
         ("<<: {a: 1}\n<<: {b: 1}\n", "yaml.duplicate_key", 2),
         ("a: " + "x" * (1 << 20), "yaml.too_large", 0),
-        ("a: " + "[" * 5000 + "]" * 5000, "yaml.syntax", 0),
+        ("a: " + "[" * 5000 + "]" * 5000, "yaml.syntax", 1),
+        ("\n".join(f"{' ' * level}a:" for level in range(66)), "yaml.syntax", 65),
         ("a: !!python/name:os.system\n", "yaml.syntax", 1),
     ],
     ids=lambda value: value[:12] if isinstance(value, str) else str(value),
@@ -146,6 +147,10 @@ def test_yaml_that_is_not_read(text: str, code: str, line: int) -> None:
         parse_document(text, "x.yaml")
     assert [(f["code"], f["file"], f["line"]) for f in refused.value.details["findings"]] == [(code, "x.yaml", line)]
     assert refused.value.hint or code == "yaml.syntax"
+
+
+def test_what_is_nested_is_read_as_deep_as_is_told() -> None:
+    assert parse_document("\n".join(f"{' ' * level}a:" for level in range(64)), "x.yaml").data
 
 
 def test_an_alias_bomb_is_refused_at_its_first_anchor() -> None:
