@@ -109,6 +109,11 @@ class Transactions:
             self._producer.list_topics(timeout=START_S)
             self._producer.init_transactions(START_S)
 
+    @property
+    def is_left_open(self) -> bool:
+        """Whether a transaction failed and could not be aborted yet, as no broker answers."""
+        return self._is_open
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Write]:
         """A transaction that is committed when the block ends, or aborted; the block writes with what it is given.

@@ -18,12 +18,15 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException
 
 from hansa.errors import HansaError, Unavailable
+from hansa.eventlog.committer import copied
 from hansa.eventlog.kafka_client import COMMIT_S, Record, Tail, Transactions, Write, translated, unavailable
 from hansa.eventlog.kafka_topics import Topics
 
 SHOWN_S: Final = 2.0
 """How long Kafka may take to give out what it has committed, before it is helped."""
 TRIES: Final = 5
+AGAIN_S: Final = 1.0
+"""How long Kafka is not asked again what hangs, where it could not say: who waited meanwhile is refused at once."""
 _report = logging.getLogger("hansa.eventlog")
 
 
@@ -41,6 +44,8 @@ class Confirmed:
         """Whether something hung, and was aborted."""
         self._is_in_doubt = True
         """Whether something of a transaction that was not committed may hang."""
+        self._unsaid: tuple[Unavailable, float] | None = None
+        """Why Kafka could not say it, and when."""
         self._settle()
 
     @property
@@ -72,8 +77,13 @@ class Confirmed:
         if self._is_in_doubt:
             self._settle()
         self._is_in_doubt = True
-        with self._transactions.transaction() as written:
-            yield write
+        try:
+            with self._transactions.transaction() as written:
+                yield write
+        except Unavailable as failure:
+            if self._transactions.is_left_open:
+                self._unsaid = failure, time.monotonic()
+            raise
         self._show(end)
         self._is_in_doubt = False
 
@@ -87,6 +97,16 @@ class Confirmed:
                 write([self._empty])
 
     def _settle(self) -> None:
+        if self._unsaid is not None and time.monotonic() < self._unsaid[1] + AGAIN_S:
+            raise copied(self._unsaid[0])
+        try:
+            self._abort_what_hangs()
+            self._unsaid = None
+        except Unavailable as failure:
+            self._unsaid = failure, time.monotonic()
+            raise
+
+    def _abort_what_hangs(self) -> None:
         for _ in range(TRIES):
             if not self._topics.hangs(self._topic):
                 self._is_in_doubt = False
