@@ -75,7 +75,6 @@ def test_without_the_broker_writing_is_refused_with_a_reason_and_goes_on_by_itse
         asked_s = time.monotonic()
         refused = node.call("POST", "/shop/till/sync", {"id": f"meanwhile {number}"})
         assert refused.status_code == 503, refused.text
-
         assert time.monotonic() - asked_s < REFUSED_S
         assert refused.headers["retry-after"]
         assert refused.json()["code"].startswith("log.")
