@@ -22,6 +22,8 @@ from topics import Seen, config_of, delete, seen, until
 from wires import RECORDS, WIRES, wires
 
 from hansa.eventlog.kafka_client import Record, Transactions
+from hansa.eventlog.kafka_confirmed import Confirmed
+from hansa.eventlog.kafka_topics import ENDS_S, Topics
 from hansa.model.product import ContractSpec, FieldSpec, OutputPortSpec, PortKind
 from hansa.outputs.kafka import PublishedTopics
 from hansa.outputs.topic import Published
@@ -118,6 +120,16 @@ def test_a_topic_whose_first_records_were_aborted_is_not_taken_for_anothers(engi
         raise KeyError
     assert PublishedTopics(settings, name, 1).open(made) == [0]
     assert seen(engines.kafka, made.topic) == []
+
+
+def test_topics_that_are_gone_are_not_waited_for(engines: Engines) -> None:
+    settings, name = {"bootstrap.servers": engines.kafka, "log_level": 2}, f"{engines.name}gone"
+    topics = Topics(settings)
+    topics.ensure(name, 1)
+    with contextlib.closing(Confirmed(settings, name, topics, Record(name, 0, b"", None))) as relayed:
+        begun_s = time.monotonic()
+        relayed.settle_beside((f"{name}-{number}", 0) for number in range(3))
+        assert time.monotonic() - begun_s < ENDS_S
 
 
 def test_who_is_forgotten_is_deleted_from_a_topic_that_keeps_the_last_record(air: Cluster, tmp_path: Path) -> None:

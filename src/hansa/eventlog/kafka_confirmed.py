@@ -119,8 +119,9 @@ class Confirmed:
     def settle_beside(self, partitions: Iterable[tuple[str, int]]) -> None:
         """Aborts what hangs in other partitions, too, those that are gone left out: where something `has_aborted` at
         the opening, and before the first transaction."""
-        hanging = []
-        for place in partitions:
+        hanging: list[tuple[str, int]] = []
+        known = self._topics.names()
+        for place in (place for place in partitions if place[0] in known):
             with contextlib.suppress(HansaError):
                 hanging += [place] if self._topics.hangs(*place) else []
         if hanging:

@@ -59,6 +59,11 @@ class Topics:
             )
         return False
 
+    def names(self) -> set[str]:
+        """The topics that there are, as far as this user may know. Raises `Unavailable("log.unreachable")`."""
+        with translated():
+            return set(self._admin.list_topics(timeout=START_S).topics)
+
     def id(self, topic: str) -> str:
         """What Kafka calls this topic and no other, before or after it."""
         return str(self._described(topic).topic_id)
